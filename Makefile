@@ -1,0 +1,45 @@
+# make demo   the whole job on this machine, in about two minutes
+# make test   all checks and the whole test suite
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+.PHONY: help install demo test check clean
+
+help:
+	@echo "make demo      watch DynaSplit do its whole job on this machine (ARGS='--requests 50 --keep-running' and more)"
+	@echo "make test      run all checks and tests"
+	@echo "make check     format, lint, types, import rules"
+	@echo "make install   set up .venv with everything but TensorFlow; then: .venv/bin/dynasplit --help"
+	@echo "make clean     remove .venv and everything that was made"
+
+install: .venv/installed-dev
+
+demo: .venv/installed-demo
+	@$(BIN)/dynasplit demo $(ARGS)
+
+test: check
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+clean:
+	rm -rf .venv build dynasplit.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "DynaSplit needs Python 3.11 or newer; here is: $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python's venv module is missing; on Debian, Ubuntu and Raspberry Pi OS: sudo apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/installed-%: .venv/bin/python setup.cfg pyproject.toml constraints.txt
+	@echo "Setting up .venv ($*); the first time takes about a minute ..."
+	@$(PIP) install --constraint constraints.txt --editable '.[$*]'
+	@touch $@

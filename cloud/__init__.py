@@ -1,0 +1,1 @@
+"""The backend that finishes inferences, the ingest process and the store."""

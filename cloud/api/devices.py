@@ -1,0 +1,50 @@
+"""Devices: registered with a token of their own."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from cloud.api.requests import json_object, operator_only
+from cloud.auth import new_token, token_sha256
+from cloud.services import services
+from protocol import topics
+from protocol.documents import field
+
+blueprint = Blueprint("devices", __name__)
+
+
+@blueprint.post("/api/v1/devices")
+def register() -> tuple[Response, int]:
+    """Registers a device. Its token is told here and never again."""
+    operator_only()
+    name = topics.check_name(field(json_object(what="device"), "id", str, what="device"), what="device")
+    token = new_token()
+    services().store.add_device(name, token_sha256=token_sha256(token))
+    return jsonify({"id": name, "token": token}), 201
+
+
+@blueprint.get("/api/v1/devices")
+def list_devices() -> Response:
+    """Devices that are registered or were heard of; `last_seen` in seconds since the epoch, null: never."""
+    operator_only()
+    return jsonify(
+        [
+            {
+                "id": device.name,
+                "registered": device.registered,
+                "availability": "online" if device.online else "offline",
+                "last_seen": device.last_seen,
+            }
+            for device in services().store.devices()
+        ]
+    )
+
+
+@blueprint.delete("/api/v1/devices/<device>")
+def remove(device: str) -> tuple[str, int]:
+    """Makes the device's token worthless, at once here and within ten seconds elsewhere. Its records stay."""
+    operator_only()
+    made = services()
+    made.store.remove_device(device)
+    made.guard.forget()
+    return "", 204

@@ -1,0 +1,37 @@
+"""Open Inference Protocol v2: running a tail."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Blueprint, Response, request
+
+from cloud.api.requests import caller
+from cloud.inference import TailRequest
+from cloud.services import services
+from protocol.errors import DynaSplitError
+from protocol.inference import pack_reply, unpack_request
+
+blueprint = Blueprint("inference_v2", __name__)
+
+
+@blueprint.post("/v2/models/<network>/infer")
+@blueprint.post("/v2/models/<network>/versions/<version>/infer")
+def infer(network: str, version: str = "") -> Response:
+    """Finishes an inference whose head ran elsewhere, or runs all of it."""
+    caller()
+    made = services()
+    received = request.get_data(cache=False)
+    started_s = made.answering.now_s()
+    message = unpack_request(dict(request.headers), received, limit_bytes=made.settings.max_body_bytes)
+    asked = TailRequest.of(message.parameters)
+    bundle = made.catalogue.find(network, version=version, digest=asked.bundle)
+    try:
+        manifest = made.bundles.manifest(bundle.digest)
+        reply = made.answering.answer(message, asked, bundle=bundle, manifest=manifest, started_s=started_s)
+    except DynaSplitError:
+        made.statistics.failed(bundle.digest)
+        raise
+    made.statistics.succeeded(bundle.digest, duration_s=made.answering.now_s() - started_s, at=time.time())
+    wire = pack_reply(reply)
+    return Response(wire.body, headers=dict(wire.headers))

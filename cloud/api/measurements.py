@@ -1,0 +1,20 @@
+"""Measurements, as the devices sent them."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from cloud.api.json_lines import json_lines
+from cloud.api.requests import operator_only, query
+from cloud.services import services
+from cloud.store import Selection
+
+blueprint = Blueprint("measurements", __name__)
+
+
+@blueprint.get("/api/v1/measurements")
+def list_measurements() -> Response:
+    """JSON lines, one `Measurement` each, in the order in which they came in; filtered by the query."""
+    operator_only()
+    selection = Selection(**{name: query(name) for name in ("device", "network", "bundle", "run")})
+    return json_lines(kept.body for kept in services().store.measurements(selection))

@@ -1,0 +1,56 @@
+"""What all endpoints ask of a request: who sends it, and what its body or query says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import ClientDisconnected
+
+from cloud.auth import Caller
+from cloud.services import services
+from protocol.content_encoding import decompress
+from protocol.documents import check_text, parse_object
+from protocol.errors import InvalidInput
+
+
+def caller() -> Caller:
+    """Who sends the request; NotAuthenticated when nobody that is known."""
+    return services().guard.caller(request.headers.get("Authorization", ""))
+
+
+def operator_only() -> None:
+    """NotAuthenticated or NotAllowed unless the operator sends the request."""
+    caller().must_be_operator()
+
+
+def body() -> bytes:
+    """The body, decompressed, within the limit of the settings."""
+    received = request.get_data()
+    # Some endpoints take no body at all to mean everything; one that gunicorn could not read whole must not look so.
+    if request.content_length is not None and len(received) < request.content_length:
+        raise ClientDisconnected
+    return decompress(dict(request.headers), received, limit_bytes=services().settings.max_body_bytes)
+
+
+def json_object(*, what: str) -> dict[str, Any]:
+    """The body as a JSON object; InvalidInput that names `what` otherwise."""
+    return parse_object(body(), what=what)
+
+
+def query(name: str) -> str | None:
+    """A value of the query string; None when it is missing or empty, InvalidInput for text that no store can hold."""
+    text = request.args.get(name) or None
+    if text is not None:
+        check_text(text, what=f"query '{name}'")
+    return text
+
+
+def query_count(name: str) -> int | None:
+    """A value of the query string that is 1 or more."""
+    text = query(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise InvalidInput(f"query '{name}' must be a whole number of 1 or more, not {text!r:.40}")
+    return int(text)

@@ -1,0 +1,94 @@
+"""Tables: drafts that nobody has signed, and what each device shall use."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from cloud.api.requests import caller, json_object, operator_only
+from cloud.publishing import publish_desired
+from cloud.services import services
+from protocol import topics
+from protocol.errors import InvalidInput
+from protocol.signing import SignedTable
+from protocol.table import Table
+
+blueprint = Blueprint("tables", __name__)
+
+
+@blueprint.put("/api/v1/devices/<device>/tables/<network>")
+def put_desired(device: str, network: str) -> Response:
+    """Makes a signed table the desired one and publishes it; 409 unless its version is newer.
+
+    503 when the broker did not take it: it is stored, and the same request again publishes it.
+    """
+    operator_only()
+    made = services()
+    signed = SignedTable.from_json(json_object(what="signed table"))
+    _check_place(signed.table, device, network)
+    made.store.set_desired(signed)
+    publish_desired(made.store, made.publisher, device=device, network=network)
+    return jsonify({"digest": signed.table.digest, "version": signed.table.version})
+
+
+@blueprint.get("/api/v1/devices/<device>/tables/<network>")
+def get_tables(device: str, network: str) -> Response:
+    """The desired table and what the device last reported, null where there is none."""
+    caller().must_be(device)
+    store = services().store
+    desired, reported = store.desired(device, network), store.reported(device, network)
+    return jsonify(
+        {
+            "desired": desired.signed.to_json() if desired else None,
+            "reported": reported.to_json() if reported else None,
+        }
+    )
+
+
+@blueprint.post("/api/v1/tables")
+def add_draft() -> tuple[Response, int]:
+    """Keeps an unsigned table."""
+    operator_only()
+    table = Table.from_json(json_object(what="table"))
+    _check_names(table)
+    services().store.add_draft(table)
+    return jsonify({"digest": table.digest}), 201
+
+
+@blueprint.get("/api/v1/tables/<digest>")
+def get_draft(digest: str) -> Response:
+    """A draft by its digest."""
+    operator_only()
+    return jsonify(services().store.draft(digest).to_json())
+
+
+@blueprint.get("/api/v1/tables")
+def list_drafts() -> Response:
+    """What drafts there are."""
+    operator_only()
+    return jsonify(
+        [
+            {
+                "digest": table.digest,
+                "network": table.network,
+                "device": table.device,
+                "bundle": table.bundle,
+                "rows": len(table.rows),
+            }
+            for table in services().store.drafts()
+        ]
+    )
+
+
+def _check_place(table: Table, device: str, network: str) -> None:
+    _check_names(table)
+    if (table.device, table.network) != (device, network):
+        raise InvalidInput(
+            f"the table is for {table.network:.64} on {table.device:.64}, not for {network:.64} on {device:.64}"
+        )
+    if not 0 < table.version < 2**63:
+        raise InvalidInput(f"a signed table needs a version of 1 or more, not {table.version}")
+
+
+def _check_names(table: Table) -> None:
+    topics.check_name(table.device, what="device")
+    topics.check_name(table.network, what="network")

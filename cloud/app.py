@@ -1,0 +1,93 @@
+"""The backend: a fresh Flask app from settings."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from cloud.api import (
+    bundles,
+    devices,
+    errors,
+    inference_v2,
+    inferences,
+    measurements,
+    models_v2,
+    openapi,
+    repository_v2,
+    tables,
+)
+from cloud.auth import Guard
+from cloud.bundle_store import BundleStore
+from cloud.catalogue import Catalogue
+from cloud.energy import NodeProfile
+from cloud.inference import Answering
+from cloud.publishing import MqttPublisher, NoBroker, Publisher
+from cloud.services import Services, attach
+from cloud.settings import BackendSettings, sqlite_url
+from cloud.sql_store import SqlStore
+from cloud.statistics import Statistics
+from cloud.store import Store
+from cloud.tails import OpenRunner, Tails
+from models.bundle import Bundle
+from models.runner import Runner
+from models.runner_choice import open_runner
+from protocol.mqtt import BrokerAddress
+
+_BLUEPRINTS = (
+    inference_v2.blueprint,
+    models_v2.blueprint,
+    repository_v2.blueprint,
+    bundles.blueprint,
+    devices.blueprint,
+    tables.blueprint,
+    measurements.blueprint,
+    inferences.blueprint,
+    openapi.blueprint,
+)
+
+
+def create_app(
+    settings: BackendSettings,
+    *,
+    store: Store | None = None,
+    publisher: Publisher | None = None,
+    tails: Tails | None = None,
+) -> Flask:
+    """An app with its own services; those that are not given are made from the settings."""
+    app = Flask("cloud", static_folder=None)
+    # A redirect to the path with single slashes would drop the body of a PUT.
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    store = store or SqlStore(settings.database_url or sqlite_url(settings.data_dir))
+    files = BundleStore(settings.data_dir)
+    tails = tails or Tails(files, open_runner=_opening(settings), most_open=settings.open_bundles)
+    node = NodeProfile(settings.node_name, settings.node_busy_watts, settings.node_idle_watts)
+    attach(
+        app,
+        Services(
+            settings=settings,
+            store=store,
+            guard=Guard(store, operator_token=settings.operator_token),
+            bundles=files,
+            catalogue=Catalogue(store),
+            tails=tails,
+            answering=Answering(tails, node),
+            statistics=Statistics(),
+            publisher=publisher or _publisher(settings),
+        ),
+    )
+    for blueprint in _BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    errors.register(app)
+    return app
+
+
+def _publisher(settings: BackendSettings) -> Publisher:
+    return MqttPublisher(BrokerAddress.parse(settings.broker_url)) if settings.broker_url else NoBroker()
+
+
+def _opening(settings: BackendSettings) -> OpenRunner:
+    def opening(bundle: Bundle) -> Runner:
+        return open_runner(bundle, threads=settings.threads, cache_dir=settings.data_dir / "weight-cache")
+
+    return opening

@@ -1,0 +1,253 @@
+"""The ingest process: from the bus into the store, in batches, acknowledged after the commit."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from cloud.arrivals import Batch, read_batch
+from cloud.settings import load_ingest
+from cloud.sql_store import SqlStore
+from cloud.store import Arrival, Rejection, Store
+from protocol import topics
+from protocol.bus import Bus
+from protocol.errors import DynaSplitError, InvalidInput, ServiceMissing
+from protocol.messages import TableReport
+from protocol.mqtt import BrokerAddress, MqttBus
+
+logger = logging.getLogger(__name__)
+
+_WAITING_MESSAGES = 10_000
+_MOST_RECORDS = 2_000
+_GATHER_S = 0.1
+_RETRY_S = 1.0
+_STOP_S = 1.5
+_BROKER_PATIENCE_S = 1.5
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A device came or went."""
+
+    device: str
+    online: bool
+    at: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """A device said what it did with a table."""
+
+    device: str
+    report: TableReport
+    at: float
+
+
+Item = Batch | Presence | Report
+
+
+class Ingest:
+    """Takes messages from the bus on the bus's thread, and writes them on a thread of its own.
+
+    While the store is away messages wait, as many as memory may hold; later ones are dropped. Nothing is lost: devices
+    send again what nobody acknowledged.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: Store,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+        gather_s: float = _GATHER_S,
+        retry_s: float = _RETRY_S,
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._wall_clock = wall_clock
+        self._gather_s = gather_s
+        self._retry_s = retry_s
+        self._items: queue.Queue[Item | None] = queue.Queue(maxsize=_WAITING_MESSAGES)
+        self._stopping = threading.Event()
+        self._overflowing = False
+        self._writer = threading.Thread(target=self._write_all, name="ingest-writer", daemon=True)
+
+    def start(self) -> None:
+        """Subscribes and starts to write."""
+        self._writer.start()
+        self._bus.subscribe(topics.telemetry("+"), self._take(self._batch))
+        self._bus.subscribe(topics.availability("+"), self._take(self._presence))
+        self._bus.subscribe(topics.reported("+", "+"), self._take(self._report))
+        self._bus.start()
+
+    def stop(self) -> None:
+        """Takes no more messages, writes those that wait if the store lets it, and returns within two seconds."""
+        self._stopping.set()
+        self._call_the_end()
+        self._writer.join(_STOP_S)
+        self._bus.stop()
+
+    def _call_the_end(self) -> None:
+        try:
+            self._items.put_nowait(None)
+        except queue.Full:
+            logger.warning("stopping with messages unwritten; their devices send them again")
+
+    def _take(self, read: Callable[[str, bytes], Item]) -> Callable[[str, bytes], None]:
+        def handle(topic: str, payload: bytes) -> None:
+            if self._stopping.is_set():
+                return
+            try:
+                self._enqueue(read(topic, payload))
+            except InvalidInput as error:
+                logger.warning("dropped a message on %s: %s", topic, error)
+
+        return handle
+
+    def _batch(self, topic: str, payload: bytes) -> Batch:
+        return read_batch(topic, payload, received_at=self._wall_clock())
+
+    def _presence(self, topic: str, payload: bytes) -> Presence:
+        if payload not in (b"online", b"offline"):
+            raise InvalidInput(f"availability must be online or offline, not {payload!r:.40}")
+        return Presence(topics.device_of(topic), payload == b"online", self._wall_clock())
+
+    def _report(self, topic: str, payload: bytes) -> Report:
+        report = TableReport.from_bytes(payload)
+        if report.network != topics.network_of(topic):
+            raise InvalidInput(f"the report is about {report.network!r:.64}, not about its topic's network")
+        return Report(topics.device_of(topic), report, self._wall_clock())
+
+    def _enqueue(self, item: Item) -> None:
+        try:
+            self._items.put_nowait(item)
+        except queue.Full:
+            if not self._overflowing:
+                logger.warning("%d messages wait for the store; dropping more until it writes", _WAITING_MESSAGES)
+            self._overflowing = True
+            return
+        self._overflowing = False
+
+    def _write_all(self) -> None:
+        """The writer's loop: what has gathered is committed as one, and goes again as long as the store is away."""
+        try:
+            self._store.ready()
+        except ServiceMissing as error:
+            logger.warning("%s; trying again when there is something to write", error)
+        while True:
+            items, ending = self._gather()
+            while items and not self._written(items):
+                if self._stopping.wait(self._retry_s):
+                    return
+            if ending:
+                return
+
+    def _gather(self) -> tuple[list[Item], bool]:
+        """What comes within the time to gather after the first item, and whether the end was called."""
+        items: list[Item] = []
+        item = self._items.get()
+        deadline = time.monotonic() + self._gather_s
+        while item is not None:
+            items.append(item)
+            left = deadline - time.monotonic()
+            if left <= 0 or sum(_size(gathered) for gathered in items) >= _MOST_RECORDS:
+                return items, False
+            try:
+                item = self._items.get(timeout=left)
+            except queue.Empty:
+                return items, False
+        return items, True
+
+    def _written(self, items: Sequence[Item]) -> bool:
+        """Commits and acknowledges; False when the store is away."""
+        try:
+            self._commit(items)
+        except ServiceMissing as error:
+            logger.warning("%s; %d messages wait, nothing is acknowledged", error, len(items) + self._items.qsize())
+            return False
+        except Exception:  # the writer's outermost loop: it must outlive what nobody foresaw
+            logger.exception("could not write %d messages; they are dropped unacknowledged", len(items))
+            return True
+        self._acknowledge(items)
+        return True
+
+    def _commit(self, items: Sequence[Item]) -> None:
+        arrivals = [arrival for item in items if isinstance(item, Batch) for arrival in item.arrivals]
+        if arrivals:
+            _keep(self._store, arrivals)
+        for item in items:
+            match item:
+                case Presence(device, online, at):
+                    self._store.note_availability(device, online=online, at=at)
+                case Report(device, report, at):
+                    self._store.note_report(device, report, at=at)
+                case Batch():
+                    if item.unidentified:
+                        logger.warning("%s: %d records without a sequence dropped", item.device, item.unidentified)
+
+    def _acknowledge(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if isinstance(item, Batch) and item.arrivals:
+                self._bus.publish(topics.ack(item.device), item.ack.to_bytes())
+
+
+def _size(item: Item) -> int:
+    return len(item.arrivals) if isinstance(item, Batch) else 1
+
+
+def _keep(store: Store, arrivals: Sequence[Arrival]) -> None:
+    """Writes records; one that the database cannot keep is found and put aside, so that it holds up no other."""
+    try:
+        store.write(arrivals)
+    except InvalidInput as error:
+        if len(arrivals) > 1:
+            middle = len(arrivals) // 2
+            _keep(store, arrivals[:middle])
+            _keep(store, arrivals[middle:])
+            return
+        logger.warning("put aside record %s of %s: %s", arrivals[0].sequence, arrivals[0].device, error)
+        store.write([replace(arrivals[0], body={}, content=Rejection("the database cannot keep it"))])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs ingest until SIGTERM or SIGINT; exit code 2 for settings that cannot be used."""
+    argparse.ArgumentParser(
+        prog="dynasplit-ingest",
+        description="Writes telemetry from the broker into the store. Settings: DYNASPLIT_BROKER_URL, DYNASPLIT_DATA_DIR "
+        "or DYNASPLIT_DATABASE_URL, or a TOML file named by DYNASPLIT_SETTINGS_FILE.",
+    ).parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        settings = load_ingest(os.environ)
+        store = SqlStore(settings.database_url)
+    except DynaSplitError as error:
+        sys.stderr.write(f"dynasplit-ingest: {error}\n")
+        return error.exit_code
+    address = BrokerAddress.parse(settings.broker_url)
+    bus = MqttBus(address, client_id=f"dynasplit-ingest-{uuid.uuid4().hex[:12]}")
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    ingest = Ingest(bus, store)
+    ingest.start()
+    if not ended.wait(_BROKER_PATIENCE_S) and not bus.connected:
+        logger.warning("broker %s is not there yet; trying again until it is", address)
+    ended.wait()
+    ingest.stop()
+    store.close()
+    logger.info("stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,70 @@
+"""Publishing desired tables: the port, the one on MQTT, and the one in memory."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Protocol
+
+from cloud.store import Store
+from protocol import topics
+from protocol.documents import canonical_bytes
+from protocol.errors import ServiceMissing
+from protocol.mqtt import BrokerAddress, publish_once
+
+
+class Publisher(Protocol):
+    """Publishes retained messages. Thread-safe."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Returns once the broker has the message; ServiceMissing when it cannot be told so within seconds."""
+        ...
+
+
+class MqttPublisher:
+    """Connects for each message: tables are pushed seldom, and the backend's worker processes stay stateless."""
+
+    def __init__(self, address: BrokerAddress) -> None:
+        self._address = address
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        # A client id of its own each time: a broker throws out the older of two clients with one name.
+        client_id = f"dynasplit-backend-{uuid.uuid4().hex[:12]}"
+        publish_once(self._address, client_id=client_id, topic=topic, payload=payload)
+
+
+class NoBroker:
+    """Stands in where no broker is set: it refuses."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        raise ServiceMissing(
+            f"{topic} ({len(payload)} bytes) cannot be published: no broker is set; set DYNASPLIT_BROKER_URL"
+        )
+
+
+class MemoryPublisher:
+    """Keeps what a broker would retain, and each message in its order; while `away` it refuses."""
+
+    def __init__(self) -> None:
+        self.retained: dict[str, bytes] = {}
+        self.published: list[tuple[str, bytes]] = []
+        self.away = False
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        if self.away:
+            raise ServiceMissing(f"{topic} cannot be published: the broker is away")
+        self.retained[topic] = payload
+        self.published.append((topic, payload))
+
+
+def publish_desired(store: Store, publisher: Publisher, *, device: str, network: str) -> None:
+    """Publishes the desired table of a device for a network, and says so in the store.
+
+    Two pushes at once may reach the broker in the wrong order; so the one that finds a newer table in the store after
+    it published publishes that one too, and the newest is what stays retained.
+    """
+    topic = topics.desired(device, network)
+    published = ""
+    while (desired := store.desired(device, network)) and desired.signed.table.digest != published:
+        publisher.publish(topic, canonical_bytes(desired.signed.to_json()))
+        store.note_published(desired.signed)
+        published = desired.signed.table.digest

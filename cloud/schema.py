@@ -1,0 +1,109 @@
+"""The tables of the database. What changes here needs a migration beside it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+_NAME = sa.String(64)
+_DIGEST = sa.String(64)
+_TAG = sa.String(200)
+
+
+def _identity() -> list[sa.Column[object]]:
+    """The columns that all records share: who sent it, when it came in, and its body as it was sent."""
+    return [
+        sa.Column("device", _NAME, primary_key=True),
+        sa.Column("boot", _NAME, primary_key=True),
+        sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("received_at", sa.Double, nullable=False),
+        sa.Column("body", sa.JSON, nullable=False),
+    ]
+
+
+devices = sa.Table(
+    "devices",
+    metadata,
+    sa.Column("name", _NAME, primary_key=True),
+    sa.Column("token_sha256", _DIGEST, nullable=False, unique=True),
+)
+
+presence = sa.Table(
+    "presence",
+    metadata,
+    sa.Column("device", _NAME, primary_key=True),
+    sa.Column("online", sa.Boolean, nullable=False),
+    sa.Column("last_seen", sa.Double),
+)
+
+bundles = sa.Table(
+    "bundles",
+    metadata,
+    sa.Column("digest", _DIGEST, primary_key=True),
+    sa.Column("network", _NAME, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("loaded", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("network", "version", name="uq_bundles_network_version"),
+)
+
+drafts = sa.Table(
+    "drafts",
+    metadata,
+    sa.Column("digest", _DIGEST, primary_key=True),
+    sa.Column("network", _NAME, nullable=False),
+    sa.Column("device", _NAME, nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+)
+
+desired = sa.Table(
+    "desired",
+    metadata,
+    sa.Column("device", _NAME, primary_key=True),
+    sa.Column("network", _NAME, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("digest", _DIGEST, nullable=False),
+    sa.Column("published", sa.Boolean, nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+)
+
+reported = sa.Table(
+    "reported",
+    metadata,
+    sa.Column("device", _NAME, primary_key=True),
+    sa.Column("network", _NAME, primary_key=True),
+    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+)
+
+inferences = sa.Table(
+    "inferences",
+    metadata,
+    *_identity(),
+    sa.Column("network", _NAME, nullable=False),
+    sa.Column("run", _TAG, nullable=False),
+    sa.Column("strategy", _NAME, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("violation", sa.Boolean, nullable=False),
+    sa.Column("cut", sa.Integer),
+    sa.Index("ix_inferences_run", "run"),
+    sa.Index("ix_inferences_received_at", "received_at"),
+)
+
+measurements = sa.Table(
+    "measurements",
+    metadata,
+    *_identity(),
+    sa.Column("network", _NAME, nullable=False),
+    sa.Column("bundle", _DIGEST, nullable=False),
+    sa.Column("run", _TAG, nullable=False),
+    sa.Index("ix_measurements_network", "network", "bundle"),
+    sa.Index("ix_measurements_received_at", "received_at"),
+)
+
+rejected = sa.Table(
+    "rejected",
+    metadata,
+    *_identity(),
+    sa.Column("reason", sa.Text, nullable=False),
+)

@@ -1,0 +1,50 @@
+"""What the endpoints work with: made once per app, reached through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+
+from cloud.auth import Guard
+from cloud.bundle_store import BundleStore
+from cloud.catalogue import Catalogue
+from cloud.inference import Answering
+from cloud.publishing import Publisher
+from cloud.settings import BackendSettings
+from cloud.statistics import Statistics
+from cloud.store import Store
+from cloud.tails import Tails
+
+_KEY = "dynasplit"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The adapters and decisions behind the endpoints of one app. All are thread-safe."""
+
+    settings: BackendSettings
+    store: Store
+    guard: Guard
+    bundles: BundleStore
+    catalogue: Catalogue
+    tails: Tails
+    answering: Answering
+    statistics: Statistics
+    publisher: Publisher
+
+
+def attach(app: Flask, made: Services) -> None:
+    """Gives an app its services."""
+    app.extensions[_KEY] = made
+
+
+def services() -> Services:
+    """Those of the app that handles the current request."""
+    return of_app(current_app)
+
+
+def of_app(app: Flask) -> Services:
+    """Those that `attach` gave to an app."""
+    return cast(Services, app.extensions[_KEY])

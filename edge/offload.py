@@ -1,0 +1,201 @@
+"""Offloading: one round trip to the cloud's tail, its reply checked before anyone believes it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from edge.breaker import Breaker
+from hardware.clock import Clock
+from protocol.configuration import Provenance, choose
+from protocol.documents import field
+from protocol.errors import DynaSplitError, InvalidInput
+from protocol.inference import Message, Wire, unpack_reply
+from protocol.tensors import Array, TensorSpec
+
+
+class CloudFailed(DynaSplitError, ConnectionError):
+    """The cloud was away, late, refused, or answered what cannot be used. The request can be finished on the device."""
+
+    http_status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+
+
+class CloudLate(CloudFailed, TimeoutError):
+    """No answer within the time allowed."""
+
+
+@dataclass(frozen=True)
+class TailCall:
+    """A packed tail request, and what its reply must look like: the bundle's digest and the outputs that are missing."""
+
+    network: str
+    bundle: str
+    wire: Wire
+    outputs: Sequence[TensorSpec]
+
+
+@dataclass(frozen=True)
+class TailReply:
+    """The tail's outputs by name, and what the round trip cost: ms, mJ (None: unknown) and body bytes."""
+
+    outputs: Mapping[str, Array]
+    round_trip_ms: float
+    cloud_ms: float
+    cloud_node_mj: float
+    cloud_active_mj: float | None
+    cloud_ms_provenance: Provenance
+    cloud_energy_provenance: Provenance
+    up_bytes: int
+    down_bytes: int
+
+    @property
+    def transfer_ms(self) -> float:
+        """The round trip without the cloud's own time."""
+        return max(0.0, self.round_trip_ms - self.cloud_ms)
+
+
+class Cloud(Protocol):
+    """What runs tails. Called by one thread at a time."""
+
+    def available(self, network: str) -> bool:
+        """False while recent attempts say that asking would be in vain."""
+        ...
+
+    def tail(self, call: TailCall, *, timeout_ms: float) -> TailReply:
+        """Runs a tail, within the time allowed. Raises CloudFailed, and nothing else, with a reason for people."""
+        ...
+
+
+class Transport(Protocol):
+    """Carries one request there and its reply back. Called by one thread at a time."""
+
+    def post(self, path: str, wire: Wire, *, timeout_s: float) -> Wire:
+        """Raises CloudLate after `timeout_s`, CloudFailed for anything but a complete reply with status 200."""
+        ...
+
+
+class RemoteCloud:
+    """A `Cloud` behind a transport: measures the round trip, checks the reply, and stops asking one that keeps failing."""
+
+    def __init__(self, transport: Transport, *, clock: Clock = time.monotonic) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._breakers: dict[str, Breaker] = {}
+
+    def available(self, network: str) -> bool:
+        return self._breaker(network).allows()
+
+    def tail(self, call: TailCall, *, timeout_ms: float) -> TailReply:
+        breaker = self._breaker(call.network)
+        try:
+            reply = self._round_trip(call, timeout_s=timeout_ms / 1e3)
+        except CloudFailed:
+            breaker.failed()
+            raise
+        breaker.succeeded()
+        return reply
+
+    def _round_trip(self, call: TailCall, *, timeout_s: float) -> TailReply:
+        sent_s = self._clock()
+        wire = self._transport.post(f"/v2/models/{call.network}/infer", call.wire, timeout_s=timeout_s)
+        round_trip_ms = (self._clock() - sent_s) * 1e3
+        try:
+            return checked_reply(wire, call, round_trip_ms=round_trip_ms)
+        except InvalidInput as error:
+            raise CloudFailed(f"the cloud's answer makes no sense: {error}") from error
+
+    def _breaker(self, network: str) -> Breaker:
+        if network not in self._breakers:
+            self._breakers[network] = Breaker(clock=self._clock)
+        return self._breakers[network]
+
+
+def checked_reply(wire: Wire, call: TailCall, *, round_trip_ms: float) -> TailReply:
+    """The reply when it is for this bundle, has just the missing outputs, and sane figures; InvalidInput otherwise."""
+    message = unpack_reply(wire.headers, wire.body)
+    parameters = message.parameters
+    if parameters.get("bundle") != call.bundle:
+        raise InvalidInput(f"it is for bundle {parameters.get('bundle')!s:.12}, not {call.bundle:.12}")
+    cloud_ms = _figure(parameters, "cloud_ms")
+    if cloud_ms > round_trip_ms:
+        raise InvalidInput(f"cloud_ms {cloud_ms:g} is more than the whole round trip of {round_trip_ms:g} ms")
+    return TailReply(
+        outputs=_outputs(message, call.outputs),
+        round_trip_ms=round_trip_ms,
+        cloud_ms=cloud_ms,
+        cloud_node_mj=_figure(parameters, "cloud_node_mj"),
+        cloud_active_mj=_figure(parameters, "cloud_active_mj") if "cloud_active_mj" in parameters else None,
+        cloud_ms_provenance=_provenance(parameters, "cloud_ms_provenance"),
+        cloud_energy_provenance=_provenance(parameters, "cloud_energy_provenance"),
+        up_bytes=len(call.wire.body),
+        down_bytes=len(wire.body),
+    )
+
+
+def _outputs(message: Message, specs: Sequence[TensorSpec]) -> Mapping[str, Array]:
+    return dict(zip((spec.name for spec in specs), message.by_name(specs), strict=True))
+
+
+def _figure(parameters: Mapping[str, Any], name: str) -> float:
+    value: float = field(parameters, name, float, what="its parameters")
+    if value < 0 or not math.isfinite(value):
+        raise InvalidInput(f"{name} must be 0 or more, not {value}")
+    return value
+
+
+def _provenance(parameters: Mapping[str, Any], name: str) -> Provenance:
+    return choose(Provenance, parameters.get(name), what=name)
+
+
+class FakeCloud:
+    """A `Cloud` in memory: `answer` is the tail, and time passes on the clock through `sleep`.
+
+    `answer` takes the call and gives the outputs; where the time does not suffice, just that time passes. `failure` is
+    raised by every call while it is set, `away_for` names the networks for which the cloud is not available.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[TailCall], Mapping[str, Array]],
+        *,
+        sleep: Callable[[float], None],
+        transfer_ms: float = 5.0,
+        cloud_ms: float = 2.0,
+        cloud_node_mj: float = 40.0,
+    ) -> None:
+        self._answer = answer
+        self._sleep = sleep
+        self.transfer_ms = transfer_ms
+        self.cloud_ms = cloud_ms
+        self.cloud_node_mj = cloud_node_mj
+        self.failure: CloudFailed | None = None
+        self.away_for: set[str] = set()
+        self.calls = 0
+
+    def available(self, network: str) -> bool:
+        return network not in self.away_for
+
+    def tail(self, call: TailCall, *, timeout_ms: float) -> TailReply:
+        self.calls += 1
+        if self.failure is not None:
+            raise self.failure
+        round_trip_ms = self.transfer_ms + self.cloud_ms
+        self._sleep(min(round_trip_ms, timeout_ms) / 1e3)
+        if round_trip_ms > timeout_ms:
+            raise CloudLate(f"the cloud did not answer within {timeout_ms:.0f} ms")
+        outputs = self._answer(call)
+        return TailReply(
+            outputs=outputs,
+            round_trip_ms=round_trip_ms,
+            cloud_ms=self.cloud_ms,
+            cloud_node_mj=self.cloud_node_mj,
+            cloud_active_mj=None,
+            cloud_ms_provenance=Provenance.EMULATED,
+            cloud_energy_provenance=Provenance.EMULATED,
+            up_bytes=len(call.wire.body),
+            down_bytes=sum(array.nbytes for array in outputs.values()),
+        )

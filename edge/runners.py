@@ -1,0 +1,153 @@
+"""Running heads and tails of the bundles on this device: the port, what answers a call, and the one in this process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from models.bundle import Bundle
+from models.runner import FakeRunner, Head, Runner, RunnerFailed
+from models.runner_choice import open_runner
+from protocol.errors import DynaSplitError
+from protocol.tensors import Array
+
+logger = logging.getLogger(__name__)
+
+_RUNNERS_KEPT = 4
+
+
+class RunnerLost(DynaSplitError, ConnectionError):
+    """What runs the networks died or hung. A new one is there for the next request."""
+
+    http_status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+
+
+@dataclass(frozen=True)
+class RunnerKey:
+    """Which runner: a bundle's folder (named by its digest) and a number of threads."""
+
+    folder: Path
+    threads: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """`open`, `head` or `tail` of a runner, with the arrays that go in."""
+
+    operation: str
+    key: RunnerKey
+    cut: int = 0
+    arrays: tuple[Array, ...] = ()
+
+    def __str__(self) -> str:
+        return "opening the bundle" if self.operation == "open" else f"the {self.operation} at cut {self.cut}"
+
+
+Opener = Callable[[RunnerKey, Path | None], Runner]
+"""Opens a runner; takes the folder for weight caches. It may be sent to another process by its name, so no lambda."""
+
+
+def open_bundle(key: RunnerKey, cache_dir: Path | None) -> Runner:
+    """The real opener."""
+    return open_runner(Bundle.open(key.folder), threads=key.threads, cache_dir=cache_dir)
+
+
+def open_fake(key: RunnerKey, cache_dir: Path | None) -> Runner:  # noqa: ARG001 - the fake has no weights
+    """Opens the fake of a bundle's network: the shapes of the real one, in no time."""
+    return FakeRunner(Bundle.open(key.folder).manifest)
+
+
+class Runners(Protocol):
+    """Heads and tails of any bundle that is here. May be called from any thread; one call runs at a time.
+
+    What a runner raises goes through (InvalidInput, NotFound, RunnerFailed); RunnerLost when what runs it died.
+    """
+
+    def open(self, key: RunnerKey) -> str:
+        """Makes sure that a bundle is open, and tells its runtime. Costs nothing when it is."""
+        ...
+
+    def head(self, key: RunnerKey, cut: int, inputs: Sequence[Array]) -> Head:
+        """As `Runner.head`."""
+        ...
+
+    def tail(self, key: RunnerKey, cut: int, boundary: Sequence[Array]) -> Mapping[str, Array]:
+        """As `Runner.tail`."""
+        ...
+
+    def close(self) -> None:
+        """Gives everything back. Calls after it raise RunnerFailed."""
+        ...
+
+
+class Shelf:
+    """Open runners, the least recently used closed when there are too many; answers calls. For one thread at a time."""
+
+    def __init__(self, opener: Opener, cache_dir: Path | None) -> None:
+        self._opener = opener
+        self._cache_dir = cache_dir
+        self._runners: OrderedDict[RunnerKey, Runner] = OrderedDict()
+
+    def answer(self, call: Call) -> Any:
+        """The runtime's name, a Head, or outputs by name. Raises DynaSplitErrors only."""
+        try:
+            runner = self._runner(call.key)
+            if call.operation == "open":
+                return runner.runtime
+            if call.operation == "head":
+                return runner.head(call.cut, call.arrays)
+            return dict(runner.tail(call.cut, call.arrays))
+        except DynaSplitError:
+            raise
+        except Exception as error:  # runtimes raise anything; it must reach the caller as one of ours
+            logger.exception("%s failed", call)
+            raise RunnerFailed(f"{call} failed: {type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        while self._runners:
+            self._runners.popitem()[1].close()
+
+    def _runner(self, key: RunnerKey) -> Runner:
+        if key not in self._runners:
+            while len(self._runners) >= _RUNNERS_KEPT:
+                self._runners.popitem(last=False)[1].close()
+            self._runners[key] = self._opener(key, self._cache_dir)
+        self._runners.move_to_end(key)
+        return self._runners[key]
+
+
+class RunnersHere:
+    """`Runners` in this very process: nothing to kill, nothing that survives. For tests, and where nothing can hang."""
+
+    def __init__(self, *, opener: Opener = open_bundle, cache_dir: Path | None = None) -> None:
+        self._shelf = Shelf(opener, cache_dir)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def open(self, key: RunnerKey) -> str:
+        return str(self._answer(Call("open", key)))
+
+    def head(self, key: RunnerKey, cut: int, inputs: Sequence[Array]) -> Head:
+        head: Head = self._answer(Call("head", key, cut, tuple(inputs)))
+        return head
+
+    def tail(self, key: RunnerKey, cut: int, boundary: Sequence[Array]) -> Mapping[str, Array]:
+        outputs: Mapping[str, Array] = self._answer(Call("tail", key, cut, tuple(boundary)))
+        return outputs
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._shelf.close()
+
+    def _answer(self, call: Call) -> Any:
+        with self._lock:
+            if self._closed:
+                raise RunnerFailed("the runner is closed; the agent is ending")
+            return self._shelf.answer(call)

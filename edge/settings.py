@@ -1,0 +1,89 @@
+"""Settings of the agent."""
+
+from __future__ import annotations
+
+import base64
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from protocol.configuration import Account, choose
+from protocol.errors import InvalidInput
+from protocol.mqtt import BrokerAddress
+from protocol.topics import check_name
+
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """What the agent needs to know, from `edge.toml` and `DYNASPLIT_*`.
+
+    `operator_public_key`: 32 bytes in base64, the only key whose tables are applied. `operator_token`: what local
+    callers show to choose strategies, configurations and bundles. `emulated_link`: requests to the cloud wait as long
+    as on the published testbed's link. `account`: whose energy counts where a request does not say. `threads`: the
+    most that a configuration may use. `min_cut`: the smallest cut point at which anything may leave the device (1: never
+    the input itself). `max_waiting`: requests that may wait for their turn. `outbox_full_sync`: survive a power cut
+    with every record, at the price of one flush to the card per request.
+    """
+
+    device: str
+    data_dir: Path
+    backend_url: str
+    device_token: str = field(repr=False)
+    broker_url: str = field(repr=False)
+    operator_token: str = field(repr=False)
+    operator_public_key: str
+    board: str = "emulated-pi4"
+    host: str = "127.0.0.1"
+    port: int = 8600
+    emulated_link: bool = False
+    account: str = Account.EDGE_NODE.value
+    outbox_max_rows: int = 100_000
+    outbox_full_sync: bool = False
+    threads: int = 1
+    min_cut: int = 0
+    max_waiting: int = 8
+
+    def __post_init__(self) -> None:
+        check_name(self.device, what="setting 'device'")
+        choose(Account, self.account, what="setting 'account'")
+        BrokerAddress.parse(self.broker_url)
+        _check_url(self.backend_url)
+        _check_key(self.operator_public_key)
+        for name in ("device_token", "operator_token"):
+            if not getattr(self, name).strip():
+                raise InvalidInput(f"setting '{name}' is empty; it must be a token")
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise InvalidInput(f"setting '{name}' must lie between {low} and {high}, not {getattr(self, name)}")
+
+    @property
+    def default_account(self) -> Account:
+        return Account(self.account)
+
+
+_RANGES = {
+    "port": (0, 65_535),
+    "outbox_max_rows": (1, 100_000_000),
+    "threads": (1, 256),
+    "min_cut": (0, 1_000_000),
+    "max_waiting": (0, 1_000),
+}
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a bracket that does not close, a port that is none
+        good = False
+    if not good:
+        raise InvalidInput(f"setting 'backend_url' must look like http://host:8000, not {url!r:.80}")
+
+
+def _check_key(key: str) -> None:
+    try:
+        length = len(base64.b64decode(key.strip(), validate=True))
+    except ValueError as error:
+        raise InvalidInput(f"setting 'operator_public_key' is not base64: {error}") from error
+    if length != 32:
+        raise InvalidInput(f"setting 'operator_public_key' must be 32 bytes in base64, not {length}")

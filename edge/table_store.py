@@ -1,0 +1,99 @@
+"""Tables on disk: one file per network, replaced as a whole."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from protocol.documents import check_schema, checked, parse_object
+from protocol.errors import DynaSplitError
+from protocol.signing import SignedTable
+from protocol.topics import check_name
+
+logger = logging.getLogger(__name__)
+
+SCHEMA = 1
+_REJECTIONS_KEPT = 32
+
+
+@dataclass(frozen=True)
+class TableHistory:
+    """What a device knows of one network's tables.
+
+    `rejected` maps the fingerprint of a signed document, signature included, to the reason. (A bare content digest would
+    let anyone who can publish a badly signed copy block the real table.)
+    """
+
+    current: SignedTable | None = None
+    previous: SignedTable | None = None
+    rejected: Mapping[str, str] = field(default_factory=dict)
+
+    def with_current(self, signed: SignedTable) -> TableHistory:
+        return replace(self, current=signed, previous=self.current)
+
+    def with_rejected(self, fingerprint: str, reason: str) -> TableHistory:
+        kept = dict(list(self.rejected.items())[-(_REJECTIONS_KEPT - 1) :])
+        return replace(self, rejected=kept | {fingerprint: reason})
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "current": self.current.to_json() if self.current else None,
+            "previous": self.previous.to_json() if self.previous else None,
+            "rejected": dict(self.rejected),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], *, what: str) -> TableHistory:
+        check_schema(content, current=SCHEMA, what=what)
+        tables = {
+            name: None if content.get(name) is None else SignedTable.from_json(content[name], what=f"{what}: {name}")
+            for name in ("current", "previous")
+        }
+        return cls(**tables, rejected=checked(content.get("rejected"), dict, what=f"{what}: 'rejected'"))
+
+
+class TableStore:
+    """Histories by network in `<folder>/<network>.json`. A crash at any moment leaves the old or the new file, never half."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def networks(self) -> list[str]:
+        return sorted(path.stem for path in self._folder.glob("*.json"))
+
+    def load(self, network: str) -> TableHistory:
+        """The history; an empty one where there is none, or where the file cannot be read (it is set aside and logged)."""
+        path = self._path(network)
+        try:
+            return TableHistory.from_json(parse_object(path.read_bytes(), what=str(path)), what=str(path))
+        except FileNotFoundError:
+            return TableHistory()
+        except (DynaSplitError, OSError) as error:
+            logger.error("tables of %s cannot be used, waiting for a new push: %s", network, error)
+            path.replace(path.with_suffix(".broken"))
+            return TableHistory()
+
+    def save(self, network: str, history: TableHistory) -> None:
+        """Written beside, flushed, renamed over (rename(2) is atomic), and the folder flushed."""
+        path = self._path(network)
+        beside = path.with_suffix(".new")
+        with beside.open("wb") as file:
+            file.write(json.dumps(history.to_json(), separators=(",", ":")).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _path(self, network: str) -> Path:
+        return self._folder / f"{check_name(network, what='network')}.json"

@@ -1,0 +1,1 @@
+"""The device: clocks, accelerators, power meters, boards, and the emulated board."""

@@ -1,0 +1,112 @@
+"""A board that is not there: real work, with the time and the energy that a modelled device would take for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from hardware.board import Applied, check_on_offer
+from hardware.clock import Clock, Sleep
+from hardware.device_model import DeviceModel
+from hardware.power.counter import EnergyCounter
+from hardware.power.meter import PowerMeter
+from protocol.configuration import EdgeAccelerator, Provenance
+from protocol.errors import InvalidInput
+from protocol.work import Work
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_NEGLIGIBLE_S = 1e-3
+"""Handing work over takes this machine a moment too; it counts as an overrun only from here on."""
+
+
+class EmulatedBoard:
+    """The board port over a `DeviceModel`, deterministic on the clock handed in.
+
+    Work runs on this machine; then the board waits until the modelled device would be done. It draws the model's busy
+    power from the start of the work to that moment, the waiting power at all other times. Changing the clock takes no
+    time: the published trials do not include it. There is no Edge TPU, since its times do not follow from `Work`.
+    """
+
+    provenance = Provenance.EMULATED
+
+    def __init__(
+        self, name: str, model: DeviceModel, *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._clock = clock
+        self._sleep = sleep
+        self._cpu_khz = model.ladder_khz[-1]
+        self._counter = EnergyCounter(model.waiting_w(self._cpu_khz), clock=clock)
+        self._processor = threading.Lock()
+        self._overruns = 0
+
+    @property
+    def meter(self) -> PowerMeter:
+        return self._counter
+
+    @property
+    def overruns(self) -> int:
+        """How often work took this machine over 1 ms longer than the modelled device: its times are then too long."""
+        return self._overruns
+
+    def ladder_khz(self) -> tuple[int, ...]:
+        return self._model.ladder_khz
+
+    def accelerators(self) -> tuple[EdgeAccelerator, ...]:
+        return (EdgeAccelerator.OFF,)
+
+    def apply(self, *, cpu_khz: int, accelerator: EdgeAccelerator) -> Applied:
+        check_on_offer(self, cpu_khz=cpu_khz, accelerator=accelerator)
+        with self._processor:
+            self._set(cpu_khz)
+        return Applied(cpu_khz, accelerator)
+
+    def execute(self, work: Work, run: Callable[[], T], *, threads: int = 1) -> T:
+        if not 1 <= threads <= self._model.threads:
+            raise InvalidInput(f"{self.name} is modelled for {self._model.threads} thread at most, not {threads}")
+        with self._processor:
+            lasts_s = self._model.time_ms(work, self._cpu_khz) / 1e3
+            began_s = self._clock()
+            self._counter.draw(self._model.busy_w(self._cpu_khz))
+            try:
+                result = run()
+                self._wait_until(began_s + lasts_s)
+            finally:
+                self._counter.draw(self._model.waiting_w(self._cpu_khz))
+        return result
+
+    def throttled(self) -> bool:
+        """Never: heat and supply are not modelled."""
+        return False
+
+    def restore(self) -> None:
+        """Back to the highest clock, where the board starts."""
+        with self._processor:
+            self._set(self._model.ladder_khz[-1])
+
+    def _set(self, cpu_khz: int) -> None:
+        self._cpu_khz = cpu_khz
+        self._counter.draw(self._model.waiting_w(cpu_khz))
+
+    def _wait_until(self, done_s: float) -> None:
+        left_s = done_s - self._clock()
+        if left_s > 0:
+            self._sleep(left_s)
+        elif left_s < -_NEGLIGIBLE_S:
+            self._note_overrun(-left_s)
+
+    def _note_overrun(self, late_s: float) -> None:
+        self._overruns += 1
+        if self._overruns == 1:
+            logger.warning(
+                "this machine is slower than %s by %.1f ms on this work: emulated times are too long (said once)",
+                self.name,
+                late_s * 1e3,
+            )

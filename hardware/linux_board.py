@@ -1,0 +1,84 @@
+"""Any Linux machine as a board: clocks by cpufreq, power by whatever meter is there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from hardware.board import Applied, check_on_offer
+from hardware.clock import Clock, Sleep
+from hardware.cpufreq import CpuFrequency
+from hardware.power.meter import PowerMeter
+from hardware.power.present import find_meter
+from hardware.sysfs import SYSFS, Write, write_text
+from hardware.throttling import Throttling
+from protocol.configuration import EdgeAccelerator, Provenance
+from protocol.errors import InvalidInput
+from protocol.work import Work
+
+T = TypeVar("T")
+
+NAME = "linux"
+
+
+class LinuxBoard:
+    """The board port on the machine that runs this. Work simply runs; its time and power are what they are."""
+
+    name = NAME
+    provenance = Provenance.MEASURED
+
+    def __init__(self, frequency: CpuFrequency, meter: PowerMeter, throttling: Throttling) -> None:
+        self._frequency = frequency
+        self._meter = meter
+        self._throttling = throttling
+        self._ladder_khz = frequency.ladder_khz()
+        self._processor = threading.Lock()
+
+    @property
+    def meter(self) -> PowerMeter:
+        return self._meter
+
+    @property
+    def overruns(self) -> int:
+        """None: the device is this one."""
+        return 0
+
+    def ladder_khz(self) -> tuple[int, ...]:
+        return self._ladder_khz
+
+    def accelerators(self) -> tuple[EdgeAccelerator, ...]:
+        return (EdgeAccelerator.OFF,)
+
+    def apply(self, *, cpu_khz: int, accelerator: EdgeAccelerator) -> Applied:
+        check_on_offer(self, cpu_khz=cpu_khz, accelerator=accelerator)
+        with self._processor:
+            return Applied(self._frequency.hold(cpu_khz), accelerator)
+
+    def execute(self, work: Work, run: Callable[[], T], *, threads: int = 1) -> T:
+        del work  # the machine finds out by itself
+        if threads < 1:
+            raise InvalidInput(f"{self.name} runs work on 1 thread or more, not {threads}")
+        with self._processor:
+            return run()
+
+    def throttled(self) -> bool:
+        return self._throttling.now()
+
+    def restore(self) -> None:
+        with self._processor:
+            self._frequency.restore()
+
+
+def open_linux_board(
+    sys: Path = SYSFS, *, write: Write = write_text, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
+) -> LinuxBoard:
+    """This machine as a board, `sys` being the root of sysfs.
+
+    Raises NotFound where its clock cannot be set or no power meter is there, NotAllowed for a meter that this user may
+    not read.
+    """
+    frequency = CpuFrequency(sys, write=write, clock=clock, sleep=sleep)
+    return LinuxBoard(frequency, find_meter(sys, clock=clock, sleep=sleep), Throttling(sys))

@@ -1,0 +1,1 @@
+"""Power meters: the port, and one meter per file."""

@@ -1,0 +1,90 @@
+"""The energy counters of x86 processors, through powercap (Documentation/power/powercap/powercap.rst)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hardware.clock import Clock, Sleep
+from hardware.power.meter import MeterLost, Reading
+from hardware.sysfs import not_allowed
+from protocol.configuration import Provenance
+
+_PERIOD_S = 0.001
+"""The processor updates its counters about once a millisecond (Intel SDM, volume 3B, 15.10.3)."""
+
+
+class RaplMeter:
+    """The packages' counters (`energy_uj`, in microjoules) added up: processors and their caches, not the whole machine.
+
+    `joules` counts from the making of the meter. `watts` is the average since the reading before, over a millisecond at
+    least. A counter wraps at `max_energy_range_uj`, after minutes under load: read it at least once a minute.
+    """
+
+    provenance = Provenance.MEASURED
+    period_s = _PERIOD_S
+
+    def __init__(self, packages: Sequence[Path], *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
+        self._counters = [_Counter(folder) for folder in packages]
+        self._clock = clock
+        self._sleep = sleep
+        self._joules = 0.0
+        self._at_s = clock()
+        self._watts: float | None = None
+
+    def read(self) -> Reading:
+        now_s = self._clock()
+        if now_s - self._at_s >= _PERIOD_S or self._watts is None:
+            now_s = self._advance(now_s)
+        return Reading(watts=self._watts or 0.0, joules=self._joules, at_s=now_s)
+
+    def _advance(self, now_s: float) -> float:
+        if now_s - self._at_s < _PERIOD_S:
+            self._sleep(_PERIOD_S - (now_s - self._at_s))
+            now_s = self._clock()
+        spent_j = sum(counter.spent_uj() for counter in self._counters) / 1e6
+        self._watts = spent_j / (now_s - self._at_s)
+        self._joules += spent_j
+        self._at_s = now_s
+        return now_s
+
+
+class _Counter:
+    """One counter, which starts again from 0 past its range."""
+
+    def __init__(self, folder: Path) -> None:
+        self._energy = folder / "energy_uj"
+        self._range_uj = _number(folder / "max_energy_range_uj")
+        self._last_uj = _number(self._energy)
+
+    def spent_uj(self) -> int:
+        """Since the call before."""
+        now_uj = _number(self._energy)
+        spent_uj = now_uj - self._last_uj if now_uj >= self._last_uj else now_uj + self._range_uj - self._last_uj
+        self._last_uj = now_uj
+        return spent_uj
+
+
+def find_packages(sys: Path) -> list[Path]:
+    """The folders of the processor packages below the root of sysfs. Their parts (cores, memory) are in them already."""
+    zones = sorted((sys / "class/powercap").glob("intel-rapl:*"))
+    return [zone for zone in zones if zone.name.count(":") == 1 and _name(zone).startswith("package")]
+
+
+def _name(zone: Path) -> str:
+    try:
+        return (zone / "name").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except OSError as error:
+        if refusal := not_allowed(path, error):
+            raise refusal from error
+        raise MeterLost(f"{path}: {error.strerror}; is powercap still loaded?") from error
+    except ValueError as error:
+        raise MeterLost(f"{path} holds no number: {error}") from error

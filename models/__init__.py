@@ -1,0 +1,1 @@
+"""Networks: their graph, cutting them into bundles, running a head or a tail."""

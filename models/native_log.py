@@ -1,0 +1,51 @@
+"""LiteRT writes some thirty lines to the process's stderr whenever it opens, and offers no switch."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+logger = logging.getLogger(__name__)
+
+_STDERR = 2
+
+
+@contextmanager
+def native_messages() -> Iterator[None]:
+    """Drops what is written to stderr meanwhile, by other threads too: hold it around opening only, not around runs.
+
+    Nothing is dropped while this logger is at DEBUG, which is how to see why the library refuses something.
+    """
+    if logger.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    try:
+        kept = os.dup(_STDERR)
+    except OSError:
+        yield
+        return
+    _stay_quiet_at_exit()
+    _silence()
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
+
+
+@cache
+def _stay_quiet_at_exit() -> None:
+    """The library says which accelerators it takes down after Python's own last word."""
+    atexit.register(_silence)
+
+
+def _silence() -> None:
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDERR)
+    os.close(nowhere)

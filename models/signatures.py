@@ -1,0 +1,15 @@
+"""The names of a bundle's signatures."""
+
+from __future__ import annotations
+
+WHOLE = "whole"
+
+
+def head_signature(cut: int) -> str:
+    """Operators [0, cut)."""
+    return f"head_{cut}"
+
+
+def tail_signature(cut: int) -> str:
+    """Operators [cut, L)."""
+    return f"tail_{cut}"

@@ -1,0 +1,118 @@
+"""What the rows of a table cost over a given link: latency and energy from their parts, for all rows at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.configuration import Account
+from protocol.errors import InvalidInput
+from protocol.link import Link
+from protocol.table import Row
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Latency in ms and energy in mJ, one figure a row, in the order of the rows."""
+
+    latency_ms: Floats
+    energy_mj: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The columns of rows that prices follow from: read once a table, priced again whenever the link changes.
+
+    Arrays of float64, one figure a row, not to be written to. Unknown `cloud_active_mj` and `accuracy` are NaN.
+    """
+
+    head_ms: Floats
+    head_mj: Floats
+    wait_w: Floats
+    up_bytes: Floats
+    down_bytes: Floats
+    cloud_ms: Floats
+    cloud_node_mj: Floats
+    cloud_active_mj: Floats
+    accuracy: Floats
+    cut: Floats
+    cpu_khz: Floats
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Parts:
+        figures: Any = np.array([_figures(row) for row in rows], dtype=np.float64).reshape(len(rows), _COLUMNS)
+        columns = np.ascontiguousarray(figures.T)
+        columns.flags.writeable = False
+        return cls(*columns)
+
+    @cached_property
+    def uses_cloud(self) -> Flags:
+        """Which rows send anything."""
+        return self.up_bytes > 0
+
+    @cached_property
+    def active_unknown(self) -> bool:
+        """Whether a row uses the cloud and nobody knows what it spends there above idle."""
+        return bool(np.isnan(self.cloud_active_mj[self.uses_cloud]).any())
+
+    def waiting_ms(self, link: Link) -> Floats:
+        """Time that the device waits for the cloud: the way there and back, and the tail. 0 for edge-only rows."""
+        transfer_ms = link.rtt_ms + self.up_bytes / link.up_bytes_per_ms + self.down_bytes / link.down_bytes_per_ms
+        return (transfer_ms + self.cloud_ms) * self.uses_cloud
+
+    def cloud_mj(self, account: Account) -> Floats | float:
+        """Energy in mJ that the account adds for the cloud; InvalidInput where `edge_active` is not known."""
+        if account is Account.EDGE:
+            return 0.0
+        if account is Account.EDGE_NODE:
+            return self.cloud_node_mj * self.uses_cloud
+        if self.active_unknown:
+            raise InvalidInput(
+                "account edge_active: what the cloud spends above idle is unknown; "
+                "set the cloud's idle power and measure again, or use edge_node"
+            )
+        return np.where(self.uses_cloud, self.cloud_active_mj, 0.0)
+
+    def priced(self, link: Link, account: Account) -> Prices:
+        """Latency and energy over this link, for this account."""
+        waiting_ms = self.waiting_ms(link)
+        edge_mj = self.head_mj + self.wait_w * waiting_ms
+        return Prices(latency_ms=self.head_ms + waiting_ms, energy_mj=edge_mj + self.cloud_mj(account))
+
+
+def price(rows: Sequence[Row], link: Link, account: Account) -> Prices:
+    """Latency and energy of each row.
+
+    Latency = head, then, where the cloud is used, transfer and tail. The device spends `head_mj` and, while it waits,
+    `wait_w` (W x ms = mJ); the accounts add the cloud's part. `edge_active` raises InvalidInput when a row that uses
+    the cloud does not know its own.
+    """
+    return Parts.of(rows).priced(link, account)
+
+
+def _figures(row: Row) -> tuple[float, ...]:
+    return (
+        row.head_ms,
+        row.head_mj,
+        row.wait_w,
+        row.up_bytes,
+        row.down_bytes,
+        row.cloud_ms,
+        row.cloud_node_mj,
+        math.nan if row.cloud_active_mj is None else row.cloud_active_mj,
+        math.nan if row.accuracy is None else row.accuracy,
+        row.configuration.cut,
+        row.configuration.cpu_khz,
+    )
+
+
+_COLUMNS = 11

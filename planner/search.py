@@ -1,0 +1,200 @@
+"""From a space of configurations to a table: what to measure, and which of all configurations are worth using."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from typing import TypeVar
+
+from planner.averages import median_link, usable
+from planner.costs import CostModel, fit
+from planner.pareto import undominated
+from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator
+from protocol.errors import BundleMismatch, InvalidInput
+from protocol.measurement import Measurement
+from protocol.table import Row, Table
+
+Member = TypeVar("Member", bound=StrEnum)
+
+
+@dataclass(frozen=True)
+class Space:
+    """All configurations of a network on a device: each cut at each clock with each codec and accelerator.
+
+    Cut 0 is cloud-only, the highest cut is edge-only. What makes no difference is not varied: an edge-only run has
+    neither codec nor cloud accelerator, a cloud-only run computes nothing on the device but the encoding.
+    """
+
+    cuts: tuple[int, ...]
+    clocks_khz: tuple[int, ...]
+    codecs: tuple[Codec, ...] = (Codec.RAW,)
+    accelerators: tuple[EdgeAccelerator, ...] = (EdgeAccelerator.OFF,)
+    cloud_accelerators: tuple[CloudAccelerator, ...] = (CloudAccelerator.CPU,)
+    threads: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        for name in ("cuts", "clocks_khz", "codecs", "accelerators", "cloud_accelerators", "threads"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise InvalidInput(f"space: {name} needs at least one value and each only once, not {list(values)}")
+
+    @classmethod
+    def seen_in(cls, measurements: Sequence[Measurement]) -> Space:
+        """The smallest space that holds all configurations that were measured and not throttled.
+
+        InvalidInput where the highest cut sends something: without an edge-only run, whatever a device does needs the
+        cloud.
+        """
+        kept = usable(measurements)
+        seen = [item.configuration for item in kept]
+        last = max(configuration.cut for configuration in seen)
+        if any(item.cost.up_bytes for item in kept if item.configuration.cut == last):
+            raise InvalidInput(
+                f"no edge-only run was measured (cut {last}, the highest one, sends something); "
+                "profile the whole network on the device too, or nothing answers while the cloud is away"
+            )
+        choices = [item for item in seen if item.cut < last] or seen
+        return cls(
+            cuts=tuple(sorted({item.cut for item in seen})),
+            clocks_khz=tuple(sorted({item.cpu_khz for item in seen})),
+            codecs=_members(Codec, (item.codec for item in choices)),
+            accelerators=_members(EdgeAccelerator, (item.edge_accelerator for item in seen)),
+            cloud_accelerators=_members(CloudAccelerator, (item.cloud_accelerator for item in choices)),
+            threads=tuple(sorted({item.threads for item in seen})),
+        )
+
+    @property
+    def edge_only_cut(self) -> int:
+        return max(self.cuts)
+
+    @property
+    def size(self) -> int:
+        """The number of configurations."""
+        return sum(1 for _ in self.configurations())
+
+    def configurations(self) -> Iterator[Configuration]:
+        """All of them, by cut and clock."""
+        return (configuration for cut in self.cuts for configuration in self._of_cut(cut))
+
+    def _of_cut(self, cut: int) -> Iterator[Configuration]:
+        computes, sends = cut > 0, cut < self.edge_only_cut
+        idle = EdgeAccelerator.OFF if EdgeAccelerator.OFF in self.accelerators else self.accelerators[0]
+        sides = product(
+            self.clocks_khz,
+            self.accelerators if computes else (idle,),
+            self.threads if computes else (min(self.threads),),
+            self.codecs if sends else (Codec.RAW,),
+            self.cloud_accelerators if sends else (CloudAccelerator.CPU,),
+        )
+        for cpu_khz, accelerator, threads, codec, cloud in sides:
+            yield Configuration(cut, cpu_khz, accelerator, cloud, codec, threads)
+
+
+def plan(space: Space, *, work: Mapping[int, float] | None = None) -> tuple[Configuration, ...]:
+    """The configurations to measure so that `fit` covers the space.
+
+    At the highest clock every cut with every codec: once for each way to compute the head, once for each cloud
+    accelerator. At every other clock, with the first codec, what the curves need: edge-only, cloud-only, and the middle
+    cut; middle by `work` (any measure of the operators before each cut, such as multiply-accumulates), else by position.
+    """
+    probes = {0, middle_cut(space.cuts, work=work), space.edge_only_cut}
+    top_khz = max(space.clocks_khz)
+    at_top = [item for item in space.configurations() if item.cpu_khz == top_khz and _is_part(item, space)]
+    others = [
+        item
+        for item in space.configurations()
+        if item.cpu_khz != top_khz and item.cut in probes and _is_probe(item, space)
+    ]
+    return (*at_top, *sorted(others, key=lambda item: -item.cpu_khz))
+
+
+def middle_cut(cuts: Sequence[int], *, work: Mapping[int, float] | None = None) -> int | None:
+    """The cut that halves the network best; None when there is none between cloud-only and edge-only."""
+    last = max(cuts)
+    between = [cut for cut in sorted(cuts) if 0 < cut < last]
+    before = {cut: float(cut) for cut in cuts} if work is None else work
+    if missing := [cut for cut in (*between, last) if cut not in before]:
+        raise InvalidInput(f"plan: no figure for the work before cut {missing[0]}")
+    return min(between, key=lambda cut: abs(before[cut] - before[last] / 2), default=None)
+
+
+def optimize(
+    space: Space, measurements: Sequence[Measurement], *, device: str, bundle: str, network: str, partial: bool = False
+) -> Table:
+    """The draft of a table (version 0): the whole space, composed or as measured, without what is never worth using.
+
+    Cloud-only and edge-only at the highest clock stay as anchors even where something beats them; the fastest and the
+    cheapest row for any link and account are on the front by its nature. The table's link is the median of what the
+    measurements saw. BundleMismatch for measurements of another bundle, InvalidInput for another device or network, and
+    for a space that they do not cover, unless `partial` leaves out what they do not.
+    """
+    check_origin(measurements, device=device, bundle=bundle, network=network)
+    rows = rows_of(space, fit(measurements), partial=partial)
+    kept = {row.configuration for row in [*undominated(rows), *_anchors(rows, space)]}
+    return Table(
+        network=network,
+        bundle=bundle,
+        device=device,
+        link=median_link(usable(measurements)),
+        rows=tuple(row for row in rows if row.configuration in kept),
+    )
+
+
+def check_origin(measurements: Sequence[Measurement], *, device: str, bundle: str, network: str) -> None:
+    """BundleMismatch or InvalidInput for the first measurement that is of something else than asked for."""
+    for item in measurements:
+        if item.bundle != bundle:
+            raise BundleMismatch(
+                f"a measurement is of bundle {item.bundle:.12}, not of {bundle:.12}: profile this bundle"
+            )
+        if (item.network, item.device) != (network, device):
+            raise InvalidInput(
+                f"a measurement is of {item.network} on {item.device}, not of {network} on {device}: choose one of them"
+            )
+
+
+def rows_of(space: Space, model: CostModel, *, partial: bool = False) -> list[Row]:
+    """The row of each configuration. InvalidInput for the first one that is not covered; with `partial` those are left
+    out, and only a space that is not covered at all is refused."""
+    rows, gaps = [], []
+    for configuration in space.configurations():
+        try:
+            rows.append(model.row(configuration))
+        except InvalidInput as gap:
+            if not partial:
+                raise
+            gaps.append(gap)
+    if not rows:
+        raise gaps[0]
+    return rows
+
+
+def _anchors(rows: Sequence[Row], space: Space) -> list[Row]:
+    """For each end of the space the best rows at its highest clock, whatever link and account."""
+    return [row for cut in (0, space.edge_only_cut) for row in _best_at_top_clock(rows, cut)]
+
+
+def _best_at_top_clock(rows: Sequence[Row], cut: int) -> list[Row]:
+    ends = [row for row in rows if row.configuration.cut == cut]
+    top_khz = max((row.configuration.cpu_khz for row in ends), default=0)
+    return undominated([row for row in ends if row.configuration.cpu_khz == top_khz])
+
+
+def _is_part(configuration: Configuration, space: Space) -> bool:
+    """Whether it measures a head with the first cloud accelerator, or a tail with the first way to compute the head."""
+    usual_head = (configuration.edge_accelerator, configuration.threads) == (space.accelerators[0], space.threads[0])
+    usual_tail = configuration.cloud_accelerator is space.cloud_accelerators[0]
+    return configuration.cut in (0, space.edge_only_cut) or usual_head or usual_tail
+
+
+def _is_probe(configuration: Configuration, space: Space) -> bool:
+    usual = (configuration.codec, configuration.cloud_accelerator) == (space.codecs[0], space.cloud_accelerators[0])
+    return configuration.cut == space.edge_only_cut or usual
+
+
+def _members(kind: type[Member], seen: Iterable[Member]) -> tuple[Member, ...]:
+    """Those that were seen, in the order in which the kind lists them."""
+    found = set(seen)
+    return tuple(member for member in kind if member in found)

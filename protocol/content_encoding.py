@@ -1,0 +1,84 @@
+"""Bodies of HTTP messages and how they are compressed (RFC 9110, section 8.4; zstd: RFC 8878)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import TypeVar
+
+import zstandard
+
+from protocol.errors import InvalidInput, TooLarge
+
+CONTENT_ENCODING = "Content-Encoding"
+MAX_BODY_BYTES = 256 * 1024 * 1024
+_ZSTD_LEVEL = 1
+_ZSTD_WINDOW_BYTES = 2**27
+_PIECE_BYTES = 2**20
+
+Content = TypeVar("Content", bytes, bytearray)
+
+
+def compress_zstd(body: bytes) -> bytes:
+    """One frame at level 1, which says how large its content is."""
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
+
+
+def decompress(headers: Mapping[str, str], body: bytes, *, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The body after `Content-Encoding` (gzip, deflate, zstd or identity), never more than `limit_bytes` of it."""
+    encoding = header(headers, CONTENT_ENCODING, "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return _limited(body, limit_bytes)
+    if encoding == "zstd":
+        return _from_zstd(body, limit_bytes)
+    if encoding in ("gzip", "deflate"):
+        return _from_zlib(body, limit_bytes, window=31 if encoding == "gzip" else 15)
+    raise InvalidInput(f"Content-Encoding {encoding!r:.40} is not one of identity, gzip, deflate, zstd")
+
+
+def _from_zstd(body: bytes, limit_bytes: int) -> bytes:
+    try:
+        declared = zstandard.get_frame_parameters(body).content_size
+        if declared != zstandard.CONTENTSIZE_UNKNOWN and declared > limit_bytes:
+            raise TooLarge(f"the body unpacks to {declared} bytes; the limit is {limit_bytes}")
+        if declared != zstandard.CONTENTSIZE_UNKNOWN:
+            return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompress(body)
+        return _streamed(body, limit_bytes)
+    except zstandard.ZstdError as error:
+        raise InvalidInput(f"the body is not valid zstd: {error}") from error
+
+
+def _streamed(body: bytes, limit_bytes: int) -> bytes:
+    """A frame that does not say how large it is: read piece by piece, so that the limit bounds the memory too."""
+    content = bytearray()
+    with zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).stream_reader(body) as reader:
+        while piece := reader.read(_PIECE_BYTES):
+            content += piece
+            _limited(content, limit_bytes)
+    return bytes(content)
+
+
+def _from_zlib(body: bytes, limit_bytes: int, *, window: int) -> bytes:
+    decoder = zlib.decompressobj(window)
+    try:
+        content = decoder.decompress(body, limit_bytes + 1)
+    except zlib.error as error:
+        raise InvalidInput(f"the body cannot be decompressed: {error}") from error
+    _limited(content, limit_bytes)
+    if not decoder.eof:
+        raise InvalidInput("the compressed body is truncated")
+    return content
+
+
+def _limited(content: Content, limit_bytes: int) -> Content:
+    if len(content) > limit_bytes:
+        raise TooLarge(f"the body is larger than the limit of {limit_bytes} bytes")
+    return content
+
+
+def header(headers: Mapping[str, str], name: str, fallback: str) -> str:
+    """A header by name, whatever its case."""
+    for key, value in headers.items():
+        if key.lower() == name.lower():
+            return value
+    return fallback

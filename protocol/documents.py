@@ -1,0 +1,138 @@
+"""JSON documents with a schema number, a canonical form and a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from protocol.errors import InvalidInput
+
+_TYPE_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+}
+
+_MAX_DEPTH = 64
+_INTEGERS = range(-(2**63), 2**63)
+_SUSPECT = re.compile(r"[\ud800-\udfff]|\\u(?:0000|[dD][89a-fA-F])")
+"""What text with a lone surrogate or NUL must hold; most that hold it are in order (an escaped emoji), so look closer."""
+
+
+def canonical_bytes(content: Any) -> bytes:
+    """The one byte form of a JSON value: sorted keys, no spaces, UTF-8. What `parse_object` refuses within a value is refused."""
+    try:
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"not a JSON value: {error}") from error
+    _check_inside(content, text, what="a JSON value")
+    return text.encode()
+
+
+def digest_of(content: Any) -> str:
+    """The sha256 of the canonical form, in lower-case hexadecimal."""
+    return hashlib.sha256(canonical_bytes(content)).hexdigest()
+
+
+def parse_object(text: str | bytes, *, what: str) -> dict[str, Any]:
+    """A JSON object from text (UTF-8); anything else raises InvalidInput that names `what`.
+
+    Also refused: numbers that are not finite, text that is not Unicode or holds NUL (no database keeps it), and more than
+    64 levels of nesting, so that whatever was read can be written again.
+    """
+
+    def refuse(constant: str) -> float:
+        raise InvalidInput(f"{what}: {constant:.40} is not a finite JSON number")
+
+    def finite(digits: str) -> float:
+        return value if math.isfinite(value := float(digits)) else refuse(digits)
+
+    try:
+        text = text if isinstance(text, str) else text.decode("utf-8-sig")
+        content = json.loads(text, parse_constant=refuse, parse_float=finite)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidInput(f"{what} is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidInput(f"{what} is nested too deeply") from error
+    except InvalidInput:
+        raise
+    except ValueError as error:  # Python reads no integer of more than 4300 digits
+        raise InvalidInput(f"{what} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidInput(f"{what} must be a JSON object, not {_TYPE_NAMES.get(type(content), 'null')}")
+    _check_inside(content, text, what=what)
+    return content
+
+
+def _check_inside(content: Any, text: str, *, what: str) -> None:
+    """InvalidInput for bad text and for deep nesting in a value; looks only where its JSON text gives cause to."""
+    if text.count("[") + text.count("{") <= _MAX_DEPTH and not _SUSPECT.search(text):
+        return
+    level = [content]
+    for _ in range(_MAX_DEPTH + 1):
+        for value in level:
+            if isinstance(value, str):
+                check_text(value, what=what)
+        level = [inner for value in level for inner in _inside(value)]
+    if level:
+        raise InvalidInput(f"{what} is nested too deeply, more than {_MAX_DEPTH} levels")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return (*value, *value.values())
+    return value if isinstance(value, list | tuple) else ()
+
+
+def check_text(text: str, *, what: str) -> None:
+    """InvalidInput for what UTF-8 or a database cannot hold: lone surrogates, and NUL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{what}: {text!r:.60} is not Unicode text: it holds a lone surrogate") from error
+    if "\0" in text:
+        raise InvalidInput(f"{what}: {text!r:.60} holds the character NUL; leave it out")
+
+
+def check_schema(content: Mapping[str, Any], *, current: int, what: str) -> int:
+    """The document's schema number. The current one and the one before are read; newer ones are refused by number."""
+    schema: int = field(content, "schema", int, what=what)
+    if schema > current:
+        raise InvalidInput(f"{what} has schema {schema}, newer than {current}: update DynaSplit here")
+    if schema < max(1, current - 1):
+        raise InvalidInput(f"{what} has schema {schema}, too old to read: make it again")
+    return schema
+
+
+def field(content: Mapping[str, Any], name: str, kind: type, *, what: str) -> Any:
+    """The value of a field, checked to be of a kind; integers serve as numbers, booleans never do."""
+    if name not in content:
+        raise InvalidInput(f"{what} lacks '{name}'")
+    return checked(content[name], kind, what=f"{what}: '{name}'")
+
+
+def checked(value: Any, kind: type, *, what: str) -> Any:
+    """`value` when it is of `kind`, else InvalidInput. Floats must be finite, integers fit 64 bits, text be Unicode without NUL."""
+    if kind in (int, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = kind(_within_64_bits(value, what=what))
+    if not isinstance(value, kind) or (kind in (int, float) and isinstance(value, bool)):
+        raise InvalidInput(f"{what} must be {_TYPE_NAMES.get(kind, kind.__name__)}, not {value!r:.60}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(f"{what} must be a finite number, not {value}")
+    if isinstance(value, str):
+        check_text(value, what=what)
+    return value
+
+
+def _within_64_bits(value: int, *, what: str) -> int:
+    """What databases and numpy hold; a float could not even be made of one with some hundred digits."""
+    if value not in _INTEGERS:
+        raise InvalidInput(f"{what} is out of range: an integer must fit 64 bits")
+    return value

@@ -1,0 +1,93 @@
+"""The errors that users meet. A message says what was wrong, with the value, and what to do.
+
+Every leaf tells how it surfaces: `http_status` where it leaves through HTTP, `exit_code` where it ends a command
+(0 good, 1 a check failed, 2 bad input or refused, 3 proven infeasible, 4 a service is missing).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DynaSplitError(Exception):
+    """The root of all errors that the project raises on purpose."""
+
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+
+class InvalidInput(DynaSplitError, ValueError):
+    """What came in cannot be used: wrong type, shape, range or syntax."""
+
+    http_status = 400
+    exit_code = 2
+
+
+class NotFound(DynaSplitError, LookupError):
+    """A network, bundle, device, cut point or other named thing does not exist here."""
+
+    http_status = 404
+    exit_code = 2
+
+
+class Conflict(DynaSplitError, ValueError):
+    """It is well formed, but contradicts what is already here: an older version, another digest."""
+
+    http_status = 409
+    exit_code = 2
+
+
+class BundleBroken(InvalidInput):
+    """A bundle's files are missing, damaged or do not match their digests."""
+
+
+class BundleMismatch(Conflict):
+    """A table, request or artifact was made for another bundle than the one at hand."""
+
+
+class NotAuthenticated(DynaSplitError, PermissionError):
+    """No token, or one that nobody issued."""
+
+    http_status = 401
+    exit_code = 2
+
+
+class NotAllowed(DynaSplitError, PermissionError):
+    """The token is good, but not for this."""
+
+    http_status = 403
+    exit_code = 2
+
+
+class TooLarge(InvalidInput):
+    """A body, or what it would unpack to, exceeds the limit."""
+
+    http_status = 413
+
+
+class SignatureInvalid(DynaSplitError, ValueError):
+    """A signed document was changed, or signed by a key that is not trusted here."""
+
+    http_status = 400
+    exit_code = 2
+
+
+class ServiceMissing(DynaSplitError, ConnectionError):
+    """A broker, backend, agent or database cannot be reached."""
+
+    http_status = 503
+    exit_code = 4
+
+
+class Overloaded(DynaSplitError, RuntimeError):
+    """More requests wait than may; try again later."""
+
+    http_status = 429
+    exit_code = 4
+
+
+class DeadlineHopeless(DynaSplitError, TimeoutError):
+    """No configuration can answer in time and the caller asked to be told rather than served late."""
+
+    http_status = 503
+    exit_code = 1

@@ -1,0 +1,187 @@
+"""The bus over MQTT 3.1.1: the one place that uses paho."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from protocol.bus import Handler, Will
+from protocol.errors import InvalidInput, ServiceMissing
+from protocol.topics import matches
+
+logger = logging.getLogger(__name__)
+
+_QOS = 1
+_KEEPALIVE_S = 30
+_RECONNECT_MAX_S = 10
+
+
+@dataclass(frozen=True)
+class BrokerAddress:
+    """Where the broker listens: `mqtt://[user:password@]host[:1883]`, or `mqtts://…[:8883]` with TLS."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    tls: bool = False
+
+    @classmethod
+    def parse(cls, url: str) -> BrokerAddress:
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port
+            (parts.hostname or "").encode("idna")
+        except ValueError as error:
+            raise InvalidInput(f"broker URL {_without_password(url)!r}: {error}") from error
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+            raise InvalidInput(
+                f"broker URL {_without_password(url)!r} must look like mqtt://host:1883 or mqtts://host:8883"
+            )
+        tls = parts.scheme == "mqtts"
+        unquote = urllib.parse.unquote
+        return cls(
+            host=parts.hostname,
+            port=port or (8883 if tls else 1883),
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            tls=tls,
+        )
+
+    def __str__(self) -> str:
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+def _without_password(url: str) -> str:
+    return url.rpartition("@")[2]
+
+
+class MqttBus:
+    """A `Bus` on a broker. Reconnects by itself; subscriptions and callbacks are renewed each time.
+
+    Why it cannot connect is logged once, and again only when the reason changes or a connection stood in between.
+    """
+
+    def __init__(self, address: BrokerAddress, *, client_id: str, will: Will | None = None) -> None:
+        self._address = address
+        self._handlers: list[tuple[str, Handler]] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self._stood = False
+        self._complaint = ""
+        self._client = _client(address, client_id, will)
+        self._client.on_connect = self._connected_now
+        self._client.on_connect_fail = self._not_reached
+        self._client.on_disconnect = self._disconnected
+        self._client.on_message = self._received
+        self._client.reconnect_delay_set(min_delay=1, max_delay=_RECONNECT_MAX_S)
+
+    @property
+    def connected(self) -> bool:
+        return self._client.is_connected()
+
+    def start(self) -> None:
+        self._client.connect_async(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        if not self.connected:
+            return False
+        return self._client.publish(topic, payload, qos=_QOS, retain=retain).rc == paho.MQTT_ERR_SUCCESS
+
+    def subscribe(self, pattern: str, handler: Handler) -> None:
+        with self._lock:
+            self._handlers.append((pattern, handler))
+        if self.connected:
+            self._client.subscribe(pattern, qos=_QOS)
+
+    def on_connect(self, callback: Callable[[], None]) -> None:
+        with self._lock:
+            self._callbacks.append(callback)
+        if self.connected:
+            callback()
+
+    def _connected_now(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+        if reason.is_failure:
+            self._complain(f"refused the connection: {reason}; check user and password")
+            return
+        self._stood, self._complaint = True, ""
+        logger.info("connected to broker %s", self._address)
+        with self._lock:
+            patterns, callbacks = [pattern for pattern, _ in self._handlers], list(self._callbacks)
+        if patterns:
+            client.subscribe([(pattern, _QOS) for pattern in patterns])
+        for callback in callbacks:
+            callback()
+
+    def _disconnected(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+        if reason.is_failure and self._stood:
+            logger.warning("lost broker %s: %s; trying again", self._address, reason)
+        self._stood = False
+
+    def _not_reached(self, _client: paho.Client, _data: Any) -> None:
+        """paho tells no reason, but calls this while it handles the error."""
+        self._complain(f"cannot be reached: {sys.exception()}; is it running? Trying again")
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            self._complaint = complaint
+            logger.warning("broker %s %s", self._address, complaint)
+
+    def _received(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        with self._lock:
+            handlers = [handler for pattern, handler in self._handlers if matches(pattern, message.topic)]
+        for handler in handlers:
+            try:
+                handler(message.topic, bytes(message.payload))
+            except Exception:  # the outermost loop of the bus thread, which must outlive any message
+                logger.exception("dropped a message on %s", message.topic)
+
+
+def publish_once(address: BrokerAddress, *, client_id: str, topic: str, payload: bytes, timeout_s: float = 5.0) -> None:
+    """Connects, publishes one retained message, waits for the broker's acknowledgement and disconnects.
+
+    For processes that publish seldom. Raises ServiceMissing when the broker does not acknowledge within `timeout_s`.
+    """
+    client = _client(address, client_id, None)
+    accepted = threading.Event()
+    client.on_connect = lambda _c, _d, _f, reason, _p: None if reason.is_failure else accepted.set()
+    try:
+        client.connect(address.host, address.port, keepalive=_KEEPALIVE_S)
+    except OSError as error:
+        raise ServiceMissing(f"broker {address} cannot be reached: {error}; is it running?") from error
+    client.loop_start()
+    try:
+        if not accepted.wait(timeout_s):
+            raise ServiceMissing(f"broker {address} did not accept the connection within {timeout_s:g} s")
+        info = client.publish(topic, payload, qos=_QOS, retain=True)
+        info.wait_for_publish(timeout_s)
+        if not info.is_published():
+            raise ServiceMissing(f"broker {address} did not acknowledge the message within {timeout_s:g} s")
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _client(address: BrokerAddress, client_id: str, will: Will | None) -> paho.Client:
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv311)
+    if address.username:
+        client.username_pw_set(address.username, address.password)
+    if address.tls:
+        client.tls_set()
+    if will:
+        client.will_set(will.topic, will.payload, qos=_QOS, retain=True)
+    return client

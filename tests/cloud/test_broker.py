@@ -1,0 +1,165 @@
+"""The cloud on Mosquitto with the settings that it ships: rights of devices, ingest, published tables."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import cloud
+from cloud.publishing import MqttPublisher
+from cloud.sql_store import SqlStore
+from cloud.store import Selection
+from protocol import topics
+from protocol.messages import Ack, Record, RecordKind, Telemetry
+from protocol.mqtt import BrokerAddress, MqttBus
+
+pytestmark = pytest.mark.mosquitto
+
+PATIENCE_S = 30.0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    tick = threading.Event()
+    for _ in range(int(PATIENCE_S / 0.01)):
+        if condition():
+            return
+        tick.wait(0.01)
+    raise AssertionError("the condition did not come true in time")
+
+
+def program(name: str) -> str:
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if not found:
+        pytest.skip("no Mosquitto here: apt-get install mosquitto")
+    return found
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def process(command: list[str], log: Path, **variables: str) -> Iterator[None]:
+    with log.open("w") as file:
+        started = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | variables)
+    try:
+        yield
+    finally:
+        started.terminate()
+        started.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def broker(tmp_path) -> Iterator[Callable[[str], str]]:
+    """Mosquitto with the shipped settings and rights; gives the URL for a user."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    passwords = tmp_path / "passwords"
+    passwords.touch(mode=0o600)
+    for user in ("cloud", "pi-1", "pi-2"):
+        subprocess.run([program("mosquitto_passwd"), "-b", passwords, user, f"{user}-secret"], check=True)
+    shipped = Path(cloud.__file__).parent
+    settings = (shipped / "mosquitto.conf").read_text()
+    for old, new in (
+        ("listener 1883", f"listener {port} 127.0.0.1"),
+        ("/mosquitto/passwords/passwords", str(passwords)),
+        ("/mosquitto/config/mosquitto.acl", str(shipped / "mosquitto.acl")),
+        ("/mosquitto/data/", f"{tmp_path}/"),
+    ):
+        assert old in settings
+        settings = settings.replace(old, new)
+    path = tmp_path / "mosquitto.conf"
+    path.write_text(f"{settings}\nuser {getpass.getuser()}\n")
+    with process([program("mosquitto"), "-c", str(path)], tmp_path / "broker.log"):
+        wait_until(lambda: listening(port))
+        yield lambda user: f"mqtt://{user}:{user}-secret@127.0.0.1:{port}"
+
+
+@pytest.fixture
+def connect(broker) -> Iterator[Callable[[str], MqttBus]]:
+    buses = []
+
+    def connecting(user: str) -> MqttBus:
+        bus = MqttBus(BrokerAddress.parse(broker(user)), client_id=f"test-{user}-{len(buses)}")
+        buses.append(bus)
+        bus.start()
+        wait_until(lambda: bus.connected)
+        return bus
+
+    yield connecting
+    for bus in buses:
+        bus.stop()
+
+
+def heard_on(bus: MqttBus, pattern: str) -> list[tuple[str, bytes]]:
+    heard: list[tuple[str, bytes]] = []
+    bus.subscribe(pattern, lambda topic, payload: heard.append((topic, payload)))
+    return heard
+
+
+def batch(device: str, sequences, body) -> bytes:
+    return Telemetry(
+        device, "boot", tuple(Record(number, RecordKind.INFERENCE, body) for number in sequences)
+    ).to_bytes()
+
+
+def test_ingest_keeps_and_acknowledges_what_a_device_sends(broker, connect, tmp_path, inference):
+    url = f"sqlite:///{tmp_path}/store.sqlite"
+    device = connect("pi-1")
+    acks = heard_on(device, topics.ack("pi-1"))
+    variables = {"DYNASPLIT_BROKER_URL": broker("cloud"), "DYNASPLIT_DATABASE_URL": url}
+    with process([sys.executable, "-m", "cloud.ingest"], tmp_path / "ingest.log", **variables):
+        wait_until(lambda: "connected to broker" in (tmp_path / "ingest.log").read_text())
+
+        def sent_and_acknowledged() -> bool:
+            device.publish(topics.telemetry("pi-1"), batch("pi-1", range(50), inference.to_json()))
+            return bool(acks)
+
+        wait_until(sent_and_acknowledged)
+    store = SqlStore(url)
+
+    assert Ack.from_bytes(acks[0][1]) == Ack("boot", ((0, 49),))
+    assert len(list(store.inferences(Selection(device="pi-1")))) == 50
+    store.close()
+
+
+def test_a_device_reaches_its_own_topics_only(connect):
+    heard = heard_on(connect("cloud"), "dynasplit/v1/#")
+    pi_1, pi_2 = connect("pi-1"), connect("pi-2")
+    overheard = heard_on(pi_2, "dynasplit/v1/#")
+    pi_2_acks = heard_on(pi_2, topics.ack("pi-2"))
+
+    for topic in (
+        topics.telemetry("pi-2"),
+        topics.ack("pi-1"),
+        topics.desired("pi-1", "digits"),
+        topics.telemetry("pi-1"),
+    ):
+        pi_1.publish(topic, b"from pi-1")
+    wait_until(lambda: bool(heard))
+    connect("cloud").publish(topics.ack("pi-2"), b"from the cloud")
+    wait_until(lambda: bool(pi_2_acks))
+
+    assert [topic for topic, payload in heard if payload == b"from pi-1"] == [topics.telemetry("pi-1")]
+    assert {topic for topic, _ in overheard} <= {topics.ack("pi-2")}
+
+
+def test_a_published_table_waits_for_its_device(broker, connect):
+    topic = topics.desired("pi-1", "digits")
+    MqttPublisher(BrokerAddress.parse(broker("cloud"))).publish(topic, b"a table")
+
+    desired = heard_on(connect("pi-1"), topics.desired("pi-1", "+"))
+
+    wait_until(lambda: desired == [(topic, b"a table")])

@@ -1,0 +1,140 @@
+"""What holds for every board."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from hardware.board import Board
+from hardware.boards import open_board
+from hardware.clock import VirtualClock
+from hardware.fake_cpufreq import FakeCpufreq
+from hardware.linux_board import open_linux_board
+from protocol.configuration import EdgeAccelerator, Provenance
+from protocol.errors import InvalidInput
+from protocol.work import Work
+
+WORK = Work({"conv/float32": 50_000_000}, weight_bytes=1000, activation_bytes=1000, operators=1)
+
+
+@dataclass
+class Bench:
+    """A board with what a test may look at from outside: whatever its settings are at this moment."""
+
+    board: Board
+    settings: Callable[[], object]
+
+
+def emulated(tmp_path) -> Bench:
+    clock = VirtualClock()
+    board = open_board("emulated-pi4", clock=clock, sleep=clock.sleep)
+    return Bench(board, lambda: board.meter.read().watts)
+
+
+def linux(tmp_path) -> Bench:
+    clock = VirtualClock()
+    cpus = FakeCpufreq(tmp_path, (600_000, 1_000_000, 1_800_000))
+    sensor = tmp_path / "class/hwmon/hwmon0"
+    sensor.mkdir(parents=True)
+    (sensor / "name").write_text("ina219\n")
+    (sensor / "power1_input").write_text("3100000\n")
+    board = open_linux_board(tmp_path, write=cpus.write, clock=clock, sleep=clock.sleep)
+    return Bench(board, cpus.settings)
+
+
+@pytest.fixture(params=[emulated, linux], ids=lambda make: make.__name__)
+def bench(request, tmp_path) -> Bench:
+    return request.param(tmp_path)
+
+
+@pytest.fixture
+def board(bench) -> Board:
+    return bench.board
+
+
+def test_the_ladder_ascends_and_is_not_empty(board):
+    ladder = board.ladder_khz()
+
+    assert ladder
+    assert list(ladder) == sorted(set(ladder))
+    assert all(isinstance(khz, int) and khz > 0 for khz in ladder)
+
+
+def test_every_clock_on_the_ladder_can_be_applied_exactly(board):
+    for khz in (*board.ladder_khz(), *reversed(board.ladder_khz())):
+        applied = board.apply(cpu_khz=khz, accelerator=EdgeAccelerator.OFF)
+
+        assert (applied.cpu_khz, applied.accelerator) == (khz, EdgeAccelerator.OFF)
+
+
+def test_a_clock_that_is_not_on_the_ladder_is_refused_and_nothing_changes(bench):
+    bench.board.apply(cpu_khz=bench.board.ladder_khz()[0], accelerator=EdgeAccelerator.OFF)
+    before = bench.settings()
+
+    with pytest.raises(InvalidInput, match="1234567"):
+        bench.board.apply(cpu_khz=1_234_567, accelerator=EdgeAccelerator.OFF)
+
+    assert bench.settings() == before
+
+
+def test_no_accelerator_is_always_possible_and_one_that_is_missing_is_refused(board):
+    assert EdgeAccelerator.OFF in board.accelerators()
+    for missing in set(EdgeAccelerator) - set(board.accelerators()):
+        with pytest.raises(InvalidInput, match=missing.value):
+            board.apply(cpu_khz=board.ladder_khz()[0], accelerator=missing)
+
+
+def test_work_gives_what_it_gives(board):
+    assert board.execute(WORK, lambda: "answer") == "answer"
+
+
+def test_what_work_raises_goes_through_and_the_board_goes_on(board):
+    def broken():
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        board.execute(WORK, broken)
+
+    assert board.execute(WORK, lambda: 1) == 1
+
+
+def test_work_runs_once(board):
+    ran = []
+
+    board.execute(WORK, lambda: ran.append(1))
+
+    assert ran == [1]
+
+
+def test_fewer_threads_than_one_are_refused(board):
+    with pytest.raises(InvalidInput, match="0"):
+        board.execute(WORK, lambda: None, threads=0)
+
+
+def test_the_meter_can_be_read_while_work_runs(board):
+    assert board.execute(WORK, board.meter.read).watts > 0
+
+
+def test_restoring_puts_everything_back_and_may_be_repeated(bench):
+    before = bench.settings()
+    for khz in bench.board.ladder_khz():
+        bench.board.apply(cpu_khz=khz, accelerator=EdgeAccelerator.OFF)
+
+        bench.board.restore()
+        bench.board.restore()
+
+        assert bench.settings() == before
+
+
+def test_restoring_a_board_that_nobody_changed_changes_nothing(bench):
+    before = bench.settings()
+
+    bench.board.restore()
+
+    assert bench.settings() == before
+
+
+def test_a_board_tells_its_name_its_provenance_and_whether_it_is_throttled(board):
+    assert board.name
+    assert isinstance(board.provenance, Provenance)
+    assert board.throttled() is False

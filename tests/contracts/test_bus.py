@@ -1,0 +1,245 @@
+"""What every bus must do, in memory, on Mosquitto and on the embedded broker."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.bus import Bus, InMemoryBus, InMemoryHub, Will
+from protocol.errors import InvalidInput
+from protocol.mqtt import BrokerAddress, MqttBus, publish_once
+from tools.embedded_broker import write_password_file
+from tools.stack import free_port
+
+MakeBus = Callable[..., Bus]
+DEADLINE_S = 20.0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.01)
+
+
+def _listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _broker(command: list[str], port: int) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    wait_until(lambda: _listening(port))
+    return process
+
+
+def _mosquitto(tmp_path: Path, port: int) -> list[str]:
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if not program:
+        pytest.skip("no Mosquitto here: apt-get install mosquitto")
+    settings = tmp_path / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    return [program, "-c", str(settings)]
+
+
+def _embedded(tmp_path: Path, port: int) -> list[str]:
+    passwords = tmp_path / "passwords"
+    write_password_file(passwords, {"cloud": "secret", "pi": "other"})
+    arguments = ["--port", str(port), "--password-file", str(passwords), "--device", "pi"]
+    return [sys.executable, "-m", "tools.embedded_broker", *arguments]
+
+
+BROKERS = ["embedded", pytest.param("mosquitto", marks=pytest.mark.mosquitto)]
+
+
+@pytest.fixture(params=["memory", *BROKERS])
+def make_bus(request, tmp_path) -> Iterator[MakeBus]:
+    """Makes buses that share one hub or broker."""
+    if request.param == "memory":
+        hub = InMemoryHub()
+        yield lambda will=None: InMemoryBus(hub, will=will)
+    else:
+        yield from _on_broker(request.param, tmp_path)
+
+
+@pytest.fixture(params=BROKERS)
+def make_mqtt_bus(request, tmp_path) -> Iterator[MakeBus]:
+    """The same, on brokers alone."""
+    yield from _on_broker(request.param, tmp_path)
+
+
+def _on_broker(kind: str, tmp_path: Path) -> Iterator[MakeBus]:
+    made: list[Bus] = []
+    port = free_port()
+    process = _broker((_mosquitto if kind == "mosquitto" else _embedded)(tmp_path, port), port)
+    address = BrokerAddress.parse(f"mqtt://cloud:secret@127.0.0.1:{port}")
+
+    def make(will: Will | None = None) -> Bus:
+        made.append(MqttBus(address, client_id=f"client-{len(made)}", will=will))
+        return made[-1]
+
+    yield make
+    for bus in made:
+        bus.stop()
+    process.terminate()
+    process.wait()
+
+
+def _started(bus: Bus) -> Bus:
+    ready = threading.Event()
+    bus.on_connect(ready.set)
+    bus.start()
+    assert ready.wait(DEADLINE_S)
+    return bus
+
+
+def test_a_message_reaches_who_subscribed(make_bus):
+    got: list[tuple[str, bytes]] = []
+    receiver, sender = make_bus(), make_bus()
+    receiver.subscribe("dynasplit/v1/+/telemetry", lambda topic, payload: got.append((topic, payload)))
+    _started(receiver)
+    _started(sender)
+
+    def sent() -> bool:
+        sender.publish("dynasplit/v1/pi/telemetry", b"x" * 100_000)
+        sender.publish("dynasplit/v1/pi/other", b"no")
+        return bool(got)
+
+    wait_until(sent)
+    assert set(got) == {("dynasplit/v1/pi/telemetry", b"x" * 100_000)}
+
+
+def test_a_retained_message_waits_for_late_subscribers(make_bus):
+    sender, receiver, got = _started(make_bus()), _started(make_bus()), []
+    assert sender.publish("dynasplit/v1/pi/state", b"1", retain=True)
+    late: list[bytes] = []
+    receiver.subscribe("dynasplit/v1/pi/#", lambda _topic, payload: got.append(payload))
+    wait_until(lambda: b"1" in got)
+    another = make_bus()
+    another.subscribe("dynasplit/v1/pi/#", lambda _topic, payload: late.append(payload))
+    _started(another)
+    wait_until(lambda: b"1" in late)
+
+
+def test_nothing_is_published_before_the_bus_has_started(make_bus):
+    bus = make_bus()
+    assert not bus.connected
+    assert bus.publish("dynasplit/v1/pi/state", b"1") is False
+
+
+def test_a_stopped_bus_says_so(make_bus):
+    bus = _started(make_bus())
+    bus.stop()
+    wait_until(lambda: not bus.connected)
+    assert bus.publish("dynasplit/v1/pi/state", b"1") is False
+
+
+def test_a_handler_that_raises_does_not_end_the_bus(make_mqtt_bus):
+    bus, got = make_mqtt_bus(), []
+
+    def handle(_topic: str, payload: bytes) -> None:
+        got.append(payload)
+        raise ValueError("a broken handler")
+
+    bus.subscribe("dynasplit/v1/#", handle)
+    _started(bus)
+    wait_until(lambda: bus.publish("dynasplit/v1/pi/state", b"1") and len(got) > 1)
+
+
+def test_a_will_is_published_when_its_owner_vanishes():
+    hub = InMemoryHub()
+    got: list[bytes] = []
+    watcher = InMemoryBus(hub)
+    watcher.subscribe("dynasplit/v1/+/availability", lambda _topic, payload: got.append(payload))
+    watcher.start()
+    device = InMemoryBus(hub, will=Will("dynasplit/v1/pi/availability", b"offline"))
+    device.start()
+
+    device.vanish()
+
+    assert got == [b"offline"]
+
+
+def test_one_message_from_a_process_that_seldom_publishes(make_mqtt_bus):
+    receiver, got = make_mqtt_bus(), []
+    receiver.subscribe("dynasplit/v1/#", lambda _topic, payload: got.append(payload))
+    _started(receiver)
+    publish_once(receiver._address, client_id="once", topic="dynasplit/v1/pi/state", payload=b"hello")
+    wait_until(lambda: got == [b"hello"])
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Makes a bus that tries to connect again at once, with a count of its attempts."""
+    buses: list[MqttBus] = []
+    attempts: list[object] = []
+
+    def make(url: str) -> tuple[MqttBus, list[object]]:
+        buses.append(bus := MqttBus(BrokerAddress.parse(url), client_id="impatient"))
+        bus._client.reconnect_delay_set(min_delay=1, max_delay=1)
+        monkeypatch.setattr(bus._client, "_reconnect_wait", lambda: time.sleep(0.01))
+        reconnect = bus._client.reconnect
+        monkeypatch.setattr(bus._client, "reconnect", lambda: attempts.append(None) or reconnect())
+        return bus, attempts
+
+    yield make
+    for bus in buses:
+        bus.stop()
+
+
+def test_a_broker_that_is_away_is_named_once_and_without_the_password(impatient, caplog):
+    port = free_port()
+    bus, attempts = impatient(f"mqtt://cloud:secret@127.0.0.1:{port}")
+    bus.start()
+    wait_until(lambda: len(attempts) > 5)
+    (warning,) = _warnings(caplog)
+    assert f"mqtt://127.0.0.1:{port} cannot be reached" in warning and "refused" in warning
+    assert "secret" not in caplog.text
+
+
+def test_a_broker_that_comes_and_goes_is_named_each_time(impatient, caplog, tmp_path):
+    port = free_port()
+    bus, attempts = impatient(f"mqtt://cloud:secret@127.0.0.1:{port}")
+    bus.start()
+    wait_until(lambda: len(attempts) > 2)
+    process = _broker(_embedded(tmp_path, port), port)
+    wait_until(lambda: bus.connected)
+    process.kill()
+    process.wait()
+    wait_until(lambda: len(_warnings(caplog)) >= 3)
+    assert [
+        next(words for words in ("cannot be reached", "lost broker") if words in warning)
+        for warning in _warnings(caplog)
+    ] == ["cannot be reached", "lost broker", "cannot be reached"]
+
+
+def test_a_broker_that_refuses_the_password_is_named_once(impatient, caplog, tmp_path):
+    port = free_port()
+    process = _broker(_embedded(tmp_path, port), port)
+    bus, attempts = impatient(f"mqtt://cloud:wrong@127.0.0.1:{port}")
+    bus.start()
+    wait_until(lambda: len(attempts) > 3)
+    bus.stop()
+    process.kill()
+    process.wait()
+    assert ["check user and password" in warning for warning in _warnings(caplog)] == [True]
+
+
+@pytest.mark.parametrize("url", ["mqtt://[::1", "mqtt://host:99999", "mqtt://a..b", "http://host", "mqtt://"])
+def test_an_address_that_is_none_is_refused_without_its_password(url):
+    with pytest.raises(InvalidInput, match="broker URL") as caught:
+        BrokerAddress.parse(url.replace("//", "//cloud:secret@"))
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,97 @@
+"""Which runner a computer gets: told from files, never by trying."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import numpy as np
+import pytest
+
+from models.interpreter_runner import InterpreterEngine
+from models.processor import has_needed_atomics
+from models.runner import SignatureRunner
+from models.runner_choice import open_runner
+from models.zoo import load_digits_vgg
+from protocol.errors import InvalidInput
+
+PI_4 = """processor\t: 0
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm crc32 cpuid
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU part\t: 0xd08
+"""
+PI_5 = PI_4.replace("crc32", "aes pmull sha1 sha2 crc32 atomics fphp asimdhp").replace("0xd08", "0xd0b")
+XEON = "processor\t: 0\nmodel name\t: Intel(R) Xeon(R)\nflags\t\t: fpu sse4_2 avx2\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "machine", "expected"),
+    [
+        (PI_4, "aarch64", False),
+        (PI_5, "aarch64", True),
+        (PI_5 + PI_4, "aarch64", False),
+        (XEON, "x86_64", True),
+        ("", "x86_64", True),
+        ("", "aarch64", False),
+        (XEON, "aarch64", False),
+    ],
+)
+def test_atomics_are_read_from_cpuinfo(cpuinfo, machine, expected):
+    assert has_needed_atomics(cpuinfo, machine) is expected
+
+
+@pytest.mark.parametrize(("cpuinfo", "kind"), [(PI_4, "interpreter"), (XEON, "compiled")])
+def test_the_runner_follows_the_processor(digits_bundles, weight_cache_folder, tmp_path, cpuinfo, kind, monkeypatch):
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+    runner = open_runner(digits_bundles["fp32"], cache_dir=weight_cache_folder, cpuinfo=tmp_path / "cpuinfo")
+
+    assert runner.runtime.endswith(kind)
+
+
+def test_without_a_writable_cache_the_interpreter_is_used(digits_bundles, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    assert open_runner(digits_bundles["fp32"]).runtime.endswith("interpreter")
+    assert open_runner(digits_bundles["fp32"], cache_dir=tmp_path / "file").runtime.endswith("interpreter")
+
+
+def test_the_choice_is_logged_once_with_its_reason(digits_bundles, tmp_path, caplog):
+    (tmp_path / "cpuinfo").write_text(PI_4)
+    caplog.set_level(logging.INFO)
+
+    runner = open_runner(digits_bundles["fp32"], cache_dir=tmp_path, cpuinfo=tmp_path / "cpuinfo")
+    runner.head(3, [load_digits_vgg().input(0)])
+
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 1
+    assert "interpreter" in messages[0]
+    assert "LSE atomics" in messages[0]
+
+
+def test_no_threads_are_refused(digits_bundles):
+    with pytest.raises(InvalidInput, match="threads must be 1 or more"):
+        open_runner(digits_bundles["fp32"], threads=0)
+
+
+def test_the_interpreter_goes_back_to_a_head_that_it_had_dropped(digits_bundles):
+    bundle, image = digits_bundles["int8"], load_digits_vgg("int8").input(0)
+    runner = SignatureRunner(bundle.manifest, InterpreterEngine(bundle, keep=1))
+    first = runner.head(3, [image]).boundary[0]
+
+    runner.head(5, [image])
+
+    assert np.array_equal(runner.head(3, [image]).boundary[0], first)
+
+
+def test_without_the_schema_the_interpreter_opens_the_whole_bundle(digits_bundles, monkeypatch):
+    bundle, image = digits_bundles["int8"], load_digits_vgg("int8").input(0)
+    expected = SignatureRunner(bundle.manifest, InterpreterEngine(bundle)).head(3, [image]).boundary[0]
+    monkeypatch.setitem(sys.modules, "models.extract", None)
+
+    found = SignatureRunner(bundle.manifest, InterpreterEngine(bundle)).head(3, [image]).boundary[0]
+
+    assert np.array_equal(found, expected)

@@ -1,0 +1,82 @@
+"""`dynasplit cut`, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from models.bundle import Bundle
+from models.zoo import digits_vgg
+from tools import cut
+from tools.cli import main
+
+CARD = str(digits_vgg().with_name("card.json"))
+
+
+def test_a_network_is_cut_checked_and_described(tmp_path, capsys):
+    arguments = ["cut", str(digits_vgg("int8")), "-o", str(tmp_path / "bundle"), "--cuts", "4,7", "--check", "1"]
+
+    code = main([*arguments, "--card", CARD, "--json", "-"])
+
+    captured = capsys.readouterr()
+    facts = json.loads(captured.out)
+    bundle = Bundle.open(tmp_path / "bundle")
+    assert code == 0
+    assert facts["exact"] is True
+    assert [point["index"] for point in facts["cut_points"]] == [0, 4, 7, 20]
+    assert facts["network_bytes"] == digits_vgg("int8").stat().st_size
+    assert facts["refused"] is None
+    assert bundle.manifest.network == "digits_vgg"
+    assert bundle.manifest.labels == tuple("0123456789")
+    assert "block1_pool" in captured.err
+
+
+def test_what_was_not_run_is_not_called_exact(tmp_path):
+    main(["cut", str(digits_vgg()), "-o", str(tmp_path / "bundle"), "--json", str(tmp_path / "facts.json")])
+
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert facts["exact"] is None
+    assert {point["exact"] for point in facts["cut_points"]} == {None}
+
+
+def test_a_cut_that_is_not_exact_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(cut, "inexact_cuts", lambda *_: (3,))
+
+    code = main(
+        ["cut", str(digits_vgg()), "-o", str(tmp_path / "b"), "--check", "--json", str(tmp_path / "facts.json")]
+    )
+
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert code == 1
+    assert facts["exact"] is False
+    assert [point["index"] for point in facts["cut_points"] if not point["exact"]] == [3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["gone.tflite", "-o", "bundle"], "gone.tflite cannot be read"),
+        ([CARD, "-o", "bundle"], "is not a TFLite network"),
+        ([str(digits_vgg()), "-o", "bundle", "--cuts", "3,x"], "--cuts must be single, all or a list"),
+        ([str(digits_vgg()), "-o", "bundle", "--cuts", "77"], "cannot be cut at 77"),
+        ([str(digits_vgg()), "-o", "bundle", "--card", "none.json"], "none.json cannot be read"),
+        ([str(digits_vgg()), "-o", "bundle", "--check", "-1"], "--check takes a number"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, complaint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["cut", *arguments])
+
+    error = capsys.readouterr().err
+    assert code == 2
+    assert complaint in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_refusal_is_in_the_json_too(tmp_path):
+    main(["cut", str(tmp_path / "gone.tflite"), "-o", str(tmp_path / "b"), "--json", str(tmp_path / "facts.json")])
+
+    assert "cannot be read" in json.loads((tmp_path / "facts.json").read_text())["refused"]

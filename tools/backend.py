@@ -1,0 +1,86 @@
+"""The backend as the tools see it."""
+
+from __future__ import annotations
+
+import contextlib
+import urllib.parse
+from collections.abc import Iterator
+
+from models.bundle import Bundle
+from protocol.errors import NotFound
+from protocol.measurement import Measurement
+from protocol.messages import TableReport
+from protocol.signing import SignedTable
+from protocol.table import Table
+from tools.web import Web, quoted
+
+
+class Backend:
+    """Operator's calls to the backend. Raises ServiceMissing when it is away, and the backend's own errors otherwise."""
+
+    def __init__(self, url: str, *, token: str) -> None:
+        self._web = Web(url, token=token, name="backend")
+
+    @property
+    def url(self) -> str:
+        return self._web.url
+
+    def ready(self) -> None:
+        """Returns when the backend can serve; ServiceMissing until then."""
+        self._web.call("GET", "/v2/health/ready")
+
+    def issue_token(self, device: str) -> str:
+        """A new token for a device, known already or not; an older one is void from now on."""
+        with contextlib.suppress(NotFound):
+            self._web.call("DELETE", f"/api/v1/devices/{quoted(device)}")
+        return str(self._web.send("POST", "/api/v1/devices", {"id": device})["token"])
+
+    def registered_devices(self) -> set[str]:
+        """The devices that have a token."""
+        return {str(item["id"]) for item in self._web.items("/api/v1/devices") if item.get("registered", True)}
+
+    def upload_bundle(self, bundle: Bundle) -> None:
+        """Uploads the artifacts that the backend lacks, then the manifest."""
+        for artifact in bundle.manifest.artifacts:
+            path = f"/api/v1/artifacts/{artifact.sha256}"
+            if not self._has(path):
+                self._web.call("PUT", path, body=(bundle.folder / artifact.filename).read_bytes())
+        manifest = (bundle.folder / "bundle.json").read_bytes()
+        self._web.call("PUT", f"/api/v1/bundles/{bundle.digest}", body=manifest)
+
+    def add_draft(self, table: Table) -> None:
+        """Keeps an unsigned table."""
+        self._web.send("POST", "/api/v1/tables", table.to_json())
+
+    def push(self, signed: SignedTable) -> None:
+        """Makes a signed table the desired one of its device."""
+        self._web.send("PUT", _table_path(signed.table.device, signed.table.network), signed.to_json())
+
+    def tables(self, device: str, network: str) -> tuple[SignedTable | None, TableReport | None]:
+        """The desired table and what the device last reported; None where there is none."""
+        content = self._web.get(_table_path(device, network))
+        desired, reported = content.get("desired"), content.get("reported")
+        return (
+            SignedTable.from_json(desired) if desired else None,
+            TableReport.from_json(reported) if reported else None,
+        )
+
+    def measurements(self, **filters: str) -> Iterator[Measurement]:
+        """Stored measurements, by `network`, `bundle`, `device`, `run`."""
+        query = urllib.parse.urlencode({name: value for name, value in filters.items() if value})
+        return (Measurement.from_json(line) for line in self._web.lines(f"/api/v1/measurements?{query}"))
+
+    def count_inferences(self, run: str) -> int:
+        """Distinct inferences that the store holds for a run."""
+        return int(self._web.get(f"/api/v1/inferences/count?{urllib.parse.urlencode({'run': run})}")["count"])
+
+    def _has(self, path: str) -> bool:
+        try:
+            self._web.call("HEAD", path)
+        except NotFound:
+            return False
+        return True
+
+
+def _table_path(device: str, network: str) -> str:
+    return f"/api/v1/devices/{quoted(device)}/tables/{quoted(network)}"

@@ -1,0 +1,92 @@
+"""`dynasplit <verb>`: finds the verb's module, parses, and turns errors into one line and an exit code.
+
+Exit codes: 0 good; 1 a check failed; 2 bad input or refused; 4 a service is missing; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from protocol.errors import DynaSplitError, ServiceMissing
+
+VERBS = {
+    "demo": "tools.demo",
+    "cut": "tools.cut",
+    "profile": "tools.profile_device",
+    "optimize": "tools.optimize",
+    "keys": "tools.keys",
+    "push": "tools.push",
+    "infer": "tools.infer",
+}
+"""Each module has SUMMARY, add_arguments(parser) and run(arguments) -> exit code."""
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments = _parser(words).parse_args(words)
+        level = logging.DEBUG if arguments.verbose else logging.WARNING
+        logging.basicConfig(level=level, format="%(name)s: %(message)s")
+        return int(arguments.run(arguments))
+    except DynaSplitError as error:
+        sys.stderr.write(f"dynasplit {' '.join(words[:1])}: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads on: what is still buffered goes nowhere, instead of failing once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser with the one verb that was asked for, or with all of them for the help text."""
+    parser = argparse.ArgumentParser(
+        prog="dynasplit",
+        description="Runs neural networks partly on devices, partly in the cloud, in time, for least energy.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    asked = words[0] if words else ""
+    for verb in [asked] if asked in VERBS else VERBS:
+        try:
+            _add(verbs, verb, importlib.import_module(VERBS[verb]))
+        except ModuleNotFoundError as error:
+            _add_unavailable(verbs, verb, error)
+    return parser
+
+
+def _add_unavailable(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, missing: ModuleNotFoundError
+) -> None:
+    """A verb whose extra is not installed: it is listed, and says how to get it."""
+
+    def refuse(_arguments: argparse.Namespace) -> int:
+        raise ServiceMissing(
+            f"needs the package '{missing.name}', which is not installed: pip install '.[demo]' has all"
+        )
+
+    parser = verbs.add_parser(verb, help=f"(not installed here: needs '{missing.name}')", add_help=False)
+    parser.add_argument("ignored", nargs=argparse.REMAINDER)
+    parser.set_defaults(run=refuse, verbose=False)
+
+
+def _add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, module: ModuleType) -> None:
+    parser = verbs.add_parser(verb, help=module.SUMMARY, description=module.__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens, step by step")
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,122 @@
+"""Sends one image to an agent and prints what it saw, what was chosen and what it cost."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from protocol.configuration import Account
+from protocol.documents import field
+from protocol.errors import InvalidInput
+from protocol.tensors import Array, Tensor, TensorSpec
+from tools.agent import Agent, Answer
+from tools.output import add_json_argument, console, write_json
+
+SUMMARY = "send one image to an agent"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "image", type=Path, metavar="IMAGE", help="PNG, JPEG, … or a .npy array with the network's input"
+    )
+    parser.add_argument("--network", required=True)
+    parser.add_argument("--agent", default="http://127.0.0.1:8600", metavar="URL")
+    parser.add_argument(
+        "--deadline", type=float, metavar="MS", help="the latency that is allowed; without it the cheapest"
+    )
+    parser.add_argument("--account", choices=[account.value for account in Account], help="whose energy counts")
+    parser.add_argument("--strategy", help="another strategy than dynasplit (operator token)")
+    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.deadline is not None and not 0 < arguments.deadline < math.inf:
+        raise InvalidInput(
+            f"--deadline must be a number of ms above 0, not {arguments.deadline}; leave it out for none"
+        )
+    agent = Agent(arguments.agent, token=arguments.token)
+    specs = agent.inputs(arguments.network)
+    described = agent.network(arguments.network)
+    if len(specs) != 1:
+        raise InvalidInput(f"{arguments.network} has {len(specs)} inputs; dynasplit infer sends one image")
+    tensor = read_input(arguments.image, specs[0], field(described, "scaling", dict, what="the agent's model config"))
+    asked = {"deadline_ms": arguments.deadline, "account": arguments.account, "strategy": arguments.strategy}
+    parameters = {name: value for name, value in asked.items() if value is not None}
+    answer = agent.infer(arguments.network, [Tensor(specs[0].name, tensor)], parameters)
+    seen = best_labels(answer, described.get("labels", []))
+    _print(answer, seen)
+    write_json(arguments.json, _facts(answer, seen))
+    return 0
+
+
+def read_input(path: Path, spec: TensorSpec, scaling: Mapping[str, Any]) -> Array:
+    """An image file as the network's input: resized, grey or RGB as the input asks, pixels x scale + offset."""
+    if path.suffix == ".npy":
+        return _read_array(path, spec)
+    if len(spec.shape) != 4 or spec.shape[3] not in (1, 3):
+        raise InvalidInput(f"input '{spec.name}' has shape {list(spec.shape)}, not an image's; give a .npy array")
+    try:
+        with Image.open(path) as image:
+            sized = image.convert("L" if spec.shape[3] == 1 else "RGB").resize((spec.shape[2], spec.shape[1]))
+    except UnidentifiedImageError as error:
+        raise InvalidInput(f"{path} is no image that can be read") from error
+    except OSError as error:
+        raise InvalidInput(f"image {path} cannot be read: {error.strerror or error}") from error
+    pixels = np.asarray(sized, dtype=np.float32).reshape(spec.shape)
+    scale, offset = (field(scaling, name, float, what="input scaling") for name in ("scale", "offset"))
+    return (pixels * np.float32(scale) + np.float32(offset)).astype(spec.dtype)
+
+
+def _read_array(path: Path, spec: TensorSpec) -> Array:
+    try:
+        array: Array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInput(f"array {path} cannot be read: {error}") from error
+    spec.check(array)
+    return array
+
+
+def best_labels(answer: Answer, labels: list[str], *, count: int = 3) -> list[tuple[str, float]]:
+    """The likeliest classes of the first output with their scores."""
+    scores = next(iter(answer.outputs.values())).ravel()
+    best = np.argsort(scores)[::-1][:count]
+    return [(labels[index] if index < len(labels) else str(index), float(scores[index])) for index in best]
+
+
+def _facts(answer: Answer, seen: list[tuple[str, float]]) -> dict[str, Any]:
+    return {
+        "labels": [{"label": label, "score": score} for label, score in seen],
+        "configuration": answer.configuration.to_json(),
+        "strategy": answer.strategy,
+        "latency_ms": answer.latency_ms,
+        "predicted_ms": answer.predicted_ms,
+        "deadline_met": answer.deadline_met,
+        "fallback": answer.fallback,
+        "cost": answer.cost.to_json(),
+    }
+
+
+def _print(answer: Answer, seen: list[tuple[str, float]]) -> None:
+    cost, out = answer.cost, console()
+    kinds = ", ".join(sorted({kind.value for kind in cost.provenance.values()}))
+    verdict = {True: ", in time", False: ", late", None: ""}[answer.deadline_met]
+    out.print("  ".join(f"[bold]{label}[/] {score:.3f}" for label, score in seen))
+    out.print(f"{answer.latency_ms:.1f} ms{verdict}; {answer.configuration}")
+    out.print(f"device {cost.edge_mj:.0f} mJ, cloud node {cost.cloud_node_mj:.0f} mJ ({kinds})")
+    if answer.fallback:
+        out.print(f"not as chosen: {answer.fallback}")
+
+
+if __name__ == "__main__":
+    from tools.cli import main
+
+    raise SystemExit(main(["infer", *sys.argv[1:]]))

@@ -1,0 +1,132 @@
+"""Profiles a network on a device: runs the configurations from which all others can be composed, by the path that serves requests.
+
+The bundle is uploaded to the backend and loaded by the agent first. The agent keeps every measurement and sends it to the
+store; -o writes the same measurements to a file, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.bundle import Bundle
+from models.samples import Samples
+from planner.search import Space, plan
+from protocol.configuration import Codec, Configuration, EdgeAccelerator, choose
+from protocol.errors import InvalidInput
+from protocol.measurement import Measurement
+from protocol.tensors import Array, Tensor
+from protocol.topics import check_name
+from tools.agent import Agent
+from tools.backend import Backend
+from tools.output import add_json_argument, console, write_json, write_text
+from tools.progress import progress
+
+SUMMARY = "measure a network on a device"
+
+DEFAULT_CODECS = (Codec.RAW, Codec.INT8_ZSTD)
+DEFAULT_REPEATS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by dynasplit cut")
+    parser.add_argument("--backend", required=True, metavar="URL")
+    parser.add_argument("--agent", required=True, metavar="URL")
+    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    parser.add_argument("--samples", type=Path, metavar="NPZ", help="inputs to run ('images'); random ones by default")
+    parser.add_argument(
+        "--codecs", default=",".join(DEFAULT_CODECS), help="wire codecs to measure (default: %(default)s)"
+    )
+    parser.add_argument("--repeats", type=int, default=DEFAULT_REPEATS, metavar="N", help="requests per configuration")
+    parser.add_argument(
+        "--run", dest="tag", default="profile", metavar="TAG", help="tag of the measurements in the store"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.jsonl")
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.repeats < 1:
+        raise InvalidInput(f"--repeats must be 1 or more, not {arguments.repeats}")
+    codecs = parse_codecs(arguments.codecs)
+    bundle = Bundle.open(arguments.bundle)
+    inputs = _inputs(bundle, arguments.samples)
+    backend, agent = Backend(arguments.backend, token=arguments.token), Agent(arguments.agent, token=arguments.token)
+    prepare(backend, agent, bundle)
+    space = space_of(agent, bundle, codecs)
+    configurations = plan(space)
+    with progress(f"profiling {bundle.manifest.network}", len(configurations) * arguments.repeats) as step:
+        measured = list(
+            measure(agent, bundle, configurations, inputs, repeats=arguments.repeats, run=arguments.tag, step=step)
+        )
+    if arguments.output:
+        write_text(arguments.output, "".join(json.dumps(item.to_json()) + "\n" for item in measured))
+    console().print(f"{len(measured)} measurements of {len(configurations)} configurations ({measured[0].device})")
+    facts = {"network": bundle.manifest.network, "bundle": bundle.digest, "run": arguments.tag}
+    write_json(arguments.json, facts | {"measurements": len(measured), "configurations": len(configurations)})
+    return 0
+
+
+def parse_codecs(text: str) -> tuple[Codec, ...]:
+    """Codecs from a list with commas."""
+    return tuple(choose(Codec, name.strip(), what="--codecs") for name in text.split(","))
+
+
+def prepare(backend: Backend, agent: Agent, bundle: Bundle) -> None:
+    """Brings the bundle to the backend, and has the agent open it."""
+    network = check_name(bundle.manifest.network, what="network")
+    backend.upload_bundle(bundle)
+    agent.load(network, bundle.digest)
+
+
+def space_of(agent: Agent, bundle: Bundle, codecs: Sequence[Codec]) -> Space:
+    """Every configuration that this device can run of this bundle."""
+    device = agent.device()
+    return Space(
+        cuts=bundle.manifest.cuts,
+        clocks_khz=tuple(device["clocks_khz"]),
+        codecs=tuple(codecs),
+        accelerators=tuple(choose(EdgeAccelerator, name, what="accelerator") for name in device["accelerators"]),
+    )
+
+
+def measure(
+    agent: Agent,
+    bundle: Bundle,
+    configurations: Sequence[Configuration],
+    inputs: Array,
+    *,
+    repeats: int,
+    run: str,
+    step: Callable[[], None],
+) -> Iterator[Measurement]:
+    """Runs each configuration `repeats` times on inputs [N, …] in turn; the agent's measurements."""
+    network, spec = bundle.manifest.network, bundle.manifest.inputs[0]
+    for configuration in configurations:
+        for repeat in range(repeats):
+            tensor = Tensor(spec.name, inputs[repeat % len(inputs)][None])
+            yield agent.measure(network, [tensor], configuration, run=run)
+            step()
+
+
+def _inputs(bundle: Bundle, samples: Path | None) -> Array:
+    """Inputs float32 [N, …] for a network with one input: the user's samples, or seeded noise within the input's range."""
+    manifest = bundle.manifest
+    if len(manifest.inputs) != 1:
+        raise InvalidInput(f"{manifest.network} has {len(manifest.inputs)} inputs; profiling takes networks with one")
+    if samples:
+        return Samples.read(samples).scaled(manifest)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, *manifest.inputs[0].shape[1:]), dtype=np.uint8)
+    return Samples(pixels, None).scaled(manifest)
+
+
+if __name__ == "__main__":
+    from tools.cli import main
+
+    raise SystemExit(main(["profile", *sys.argv[1:]]))

@@ -1,0 +1,95 @@
+"""Signs a table, makes it the desired one of its device, and waits until the device says what it did with it.
+
+Going back to an old table is the same: its content is signed again under a newer version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from protocol.documents import parse_object
+from protocol.errors import InvalidInput, ServiceMissing
+from protocol.messages import TableReport, TableState
+from protocol.signing import sign
+from protocol.table import Table
+from tools import keys
+from tools.backend import Backend
+from tools.output import add_json_argument, console, read_text, write_json
+
+SUMMARY = "sign a table and push it to its device"
+
+_POLL_S = 0.1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", type=Path, metavar="TABLE.json", help="a table made by dynasplit optimize")
+    parser.add_argument("--backend", required=True, metavar="URL")
+    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key made by dynasplit keys")
+    parser.add_argument(
+        "--wait", type=float, default=30.0, metavar="SECONDS", help="for the device's report; 0: don't wait"
+    )
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if not 0 <= arguments.wait < float("inf"):
+        raise InvalidInput(f"--wait must be 0 or more seconds, not {arguments.wait}")
+    table = read_table(arguments.table)
+    backend = Backend(arguments.backend, token=arguments.token)
+    pushed = push(backend, table, keys.load(arguments.key))
+    out = console()
+    out.print(f"pushed table {pushed.digest:.12} as version {pushed.version} to {pushed.device}")
+    report = wait_for_report(backend, pushed, timeout_s=arguments.wait) if arguments.wait > 0 else None
+    write_json(
+        arguments.json, {"digest": pushed.digest, "version": pushed.version, "report": report and report.to_json()}
+    )
+    if report is None:
+        return 0
+    out.print(f"{pushed.device}: {report.state.value}{': ' + report.reason if report.reason else ''}")
+    return 0 if report.state is TableState.APPLIED else 1
+
+
+def read_table(path: Path) -> Table:
+    """A table file, checked."""
+    content = parse_object(read_text(path, what="table"), what=f"table {path}")
+    try:
+        return Table.from_json(content)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{path} holds no table that can be used ({error}): make it again with dynasplit optimize"
+        ) from error
+
+
+def push(backend: Backend, table: Table, private_key: str) -> Table:
+    """Signs under the next version and pushes; the table as it was pushed."""
+    if table.device not in backend.registered_devices():
+        raise InvalidInput(f"the backend knows no device '{table.device}': is the name right? register it first")
+    desired, _ = backend.tables(table.device, table.network)
+    pushed = table.with_version((desired.table.version if desired else 0) + 1)
+    backend.push(sign(pushed, private_key))
+    return pushed
+
+
+def wait_for_report(backend: Backend, pushed: Table, *, timeout_s: float) -> TableReport:
+    """The device's word on this very table; ServiceMissing when there is none in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        _, report = backend.tables(pushed.device, pushed.network)
+        if report and report.digest == pushed.digest:
+            return report
+        time.sleep(_POLL_S)
+    raise ServiceMissing(
+        f"{pushed.device} has not reported on table {pushed.digest:.12} within {timeout_s:g} s; "
+        "it is applied as soon as the device is online"
+    )
+
+
+if __name__ == "__main__":
+    from tools.cli import main
+
+    raise SystemExit(main(["push", *sys.argv[1:]]))

@@ -1,0 +1,110 @@
+"""HTTP to a backend or an agent: errors become the project's own, in one line."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+import urllib3
+
+from protocol.documents import parse_object
+from protocol.errors import (
+    Conflict,
+    DeadlineHopeless,
+    DynaSplitError,
+    InvalidInput,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    Overloaded,
+    ServiceMissing,
+    TooLarge,
+)
+
+_BY_STATUS: Mapping[int, type[DynaSplitError]] = {
+    kind.http_status: kind
+    for kind in (InvalidInput, NotAuthenticated, NotAllowed, NotFound, Conflict, TooLarge, Overloaded, ServiceMissing)
+}
+
+
+def quoted(name: str) -> str:
+    """A name as one piece of a path: slashes and dots cannot lead elsewhere."""
+    return urllib.parse.quote(name, safe="")
+
+
+_HINTS = {401: ": it does not know this token", 403: ": this token may not do that"}
+"""For answers without a body, as to HEAD."""
+
+
+class Web:
+    """One server, with keep-alive connections and a bearer token. Safe to share between threads."""
+
+    def __init__(self, url: str, *, token: str = "", name: str = "server", timeout_s: float = 60.0) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise InvalidInput(f"{name} address {url!r:.100} must start with http:// or https://")
+        if not (token.isascii() and token.isprintable()):
+            raise InvalidInput(f"the token for {name} {url} holds characters that no token has; copy it again")
+        self.url = url.rstrip("/")
+        self._name = name
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False)
+
+    def call(
+        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """One request. ServiceMissing when nobody answers; the error that fits the status otherwise."""
+        try:
+            response = self._pool.request(
+                method, self.url + path, body=body, headers={**self._headers, **(headers or {})}
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ServiceMissing(
+                f"{self._name} {self.url} does not answer: is it running? ({_reason(error)})"
+            ) from error
+        if response.status >= 400:
+            raise _error(response, f"{self._name} {self.url}{path}")
+        return response
+
+    def get(self, path: str) -> dict[str, Any]:
+        """A JSON object."""
+        return self._object(self.call("GET", path), path)
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """A JSON list of objects."""
+        content = json.loads(self.call("GET", path).data)
+        if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+            raise InvalidInput(f"{self._name} {self.url}{path} did not answer with a list; is it ours?")
+        return content
+
+    def send(self, method: str, path: str, content: Any) -> dict[str, Any]:
+        """Sends JSON, returns a JSON object."""
+        body = json.dumps(content).encode()
+        return self._object(self.call(method, path, body=body, headers={"Content-Type": "application/json"}), path)
+
+    def lines(self, path: str) -> list[dict[str, Any]]:
+        """JSON lines."""
+        text = self.call("GET", path).data
+        return [parse_object(line, what=f"{self._name} {self.url}{path}") for line in text.splitlines() if line.strip()]
+
+    def _object(self, response: urllib3.BaseHTTPResponse, path: str) -> dict[str, Any]:
+        return parse_object(response.data or b"{}", what=f"the answer of {self._name} {self.url}{path}")
+
+
+def _reason(error: urllib3.exceptions.HTTPError) -> str:
+    """What lies at the bottom of it, without the library's wrapping."""
+    cause: BaseException = error
+    while cause.args and isinstance(cause.args[-1], BaseException):
+        cause = cause.args[-1]
+    return str(cause).rpartition(": ")[2] or type(cause).__name__
+
+
+def _error(response: urllib3.BaseHTTPResponse, where: str) -> DynaSplitError:
+    try:
+        message = str(json.loads(response.data)["error"])
+    except (ValueError, LookupError, TypeError):
+        message = f"{where} answered {response.status}{_HINTS.get(response.status, ' without saying why')}"
+    hopeless = response.status == DeadlineHopeless.http_status and "deadline" in message
+    kind = DeadlineHopeless if hopeless else _BY_STATUS.get(response.status, ServiceMissing)
+    return kind(message)
