@@ -5,16 +5,19 @@ BIN := .venv/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
-.PHONY: help install demo test check clean
+.PHONY: help install install-convert demo test check clean
 
 help:
 	@echo "make demo      watch DynaSplit do its whole job on this machine (ARGS='--requests 50 --keep-running' and more)"
 	@echo "make test      run all checks and tests"
 	@echo "make check     format, lint, types, import rules"
 	@echo "make install   set up .venv with everything but TensorFlow; then: .venv/bin/dynasplit --help"
+	@echo "make install-convert  add TensorFlow and the quantizer, for dynasplit convert and int8 heads"
 	@echo "make clean     remove .venv and everything that was made"
 
 install: .venv/installed-dev
+
+install-convert: .venv/installed-dev .venv/installed-convert
 
 demo: .venv/installed-demo
 	@$(BIN)/dynasplit demo $(ARGS)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("protocol", "planner", "models", "hardware", "edge", "cloud", "tools")
@@ -28,9 +29,9 @@ def test_no_module_in_tools_shadows_the_standard_library():
 def test_every_dependency_is_pinned():
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
-    named = "\n".join([settings["options"]["install_requires"], *settings["options.extras_require"].values()]).split()
+    named = "\n".join([settings["options"]["install_requires"], *settings["options.extras_require"].values()])
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    wanted = {name.partition("[")[0] for name in named} - {"dynasplit"}
+    wanted = {Requirement(line).name for line in named.splitlines() if line.strip()} - {"dynasplit"}
     assert wanted - pinned == set()
 
 
