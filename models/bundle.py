@@ -18,6 +18,9 @@ MANIFEST = "bundle.json"
 SIGNATURES = "signatures"
 """The role of the flatbuffer that holds heads and tails."""
 
+ACCURACY = "accuracy.json"
+"""What is known of the accuracy of this very bundle (`models.evaluation`): no artifact, and no part of its digest."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -81,7 +84,8 @@ def write(folder: Path, manifest: Manifest, artifacts: Mapping[str, tuple[str, b
     """Writes a bundle beside `folder` and renames it into place, so that nobody sees half of one.
 
     `artifacts` maps roles to filename and content; the manifest's own artifacts are replaced by them. A bundle that is
-    there already is replaced; Conflict where the folder holds something else.
+    there already is replaced, though what is known of its accuracy stays where the new one is the same; Conflict where
+    the folder holds something else.
     """
     if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise Conflict(f"{folder} exists and is not a bundle; choose another folder")
@@ -89,10 +93,17 @@ def write(folder: Path, manifest: Manifest, artifacts: Mapping[str, tuple[str, b
     manifest = replace(manifest, artifacts=described)
     content = canonical_bytes(manifest.to_json())
     try:
-        _replace(folder.absolute(), [*artifacts.values(), (MANIFEST, content)])
+        _replace(folder.absolute(), [*artifacts.values(), (MANIFEST, content), *_known_accuracy(folder, content)])
     except OSError as error:
         raise InvalidInput(f"bundle {folder} cannot be written: {error.strerror}") from error
     return Bundle(folder, manifest, hashlib.sha256(content).hexdigest())
+
+
+def _known_accuracy(folder: Path, content: bytes) -> Iterable[tuple[str, bytes]]:
+    """What was found out about the bundle in `folder`, where it is the one with this manifest."""
+    known = folder / ACCURACY
+    if known.is_file() and (folder / MANIFEST).read_bytes() == content:
+        yield ACCURACY, known.read_bytes()
 
 
 def _replace(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:

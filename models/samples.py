@@ -1,4 +1,4 @@
-"""Labelled samples: pixels as a camera gives them, scaled to what a network takes."""
+"""Samples: pixels as a camera gives them, with labels where they are known, and what a network takes of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
-from models.manifest import Manifest
+from models.manifest import Manifest, Scaling
 from protocol.errors import InvalidInput
-from protocol.tensors import Array
+from protocol.tensors import Array, TensorSpec
+
+
+def scaled(pixels: Array, scaling: Scaling) -> Array:
+    """float32, of the same shape: pixel x scale + offset."""
+    return pixels.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
+
+
+def as_input(pixels: Array, spec: TensorSpec, scaling: Scaling) -> Array:
+    """Pixels (uint8) with the input's dtype: scaled, then quantised by the input's own scale where it has one.
+
+    Integers are rounded to the nearest and kept within the type's range.
+    """
+    values = scaled(pixels, scaling)
+    if spec.dtype.kind not in "iu":
+        return values.astype(spec.dtype, copy=False)
+    if spec.scale:
+        values = values / np.float32(spec.scale) + np.float32(spec.zero_point)
+    limits = np.iinfo(spec.dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(spec.dtype)
 
 
 @dataclass(frozen=True)
@@ -50,11 +69,10 @@ class Samples:
         return cls(pixels, labels)
 
     def scaled(self, manifest: Manifest) -> Array:
-        """The network's inputs, float32 [N, …]: pixels x scale + offset, as the bundle says."""
+        """The network's inputs [N, …] in the dtype of its (first) input: pixels x scale + offset, as the bundle says."""
         spec = manifest.inputs[0]
         if self.pixels.shape[1:] != spec.shape[1:]:
             raise InvalidInput(
                 f"{manifest.network} takes images of {list(spec.shape[1:])}, these are {list(self.pixels.shape[1:])}"
             )
-        scaling = manifest.scaling
-        return self.pixels.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
+        return as_input(self.pixels, spec, manifest.scaling)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from models.card import Card, read_card
+from models.samples import scaled
 from protocol.tensors import Array
 
 Kind = Literal["fp32", "int8"]
@@ -28,9 +29,7 @@ class ZooNetwork:
 
     def input(self, number: int) -> Array:
         """One image as the network takes it: float32 [1, 64, 64, 1]."""
-        scaling = self.card.scaling
-        image = self.images[number : number + 1].astype(np.float32)
-        return image * np.float32(scaling.scale) + np.float32(scaling.offset)
+        return scaled(self.images[number : number + 1], self.card.scaling)
 
 
 def digits_vgg(kind: Kind = "fp32") -> Path:
