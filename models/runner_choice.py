@@ -17,23 +17,32 @@ from protocol.errors import InvalidInput
 logger = logging.getLogger(__name__)
 
 
-def open_runner(bundle: Bundle, *, threads: int = 1, cache_dir: Path | None = None, cpuinfo: Path = CPUINFO) -> Runner:
+def open_runner(
+    bundle: Bundle,
+    *,
+    threads: int = 1,
+    cache_dir: Path | None = None,
+    memory_bytes: int | None = None,
+    cpuinfo: Path = CPUINFO,
+) -> Runner:
     """The runner that suits this computer and bundle. It is opened at the first call, not here.
 
-    `cache_dir` is where packed weights are kept between starts; without one, or where it cannot be written, a bundle of
-    many signatures would pack its weights once for each, so the interpreter opens them one at a time instead.
+    `cache_dir` is where packed weights and extracted heads are kept between starts; without one, or where it cannot be
+    written, a bundle of many signatures would pack its weights once for each, so the interpreter opens them one at a time
+    instead. `memory_bytes` is what the interpreter's open heads and tails may hold together, by default half of what is left.
     """
     if threads < 1:
         raise InvalidInput(f"threads must be 1 or more, not {threads}")
+    if memory_bytes is not None and memory_bytes < 1:
+        raise InvalidInput(f"memory_bytes must be 1 or more, not {memory_bytes}")
     reason = _against_compiled(cpuinfo) or _without_cache(bundle, cache_dir, cpuinfo)
-    engine = _interpreter(bundle, threads) if reason else _compiled(bundle, threads, cache_dir, cpuinfo)
+    if reason:
+        engine: Engine = InterpreterEngine(bundle, threads=threads, folder=cache_dir, memory_bytes=memory_bytes)
+    else:
+        engine = _compiled(bundle, threads, cache_dir, cpuinfo)
     runner = SignatureRunner(bundle.manifest, engine)
     logger.info("%s runs with %s%s", bundle.manifest.network, runner.runtime, f": {reason}" if reason else "")
     return runner
-
-
-def _interpreter(bundle: Bundle, threads: int) -> Engine:
-    return InterpreterEngine(bundle, threads=threads)
 
 
 def _compiled(bundle: Bundle, threads: int, cache_dir: Path | None, cpuinfo: Path) -> Engine:

@@ -51,8 +51,15 @@ def check_and_seal(
         return False
     if started - path.stat().st_ctime_ns >= _SETTLED_NS:
         with suppress(OSError):
+            _flush(path)
             _replace(seal_of(path), state)
     return True
+
+
+def _flush(path: Path) -> None:
+    """What the disk refuses is told here; else the page cache might drop it later, under a seal."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _state(path: Path, boot_id: Path) -> str:

@@ -64,19 +64,18 @@ class SealedFiles:
             return f"{self.folder} has {free >> 20} MiB free, {needed_bytes >> 20} MiB are needed"
         return ""
 
-    def build(self, key: str, making: Callable[[Path], Made]) -> Made:
-        """What `making(path)` returns; the file that it wrote there, if any, is kept under its key."""
+    def build(self, key: str, making: Callable[[Path], Made]) -> tuple[Made, Path | None]:
+        """What `making(path)` returns, and the file that it wrote there, if any, under its key."""
         self._drop_abandoned()
-        building = self.folder / f".{key}-{os.getpid()}-{uuid.uuid4().hex}{_BUILDING}"
+        building, kept = self.folder / f".{key}-{os.getpid()}-{uuid.uuid4().hex}{_BUILDING}", None
         try:
             made = making(building)
             with suppress(FileNotFoundError):
-                _flush(building)
-                building.rename(self.folder / self._name(key, building))
+                kept = building.rename(self.folder / self._name(key, building))
         finally:
             building.unlink(missing_ok=True)
         self._drop_oldest()
-        return made
+        return made, kept
 
     def _of(self, key: str) -> Iterator[Path]:
         return self.folder.glob(f"{key}-*{self.suffix}")
@@ -103,12 +102,6 @@ class SealedFiles:
             held += _size(path)
             if place and (place >= self.keep_files or held > self.keep_bytes):
                 _drop(path)
-
-
-def _flush(path: Path) -> None:
-    """What the disk refuses is told here, not found out after the page cache has dropped it."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _drop(path: Path) -> None:

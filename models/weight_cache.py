@@ -52,7 +52,7 @@ class WeightCache:
         if obstacle:
             logger.warning("opening without a weight cache: %s", obstacle)
             return opening("")
-        return self._files.build(self.key, lambda path: opening(str(path)))
+        return self._files.build(self.key, lambda path: opening(str(path)))[0]
 
     @cached_property
     def _files(self) -> SealedFiles:

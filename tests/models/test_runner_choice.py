@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 
-import numpy as np
 import pytest
 
-from models.interpreter_runner import InterpreterEngine
 from models.processor import has_needed_atomics
-from models.runner import SignatureRunner
 from models.runner_choice import open_runner
 from models.zoo import load_digits_vgg
 from protocol.errors import InvalidInput
@@ -77,21 +73,6 @@ def test_no_threads_are_refused(digits_bundles):
         open_runner(digits_bundles["fp32"], threads=0)
 
 
-def test_the_interpreter_goes_back_to_a_head_that_it_had_dropped(digits_bundles):
-    bundle, image = digits_bundles["int8"], load_digits_vgg("int8").input(0)
-    runner = SignatureRunner(bundle.manifest, InterpreterEngine(bundle, keep=1))
-    first = runner.head(3, [image]).boundary[0]
-
-    runner.head(5, [image])
-
-    assert np.array_equal(runner.head(3, [image]).boundary[0], first)
-
-
-def test_without_the_schema_the_interpreter_opens_the_whole_bundle(digits_bundles, monkeypatch):
-    bundle, image = digits_bundles["int8"], load_digits_vgg("int8").input(0)
-    expected = SignatureRunner(bundle.manifest, InterpreterEngine(bundle)).head(3, [image]).boundary[0]
-    monkeypatch.setitem(sys.modules, "models.extract", None)
-
-    found = SignatureRunner(bundle.manifest, InterpreterEngine(bundle)).head(3, [image]).boundary[0]
-
-    assert np.array_equal(found, expected)
+def test_no_memory_is_refused(digits_bundles):
+    with pytest.raises(InvalidInput, match="memory_bytes must be 1 or more"):
+        open_runner(digits_bundles["fp32"], memory_bytes=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def compiled(bundle: Bundle, folder: Path) -> Runner:
 
 
 def interpreter(bundle: Bundle, folder: Path) -> Runner:
-    return SignatureRunner(bundle.manifest, InterpreterEngine(bundle))
+    return SignatureRunner(bundle.manifest, InterpreterEngine(bundle, folder=folder))
 
 
 def fake(bundle: Bundle, folder: Path) -> Runner:
@@ -112,6 +113,19 @@ def test_results_belong_to_the_caller(open_with, digits_bundles):
     runner.head(3, [zoo.input(1)])
 
     assert np.array_equal(first, kept)
+
+
+def test_going_back_to_an_open_cut_point_costs_no_reload(open_with, digits_bundles, caplog):
+    bundle, image = digits_bundles["fp32"], load_digits_vgg().input(0)
+    runner = open_with(bundle)
+    for cut in (3, 5):
+        runner.tail(cut, runner.head(cut, [image]).boundary)
+    caplog.set_level(logging.DEBUG)
+
+    for cut in (3, 5, 3):
+        runner.tail(cut, runner.head(cut, [image]).boundary)
+
+    assert "opened" not in caplog.text
 
 
 def test_at_cut_0_the_boundary_is_the_input(open_with, digits_bundles):

@@ -156,5 +156,5 @@ def test_one_file_stays_even_where_it_is_too_large(tmp_path):
 
 
 def test_a_maker_that_writes_nothing_leaves_nothing(tmp_path):
-    assert SealedFiles(tmp_path, ".packed").build("net", lambda _: "made") == "made"
+    assert SealedFiles(tmp_path, ".packed").build("net", lambda _: "made") == ("made", None)
     assert list(tmp_path.iterdir()) == []
