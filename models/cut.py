@@ -8,10 +8,7 @@ output that also crosses is given once, as boundary (`CutPoint.outputs_in_bounda
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -19,26 +16,19 @@ from models import tflite
 from models.graph import Graph
 from models.manifest import CutPoint, Manifest
 from models.signatures import WHOLE, head_signature, tail_signature
+from models.subgraph_writer import Part, SubgraphWriter
 from protocol.errors import InvalidInput
 
 Cuts = str | Sequence[int]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One signature to write: which operators, and the tensors at both ends by their signature names."""
-
-    signature: str
-    operators: tuple[int, ...]
-    inputs: Mapping[str, int]
-    outputs: Mapping[str, int]
-
-
 def choose_cuts(graph: Graph, cuts: Cuts = "single") -> tuple[int, ...]:
     """The cut points between input and output: `single` (one boundary tensor), `all`, or those that are listed.
 
-    InvalidInput for a listed one that makes no sense in this network, with those that do.
+    InvalidInput where the network cannot be cut at all, and for a listed one that makes no sense, with those that do.
     """
+    if graph.obstacle:
+        raise InvalidInput(f"{graph.what}: {graph.obstacle}")
     possible = tuple(cut for cut in range(1, graph.operator_count) if graph.is_cut_point(cut))
     if cuts == "all":
         return possible
@@ -48,7 +38,10 @@ def choose_cuts(graph: Graph, cuts: Cuts = "single") -> tuple[int, ...]:
         raise InvalidInput(f"cuts must be 'single', 'all' or a list of cut points, not {cuts!r:.40}")
     wrong = sorted(set(cuts) - {0, graph.operator_count, *possible})
     if wrong:
-        raise InvalidInput(f"{graph.what} cannot be cut at {_listed(wrong)}; possible are {_listed(possible)}")
+        raise InvalidInput(
+            f"{graph.what} cannot be cut at {_listed(wrong)}; possible are {_listed(possible)}. "
+            f"At {wrong[0]}: {graph.obstacle_at(wrong[0])}"
+        )
     return tuple(sorted(set(cuts) - {0, graph.operator_count}))
 
 
@@ -82,28 +75,28 @@ def manifest_of(graph: Graph, cuts: tuple[int, ...], *, name: str) -> Manifest:
 def cut_network(graph: Graph, cuts: Iterable[int]) -> bytes:
     """The flatbuffer of all signatures for these cut points; the same network and cuts give the same bytes."""
     model = graph.model
-    writer = _Writer(graph)
+    writer = SubgraphWriter(graph)
     parts = [_whole(graph), *(part for cut in cuts for part in (_head(graph, cut), _tail(graph, cut)))]
     first, *rest = [writer.subgraph(part) for part in parts]
     numbers = [0, *range(len(model.subgraphs), len(model.subgraphs) + len(rest))]
     result = schema.ModelT(
         version=model.version,
-        operatorCodes=model.operatorCodes,
+        operatorCodes=writer.operator_codes,
         subgraphs=[first, *model.subgraphs[1:], *rest],
         description=model.description,
-        buffers=[tflite.AlignedBuffer(tflite.data_of(buffer)) for buffer in model.buffers],
+        buffers=writer.buffers,
         metadata=model.metadata,
         signatureDefs=[writer.signature(part, number) for part, number in zip(parts, numbers, strict=True)],
     )
     return tflite.pack(result)
 
 
-def _whole(graph: Graph) -> _Part:
+def _whole(graph: Graph) -> Part:
     outputs = {f"o{place}": index for place, index in enumerate(graph.outputs.values())}
     return _part(graph, WHOLE, range(graph.operator_count), _input_names(graph), outputs)
 
 
-def _head(graph: Graph, cut: int) -> _Part:
+def _head(graph: Graph, cut: int) -> Part:
     inputs, boundary = set(graph.inputs.values()), graph.boundary(cut)
     made = {f"b{place}": index for place, index in enumerate(boundary) if index not in inputs}
     finished = graph.finished_outputs(cut)
@@ -112,7 +105,7 @@ def _head(graph: Graph, cut: int) -> _Part:
     return _part(graph, head_signature(cut), range(cut), _input_names(graph), made | kept)
 
 
-def _tail(graph: Graph, cut: int) -> _Part:
+def _tail(graph: Graph, cut: int) -> Part:
     finished = graph.finished_outputs(cut)
     made = {f"o{place}": index for place, (name, index) in enumerate(graph.outputs.items()) if name not in finished}
     boundary = {f"b{place}": index for place, index in enumerate(graph.boundary(cut))}
@@ -123,69 +116,19 @@ def _input_names(graph: Graph) -> Mapping[str, int]:
     return {f"i{place}": index for place, index in enumerate(graph.inputs.values())}
 
 
-def _part(graph: Graph, signature: str, span: range, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> _Part:
+def _part(graph: Graph, signature: str, span: range, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> Part:
     """The operators of a span that do work, and before them those that only prepare constants for them."""
     needed: set[int] = set()
     chosen: list[int] = []
     for operator in reversed(graph.operators):
+        if operator.known_shape:
+            continue
         repeated = operator.derived and (not operator.outputs or bool(needed & set(operator.outputs)))
         if repeated or (not operator.derived and operator.index in span):
             chosen.append(operator.index)
             needed |= set(operator.inputs)
     used = {name: index for name, index in inputs.items() if index in needed}
-    return _Part(signature, tuple(reversed(chosen)), used, outputs)
-
-
-class _Writer:
-    """Builds subgraphs that share their tensors' and options' tables; only operators are numbered anew in each."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._raw = graph.model.subgraphs[0]
-        self._tensors = [tflite.Once(_fixed_shape(tensor)) for tensor in self._raw.tensors]
-        self._options = [tflite.Once(operator.builtinOptions) for operator in self._raw.operators]
-        self._places: dict[str, dict[int, int]] = {}
-
-    def subgraph(self, part: _Part) -> Any:
-        chosen = [self._raw.operators[index] for index in part.operators]
-        used = {index for operator in chosen for index in _touched(operator) if index >= 0}
-        used |= {*part.inputs.values(), *part.outputs.values()}
-        place = self._places[part.signature] = {index: new for new, index in enumerate(sorted(used))}
-        return schema.SubGraphT(
-            tensors=[self._tensors[index] for index in place],
-            inputs=[place[index] for index in part.inputs.values()],
-            outputs=[place[index] for index in part.outputs.values()],
-            operators=[self._operator(index, place) for index in part.operators],
-            name=part.signature,
-        )
-
-    def signature(self, part: _Part, number: int) -> Any:
-        place = self._places[part.signature]
-        return schema.SignatureDefT(
-            inputs=[schema.TensorMapT(name, place[index]) for name, index in part.inputs.items()],
-            outputs=[schema.TensorMapT(name, place[index]) for name, index in part.outputs.items()],
-            signatureKey=part.signature,
-            subgraphIndex=number,
-        )
-
-    def _operator(self, index: int, place: Mapping[int, int]) -> Any:
-        operator = copy.copy(self._raw.operators[index])
-        for side in ("inputs", "outputs", "intermediates"):
-            if getattr(operator, side) is not None:
-                setattr(operator, side, [place.get(at, -1) for at in tflite.numbers(getattr(operator, side))])
-        if operator.builtinOptions is not None:
-            operator.builtinOptions = self._options[index]
-        return operator
-
-
-def _touched(operator: Any) -> list[int]:
-    return [at for side in (operator.inputs, operator.outputs, operator.intermediates) for at in tflite.numbers(side)]
-
-
-def _fixed_shape(tensor: Any) -> Any:
-    """A batch that may vary is fixed at the shape in the file: a bundle's boundaries have one shape each."""
-    fixed = copy.copy(tensor)
-    fixed.shapeSignature = None
-    return fixed
+    return Part(signature, tuple(reversed(chosen)), used, outputs)
 
 
 def _listed(cuts: Iterable[int]) -> str:

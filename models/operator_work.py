@@ -34,7 +34,10 @@ _BITS = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of the graph. `type_name` is the schema's, such as FLOAT32; `constant`: its value is in the file."""
+    """A tensor of the graph. `type_name` is the schema's, such as FLOAT32; `constant`: its value is in the file.
+
+    `is_open`: the converter left a side of its shape open, such as the batch.
+    """
 
     index: int
     name: str
@@ -43,6 +46,7 @@ class Tensor:
     constant: bool = False
     scale: float = 0.0
     zero_point: int = 0
+    is_open: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -54,7 +58,7 @@ def work_of(operator: str, inputs: Sequence[Tensor | None], outputs: Sequence[Te
     """The work of one operator. `fixed` says which inputs are weights: constants, or computed from constants alone.
 
     Operators without multiply-accumulates (pooling, additions, copies) count by the bytes they move. What a WHILE or IF
-    calls is not counted: how often it runs is known only when it runs.
+    calls is not looked into here.
     """
     weights = sum(tensor.nbytes for tensor, still in zip(inputs, fixed, strict=True) if tensor is not None and still)
     moving = [tensor for tensor, still in zip(inputs, fixed, strict=True) if tensor is not None and not still]

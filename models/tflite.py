@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,12 @@ def operator_name(model: Any, operator: Any) -> str:
     return operator_names().get(number, f"operator {number}")
 
 
+def is_custom(model: Any, operator: Any) -> bool:
+    """Whether the operator is none of the schema's own."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    return bool(max(code.builtinCode, code.deprecatedBuiltinCode) == schema.BuiltinOperator.CUSTOM)
+
+
 def text(value: bytes | str | None) -> str:
     """A flatbuffer's string; bytes that are not UTF-8 are replaced."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
@@ -143,17 +150,32 @@ def _check_references(model: Any, what: str) -> None:
         for operator in operators:
             check(numbers(operator.outputs), len(tensors), "tensor")
             check(numbers(operator.inputs) + numbers(operator.intermediates), len(tensors), "tensor", lowest=-1)
-            check(_called_subgraphs(operator), len(subgraphs), "graph")
+            check(called_subgraphs(operator), len(subgraphs), "graph")
             if operator.largeCustomOptionsSize:
                 raise InvalidInput(f"{what} keeps an operator's options outside the flatbuffer, which cannot be cut")
     for signature in model.signatureDefs or []:
         check([signature.subgraphIndex], len(subgraphs), "graph")
         limit = len(subgraphs[signature.subgraphIndex].tensors or [])
         check((entry.tensorIndex for entry in (signature.inputs or []) + (signature.outputs or [])), limit, "tensor")
+    _check_calls(subgraphs, what)
 
 
-def _called_subgraphs(operator: Any) -> list[int]:
-    """The graphs that WHILE, IF, CALL_ONCE and their kin call."""
+def _check_calls(subgraphs: Sequence[Any], what: str) -> None:
+    """No graph calls itself, not even through others; the main one is called by none."""
+    calls = {
+        number: {called for operator in subgraph.operators or [] for called in called_subgraphs(operator)}
+        for number, subgraph in enumerate(subgraphs)
+    }
+    try:
+        order = tuple(TopologicalSorter(calls).static_order())
+    except CycleError as error:
+        raise InvalidInput(f"{what} is damaged: its graphs call each other in a circle") from error
+    if order and 0 in set().union(*calls.values()):
+        raise InvalidInput(f"{what} is damaged: its main graph is called by another")
+
+
+def called_subgraphs(operator: Any) -> list[int]:
+    """The graphs that WHILE, IF, CALL_ONCE and their kin call, in the order of the schema's fields."""
     options = [vars(part) for part in (operator.builtinOptions, operator.builtinOptions2) if part is not None]
     return [
         index

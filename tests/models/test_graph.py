@@ -7,7 +7,9 @@ import random
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from models.graph import layer_name, read_graph
+from models.cut import choose_cuts
+from models.graph import read_graph
+from models.layers import layer_name
 from models.zoo import digits_vgg
 from protocol.errors import InvalidInput
 from protocol.work import total
@@ -94,7 +96,7 @@ def test_resource_variables_are_refused_by_operator_and_name(sketch, tmp_path):
     path = sketch.save(tmp_path / "stateful.tflite", sketch.sum(x, value, "sum/add"))
 
     with pytest.raises(InvalidInput, match=r"stateful\.tflite: operator 0, VAR_HANDLE, keeps state .* 'counter'"):
-        read_graph(path)
+        choose_cuts(read_graph(path))
 
 
 def test_tensors_that_keep_state_between_calls_are_refused(sketch, tmp_path):
@@ -102,14 +104,14 @@ def test_tensors_that_keep_state_between_calls_are_refused(sketch, tmp_path):
     state = sketch.tensor("state", [1, 4], isVariable=True)
 
     with pytest.raises(InvalidInput, match="ADD, keeps state between calls in 'state'"):
-        read_graph(sketch.save(tmp_path / "lstm.tflite", sketch.sum(x, state, "sum/add")))
+        choose_cuts(read_graph(sketch.save(tmp_path / "lstm.tflite", sketch.sum(x, state, "sum/add"))))
 
 
 def test_an_output_that_is_just_an_input_is_refused(sketch, tmp_path):
     x = sketch.input("x", [1, 4])
 
     with pytest.raises(InvalidInput, match="output 'x' does not depend on any input"):
-        read_graph(sketch.save(tmp_path / "through.tflite", sketch.relu(x, "y"), x))
+        choose_cuts(read_graph(sketch.save(tmp_path / "through.tflite", sketch.relu(x, "y"), x)))
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"hello, I am a text file\n", b"\x00" * 64, b"\x1c\x00\x00\x00TFL3"])

@@ -1,0 +1,108 @@
+"""Asking the runtime about a network in a process of its own, which a damaged file may crash.
+
+The runtime trusts much of what a flatbuffer says. `python -m models.trial NET.tflite` opens one and prints as JSON what it
+found; whoever asks survives whatever happens there.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import InvalidInput
+
+PATIENCE_S = 120
+"""How long opening and one run may take; VGG16 takes two seconds."""
+
+
+def shapes_at_batch_1(path: Path) -> list[list[int]]:
+    """The shape of every tensor of the main graph when open sides of the inputs are 1.
+
+    InvalidInput, in one line, where the runtime refuses the network or crashes.
+    """
+    shapes: list[list[int]] = _ask(path, "shapes")["shapes"]
+    return shapes
+
+
+def prove(path: Path) -> None:
+    """InvalidInput, in one line, where the runtime refuses to open this network, crashes on it or does not come to an end.
+
+    It is opened and run once on zeros, as it would be in a runner. An error of that one run is none: zeros need not be a
+    valid input.
+    """
+    _ask(path, "prove")
+
+
+def _ask(path: Path, question: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "models.trial", question, str(path)]
+    try:
+        child = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InvalidInput(f"{path}: LiteRT did not open and run it once within {PATIENCE_S} s") from error
+    lines = child.stdout.splitlines()
+    if child.returncode < 0:
+        name = signal.Signals(-child.returncode).name
+        raise InvalidInput(f"{path} crashes LiteRT ({name}): it is damaged, or uses what this version cannot do")
+    if child.returncode or not lines:
+        raise InvalidInput(f"{path} could not be tried: {child.stderr.strip()[-200:] or child.returncode}")
+    answer: dict[str, Any] = json.loads(lines[-1])
+    if answer.get("refused"):
+        raise InvalidInput(f"{path} is refused by LiteRT: {answer['refused']}")
+    return answer
+
+
+def _shapes(path: str) -> dict[str, Any]:
+    """With the plain kernels, since a delegate hides the tensors that it computes, and without packing weights."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        path, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, num_threads=1
+    )
+    _close_inputs(interpreter)
+    interpreter.allocate_tensors()
+    _run_on_zeros(interpreter)
+    details = {entry["index"]: entry["shape"] for entry in interpreter.get_tensor_details()}
+    return {"shapes": [[int(side) for side in details.get(index, ())] for index in range(max(details) + 1)]}
+
+
+def _proof(path: str) -> dict[str, Any]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(path, num_threads=1)
+    _close_inputs(interpreter)
+    interpreter.allocate_tensors()
+    _run_on_zeros(interpreter)
+    return {}
+
+
+def _close_inputs(interpreter: Any) -> None:
+    for entry in interpreter.get_input_details():
+        sides = [int(side) for side in entry["shape_signature"]] or [int(side) for side in entry["shape"]]
+        if any(side < 0 for side in sides):
+            interpreter.resize_tensor_input(entry["index"], [1 if side < 0 else side for side in sides])
+
+
+def _run_on_zeros(interpreter: Any) -> None:
+    try:
+        for entry in interpreter.get_input_details():
+            interpreter.set_tensor(entry["index"], interpreter.get_tensor(entry["index"]) * 0)
+        interpreter.invoke()
+    except (RuntimeError, ValueError, TypeError):
+        pass
+
+
+def _answer(question: str, path: str) -> dict[str, Any]:
+    try:
+        return {"shapes": _shapes, "prove": _proof}[question](path)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        return {"refused": " ".join(str(error).split())[:300]}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_answer(*sys.argv[1:3])) + "\n")
