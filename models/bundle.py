@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,16 +66,21 @@ def make_bundle(
     cuts: str | Sequence[int] = "single",
     scaling: Scaling | None = None,
     labels: tuple[str, ...] = (),
+    prove: Callable[[Path], None] | None = None,
 ) -> Bundle:
     """Cuts a `.tflite` into a bundle in `folder`, which must not exist yet or be a bundle that is replaced.
 
     `cuts` is `single`, `all` or a list, as in `models.cut.choose_cuts`. InvalidInput where the network is damaged or cannot be cut.
+    `prove` is asked about a network that looks sound, before it is cut, and raises where it is not: `models.trial.prove`
+    does so for files that nobody vouches for.
     """
     from models.cut import choose_cuts, cut_network, manifest_of
     from models.graph import read_graph
 
     graph = read_graph(network)
     chosen = choose_cuts(graph, cuts)
+    if prove:
+        prove(network)
     manifest = replace(manifest_of(graph, chosen, name=name), scaling=scaling or Scaling(), labels=labels)
     return write(folder, manifest, {SIGNATURES: ("signatures.tflite", cut_network(graph, chosen))})
 

@@ -1,8 +1,9 @@
 """Cut a .tflite network into a bundle: a folder that holds its heads and tails at every chosen cut point.
 
 A cut point k lies after the first k operators. `single` (the default) takes those with one boundary tensor, `all` every
-possible one; 0 (cloud-only) and the last (edge-only) are always there. With --check, heads and tails are run on random
-inputs and compared with the whole network, bit by bit. Exit codes: 0 good, 1 a cut is not exact, 2 refused.
+possible one; 0 (cloud-only) and the last (edge-only) are always there. The network is tried first in a process of its own,
+so that a damaged one crashes nothing. With --check, heads and tails are run on random inputs and compared with the whole
+network, bit by bit: a cut is exact, or it is said how far it is off. Exit codes: 0 good, 1 a cut is not exact, 2 refused.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models.bundle import Bundle, make_bundle
 from models.card import Card, read_card
 from models.cut import Cuts
-from models.exactness import inexact_cuts, random_samples
+from models.exactness import Difference, differences, random_samples
 from models.manifest import Scaling
 from models.runner_choice import open_runner
+from models.trial import prove
 from protocol.errors import DynaSplitError, InvalidInput
 from protocol.topics import check_name
 from tools.output import add_json_argument, console, write_json
@@ -30,6 +34,9 @@ from tools.output import add_json_argument, console, write_json
 SUMMARY = "cut a .tflite network into a bundle"
 
 CHECK_SAMPLES = 3
+
+Differences = Mapping[int, Difference | None]
+"""By cut point; None where head and tail are exact."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,14 +65,14 @@ def run(arguments: argparse.Namespace) -> int:
     except DynaSplitError as error:
         write_json(arguments.json, {"refused": str(error)})
         raise
-    inexact = _inexact(bundle, arguments.check) if arguments.check else None
-    facts = _facts(bundle, inexact) | {
+    found = _differences(bundle, arguments.check) if arguments.check else None
+    facts = _facts(bundle, found) | {
         "network_bytes": arguments.network.stat().st_size,
         "seconds": round(time.monotonic() - started, 3),
     }
     _show(bundle, facts, console())
     write_json(arguments.json, facts)
-    return 1 if inexact else 0
+    return 1 if facts["exact"] is False else 0
 
 
 def _make(arguments: argparse.Namespace) -> Bundle:
@@ -77,6 +84,7 @@ def _make(arguments: argparse.Namespace) -> Bundle:
         cuts=_cuts(arguments.cuts),
         scaling=card.scaling,
         labels=card.labels,
+        prove=prove,
     )
 
 
@@ -89,18 +97,19 @@ def _cuts(words: str) -> Cuts:
         raise InvalidInput(f"--cuts must be single, all or a list such as 2,5,9, not {words!r:.40}") from error
 
 
-def _inexact(bundle: Bundle, count: int) -> tuple[int, ...]:
+def _differences(bundle: Bundle, count: int) -> Differences:
     with tempfile.TemporaryDirectory() as folder:
         runner = open_runner(bundle, cache_dir=Path(folder))
         try:
-            return inexact_cuts(bundle.manifest, runner, list(random_samples(bundle.manifest, count)))
+            return differences(bundle.manifest, runner, list(random_samples(bundle.manifest, count)))
         finally:
             runner.close()
 
 
-def _facts(bundle: Bundle, inexact: tuple[int, ...] | None) -> dict[str, Any]:
-    """What `--json` holds; `exact` is null where nothing was run."""
+def _facts(bundle: Bundle, found: Differences | None) -> dict[str, Any]:
+    """What `--json` holds; `exact` is null where nothing was run, `difference` where there is none."""
     manifest = bundle.manifest
+    checked = found or {}
     points = [
         {
             "index": point.index,
@@ -108,14 +117,15 @@ def _facts(bundle: Bundle, inexact: tuple[int, ...] | None) -> dict[str, Any]:
             "boundary": [spec.to_json() for spec in point.boundary],
             "boundary_bytes": point.boundary_bytes,
             "head_macs": manifest.work(0, point.index).total_macs,
-            "exact": None if inexact is None else point.index not in inexact,
+            "exact": None if found is None else checked[point.index] is None,
+            "difference": difference.to_json() if (difference := checked.get(point.index)) else None,
         }
         for point in manifest.cut_points
     ]
     return {
         "bundle": bundle.digest,
         "cut_points": points,
-        "exact": None if inexact is None else not inexact,
+        "exact": None if found is None else not any(checked.values()),
         "refused": None,
         "bundle_bytes": sum(path.stat().st_size for path in bundle.folder.iterdir()),
     }
@@ -123,15 +133,24 @@ def _facts(bundle: Bundle, inexact: tuple[int, ...] | None) -> dict[str, Any]:
 
 def _show(bundle: Bundle, facts: dict[str, Any], out: Console) -> None:
     table = Table(title=f"{bundle.manifest.network}, bundle {bundle.digest:.12}")
-    for heading in ("cut", "after", "boundary bytes", "head M macs", "bit-identical"):
-        table.add_column(heading, justify="left" if heading == "after" else "right")
+    for heading in ("cut", "after", "boundary bytes", "head M macs", "head + tail"):
+        table.add_column(heading, justify="left" if heading == "after" else "right", no_wrap=heading == "head + tail")
     for point in facts["cut_points"]:
-        verdict = {None: "not checked", True: "yes", False: "[bold red]no"}[point["exact"]]
         size, macs = f"{point['boundary_bytes']:,}", f"{point['head_macs'] / 1e6:.1f}"
-        table.add_row(str(point["index"]), point["name"], size, macs, verdict)
+        table.add_row(str(point["index"]), escape(point["name"]), size, macs, _verdict(point))
     out.print(table)
     growth = facts["bundle_bytes"] / facts["network_bytes"]
     out.print(f"{bundle.folder}: {facts['bundle_bytes']:,} bytes, {growth:.2f} x the network, {facts['seconds']:.1f} s")
+
+
+def _verdict(point: Mapping[str, Any]) -> str:
+    if point["exact"] is None:
+        return "not checked"
+    difference = point["difference"]
+    if difference is None:
+        return "exact"
+    largest = "not a number" if difference["largest"] is None else f"{difference['largest']:.3g}"
+    return f"[bold red]off by {largest} in {difference['differing']:,} of {difference['count']:,}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from models.bundle import Bundle
+from models.exactness import Difference
 from models.zoo import digits_vgg
 from tools import cut
 from tools.cli import main
@@ -40,8 +41,9 @@ def test_what_was_not_run_is_not_called_exact(tmp_path):
     assert {point["exact"] for point in facts["cut_points"]} == {None}
 
 
-def test_a_cut_that_is_not_exact_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(cut, "inexact_cuts", lambda *_: (3,))
+def test_a_cut_that_is_not_exact_fails_and_says_by_how_much(tmp_path, monkeypatch, capsys):
+    off = {cut: Difference(0.25, 2, 10) if cut == 3 else None for cut in range(21)}
+    monkeypatch.setattr(cut, "differences", lambda *_: off)
 
     code = main(
         ["cut", str(digits_vgg()), "-o", str(tmp_path / "b"), "--check", "--json", str(tmp_path / "facts.json")]
@@ -51,6 +53,8 @@ def test_a_cut_that_is_not_exact_fails(tmp_path, monkeypatch):
     assert code == 1
     assert facts["exact"] is False
     assert [point["index"] for point in facts["cut_points"] if not point["exact"]] == [3]
+    assert facts["cut_points"][3]["difference"] == {"largest": 0.25, "differing": 2, "count": 10}
+    assert "off by 0.25 in 2 of 10" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(
