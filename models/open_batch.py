@@ -29,7 +29,7 @@ def close_batch(model: Any, path: Path) -> str:
         shapes: list[list[int]] = shapes_at_batch_1(path)
         unusable = ""
     except InvalidInput as error:
-        shapes, unusable = [], str(error)
+        shapes, unusable = [], str(error).removeprefix(f"{path} ")
     for place, tensor in enumerate(tensors):
         if place < len(shapes) and tflite.data_of(model.buffers[tensor.buffer]) is None:
             tensor.shape = shapes[place]

@@ -59,33 +59,44 @@ def _ask(path: Path, question: str) -> dict[str, Any]:
 
 def _shapes(path: str) -> dict[str, Any]:
     """With the plain kernels, since a delegate hides the tensors that it computes, and without packing weights."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    from ai_edge_litert.interpreter import OpResolverType
 
-    interpreter = Interpreter(
-        path, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, num_threads=1
-    )
-    _close_inputs(interpreter)
-    interpreter.allocate_tensors()
+    interpreter = _open(path, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     _run_on_zeros(interpreter)
     details = {entry["index"]: entry["shape"] for entry in interpreter.get_tensor_details()}
     return {"shapes": [[int(side) for side in details.get(index, ())] for index in range(max(details) + 1)]}
 
 
 def _proof(path: str) -> dict[str, Any]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(path, num_threads=1)
-    _close_inputs(interpreter)
-    interpreter.allocate_tensors()
-    _run_on_zeros(interpreter)
+    _run_on_zeros(_open(path))
     return {}
 
 
-def _close_inputs(interpreter: Any) -> None:
+def _open(path: str, **options: Any) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    closed = _closed_content(path)
+    source: dict[str, Any] = {"model_content": closed} if closed else {"model_path": path}
+    interpreter = Interpreter(**source, **options, num_threads=1)
     for entry in interpreter.get_input_details():
         sides = [int(side) for side in entry["shape_signature"]] or [int(side) for side in entry["shape"]]
         if any(side < 0 for side in sides):
             interpreter.resize_tensor_input(entry["index"], [1 if side < 0 else side for side in sides])
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _closed_content(path: str) -> bytes:
+    """The network with 1 for open sides, where it says -1 in shapes and not beside them: the runtime refuses those; else b''."""
+    from models import tflite
+
+    model = tflite.read(Path(path))
+    tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors or []]
+    open_ones = [tensor for tensor in tensors if any(side < 0 for side in tflite.numbers(tensor.shape))]
+    for tensor in open_ones:
+        tensor.shape = [max(side, 1) for side in tflite.numbers(tensor.shape)]
+    model.buffers = [tflite.AlignedBuffer(tflite.data_of(buffer)) for buffer in model.buffers]
+    return tflite.pack(model) if open_ones else b""
 
 
 def _run_on_zeros(interpreter: Any) -> None:

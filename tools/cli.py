@@ -17,6 +17,7 @@ from protocol.errors import DynaSplitError, ServiceMissing
 
 VERBS = {
     "demo": "tools.demo",
+    "inspect": "tools.inspect_network",
     "cut": "tools.cut",
     "profile": "tools.profile_device",
     "optimize": "tools.optimize",

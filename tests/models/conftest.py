@@ -32,13 +32,13 @@ class Sketch:
         self.codes: list[Any] = []
         self.graph = self.graphs[0]
 
-    def tensor(self, name: str, shape: list[int], kind: str = "float32", **more: Any) -> int:
+    def tensor(self, name: str, shape: list[int], kind: Any = "float32", **more: Any) -> int:
         entry = schema.TensorT(shape=shape, type=TYPES.get(kind, kind), buffer=0, name=name, **more)
         self.graph.tensors.append(entry)
         return len(self.graph.tensors) - 1
 
-    def input(self, name: str, shape: list[int], kind: str = "float32") -> int:
-        self.graph.inputs.append(self.tensor(name, shape, kind))
+    def input(self, name: str, shape: list[int], kind: Any = "float32", **more: Any) -> int:
+        self.graph.inputs.append(self.tensor(name, shape, kind, **more))
         return self.graph.inputs[-1]
 
     def constant(self, name: str, values: Any, kind: str = "float32") -> int:
@@ -49,15 +49,17 @@ class Sketch:
         return index
 
     def add(self, operator: str, inputs: list[int], outputs: list[int], options: Any = None) -> None:
-        code = getattr(schema.BuiltinOperator, operator)
-        self.codes.append(schema.OperatorCodeT(deprecatedBuiltinCode=min(code, 127), builtinCode=code, version=1))
+        """An operator by the schema's name; any other name makes a custom one."""
+        code = getattr(schema.BuiltinOperator, operator, schema.BuiltinOperator.CUSTOM)
+        custom = operator if code == schema.BuiltinOperator.CUSTOM else None
+        self.codes.append(schema.OperatorCodeT(min(code, 127), custom, version=1, builtinCode=code))
         entry = schema.OperatorT(opcodeIndex=len(self.codes) - 1, inputs=inputs, outputs=outputs)
         if options is not None:
             entry.builtinOptions = options
             entry.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
         self.graph.operators.append(entry)
 
-    def step(self, operator: str, inputs: list[int], name: str, options: Any = None, kind: str = "float32") -> int:
+    def step(self, operator: str, inputs: list[int], name: str, options: Any = None, kind: Any = "float32") -> int:
         """An operator whose one output has the shape of its first input."""
         output = self.tensor(name, list(self.graph.tensors[inputs[0]].shape), kind)
         self.add(operator, inputs, [output], options)

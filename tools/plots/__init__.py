@@ -1,0 +1,1 @@
+"""Drawings: what the tools know, as SVG and PNG."""
