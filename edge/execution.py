@@ -88,7 +88,8 @@ class Execution:
         self._windows = EnergyWindows(board.meter, clock=clock)
         link = Provenance.EMULATED if emulated_link else Provenance.MEASURED
         self._circumstances = Circumstances(board.provenance, link)
-        self._works: dict[tuple[str, int, int, Codec | None], Work] = {}
+        self._head_works: dict[tuple[str, int, Codec | None], Work] = {}
+        self._tail_works: dict[tuple[str, int], Work] = {}
 
     def run(self, job: Job) -> Outcome:
         """The outputs by the job's configuration; finished here where the cloud fails, all in the cloud where the runner
@@ -117,7 +118,7 @@ class Execution:
             self._runners.open(job.runner_key)
         began = self._windows.mark()
         head, boundary = self._controller.execute(
-            self._work(job.bundle, 0, cut, codec=None if edge_only else codec),
+            self._head_work(job.bundle, cut, codec=None if edge_only else codec),
             lambda: self._encoded_head(job),
             threads=job.configuration.threads,
         )
@@ -183,7 +184,7 @@ class Execution:
         self._runners.open(job.runner_key)
         began = self._windows.mark()
         outputs = self._controller.execute(
-            self._work(job.bundle, cut, job.bundle.manifest.operator_count, codec=None),
+            self._tail_work(job.bundle, cut),
             lambda: self._runners.tail(job.runner_key, cut, departure.head.boundary),
             threads=job.configuration.threads,
         )
@@ -198,10 +199,16 @@ class Execution:
         whole = replace(job.configuration, cut=0, codec=Codec.RAW)
         return replace(self.run(replace(job, configuration=whole, strict=True)), fallback=str(lost))
 
-    def _work(self, bundle: Bundle, start: int, stop: int, *, codec: Codec | None) -> Work:
-        """The work of operators [start, stop), and of encoding the boundary at `stop` where a codec is given."""
-        key = (bundle.digest, start, stop, codec)
-        if key not in self._works:
-            work = bundle.manifest.work(start, stop)
-            self._works[key] = work + encoding_work(bundle.manifest.cut(stop).boundary, codec) if codec else work
-        return self._works[key]
+    def _head_work(self, bundle: Bundle, cut: int, *, codec: Codec | None) -> Work:
+        """The work of the head, and of encoding what it leaves where a codec is given."""
+        key = (bundle.digest, cut, codec)
+        if key not in self._head_works:
+            work = bundle.manifest.head_work(cut)
+            self._head_works[key] = work + encoding_work(bundle.manifest.cut(cut).boundary, codec) if codec else work
+        return self._head_works[key]
+
+    def _tail_work(self, bundle: Bundle, cut: int) -> Work:
+        key = (bundle.digest, cut)
+        if key not in self._tail_works:
+            self._tail_works[key] = bundle.manifest.tail_work(cut)
+        return self._tail_works[key]

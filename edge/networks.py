@@ -32,10 +32,10 @@ class Plan:
 def _tails_ms(rows: Sequence[Row], bundle: Bundle) -> dict[int, float]:
     """The tail's share of the multiply-accumulates, of the fastest edge-only row's time; 0 where there is no such row."""
     whole_ms = min((row.head_ms for row in rows if not row.uses_cloud), default=0.0)
-    operators = bundle.manifest.operator_count
-    macs = max(bundle.manifest.work(0, operators).total_macs, 1)
+    manifest = bundle.manifest
+    macs = max(manifest.head_work(manifest.operator_count).total_macs, 1)
     cuts = {row.configuration.cut for row in rows}
-    return {cut: whole_ms * bundle.manifest.work(cut, operators).total_macs / macs for cut in cuts}
+    return {cut: whole_ms * manifest.tail_work(cut).total_macs / macs for cut in cuts}
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,8 @@ from protocol.errors import InvalidInput, NotFound
 from protocol.tensors import TensorSpec
 from protocol.work import Work, total
 
-SCHEMA = 1
+SCHEMA = 2
+"""Bundles of two networks came with 2. All others are written as 1, with the bytes and thus the digest that they always had."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,44 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class TailNetwork:
+    """What the cloud runs in a mixed bundle: another file of the same model, such as the fp32 one behind an int8 head.
+
+    `operators` is the work of each of its operators, `cuts` tells of each cut point of the bundle after how many of them the
+    tail begins.
+    """
+
+    network_digest: str
+    operators: tuple[Work, ...]
+    cuts: Mapping[int, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "network_digest": self.network_digest,
+            "operators": [work.to_json() for work in self.operators],
+            "cuts": [[head, tail] for head, tail in self.cuts.items()],
+        }
+
+    @classmethod
+    def from_json(cls, content: object, *, what: str) -> TailNetwork:
+        entry = checked(content, dict, what=what)
+        pairs = [checked(pair, list, what=f"{what}: cut") for pair in field(entry, "cuts", list, what=what)]
+        if any(len(pair) != 2 for pair in pairs):
+            raise InvalidInput(f"{what}: 'cuts' must be pairs of cut points")
+        return cls(
+            network_digest=field(entry, "network_digest", str, what=what),
+            operators=tuple(Work.from_json(work) for work in _objects(entry, "operators", what=what)),
+            cuts={checked(head, int, what=what): checked(tail, int, what=what) for head, tail in pairs},
+        )
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The content of `bundle.json`. `operators` is the work of each operator in order; `network_digest` a sha256.
 
-    `cut_points` are in order and always hold 0 (cloud-only) and the operator count (edge-only).
+    `cut_points` are in order and always hold 0 (cloud-only) and the operator count (edge-only). In a mixed bundle
+    `network_digest`, `operators` and the indices of the cut points are those of the network that heads are cut from, and
+    `tail_network` tells of the one that tails are cut from; at 0 the cloud runs all of the latter.
     """
 
     network: str
@@ -119,6 +154,7 @@ class Manifest:
     scaling: Scaling = Scaling()
     labels: tuple[str, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    tail_network: TailNetwork | None = None
 
     def __post_init__(self) -> None:
         indices = [point.index for point in self.cut_points]
@@ -129,6 +165,8 @@ class Manifest:
         outputs = {spec.name for spec in self.outputs}
         for point in self.cut_points:
             _check_wiring(point, outputs, {spec.name for spec in self.inputs})
+        if self.tail_network:
+            _check_tail(self.tail_network, self.cuts)
 
     @property
     def operator_count(self) -> int:
@@ -146,15 +184,30 @@ class Manifest:
                 return point
         raise NotFound(f"{self.network} has no cut point {index}; it has {', '.join(map(str, self.cuts))}")
 
-    def work(self, start: int, stop: int) -> Work:
-        """The work of operators [start, stop)."""
-        if not 0 <= start <= stop <= self.operator_count:
-            raise InvalidInput(f"{self.network} has operators 0 to {self.operator_count}, not [{start}, {stop})")
-        return total(self.operators[start:stop])
+    @property
+    def mixed(self) -> bool:
+        """Whether heads and tails are cut from two networks, such as an int8 and an fp32 one."""
+        return self.tail_network is not None
+
+    def head_work(self, cut: int) -> Work:
+        """The work of the operators before `cut`; at the operator count that of all, done on the device."""
+        return total(self.operators[: self._counted(cut)])
+
+    def tail_work(self, cut: int) -> Work:
+        """The work that is left after `cut`. Of a mixed bundle only its own cut points have any; else NotFound."""
+        if self.tail_network is None:
+            return total(self.operators[self._counted(cut) :])
+        return total(self.tail_network.operators[self.tail_network.cuts[self.cut(cut).index] :])
+
+    def _counted(self, cut: int) -> int:
+        if not 0 <= cut <= self.operator_count:
+            raise InvalidInput(f"{self.network} has operators 0 to {self.operator_count}, so no cut {cut}")
+        return cut
 
     def to_json(self) -> dict[str, Any]:
+        tail = {"tail_network": self.tail_network.to_json()} if self.tail_network else {}
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA if tail else SCHEMA - 1,
             "network": self.network,
             "network_digest": self.network_digest,
             "operators": [work.to_json() for work in self.operators],
@@ -164,12 +217,14 @@ class Manifest:
             "scaling": self.scaling.to_json(),
             "labels": list(self.labels),
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
+            **tail,
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], *, what: str = "manifest") -> Manifest:
         """A manifest from JSON; InvalidInput that names the field that is missing or wrong."""
         check_schema(content, current=SCHEMA, what=what)
+        tail = content.get("tail_network")
         return cls(
             network=field(content, "network", str, what=what),
             network_digest=field(content, "network_digest", str, what=what),
@@ -186,7 +241,18 @@ class Manifest:
                 Artifact.from_json(artifact, what=f"{what}: artifact")
                 for artifact in _objects(content, "artifacts", what=what)
             ),
+            tail_network=None if tail is None else TailNetwork.from_json(tail, what=f"{what}: tail_network"),
         )
+
+
+def _check_tail(tail: TailNetwork, cuts: tuple[int, ...]) -> None:
+    begins, end = list(tail.cuts.values()), len(tail.operators)
+    if tuple(tail.cuts) != cuts or begins[0] != 0 or begins[-1] != end:
+        raise InvalidInput(
+            f"manifest: the tails' network must be cut at {list(cuts)}, from 0 to {end}, not {tail.cuts}"
+        )
+    if any(later < earlier for earlier, later in pairwise(begins)):
+        raise InvalidInput(f"manifest: the tails' cut points must rise, not {begins}")
 
 
 def _check_wiring(point: CutPoint, outputs: set[str], inputs: set[str]) -> None:

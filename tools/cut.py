@@ -116,7 +116,7 @@ def _facts(bundle: Bundle, found: Differences | None) -> dict[str, Any]:
             "name": point.name,
             "boundary": [spec.to_json() for spec in point.boundary],
             "boundary_bytes": point.boundary_bytes,
-            "head_macs": manifest.work(0, point.index).total_macs,
+            "head_macs": manifest.head_work(point.index).total_macs,
             "exact": None if found is None else checked[point.index] is None,
             "difference": difference.to_json() if (difference := checked.get(point.index)) else None,
         }

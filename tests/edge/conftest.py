@@ -87,7 +87,7 @@ def row(cut: int, bundle: Bundle, **figures: Any) -> Row:
     """A plausible row: the later the cut, the more the device does."""
     manifest = bundle.manifest
     edge_only = cut == manifest.operator_count
-    share = manifest.work(0, cut).total_macs / manifest.work(0, manifest.operator_count).total_macs
+    share = manifest.head_work(cut).total_macs / manifest.tail_work(0).total_macs
     configuration = Configuration(cut, figures.pop("cpu_khz", TOP_KHZ), codec=figures.pop("codec", Codec.RAW))
     parts: dict[str, Any] = {
         "head_ms": 55.0 * share + 0.1,

@@ -88,7 +88,7 @@ def test_a_truncated_or_missing_artifact_is_refused(bundle):
         (b"", "not valid JSON"),
         (b"[]", "must be a JSON object"),
         (b"{}", "lacks 'schema'"),
-        (b'{"schema":2}', "newer than 1"),
+        (b'{"schema":3}', "newer than 2"),
         (b'{"schema":1}', "lacks 'network'"),
         (b'{"schema": 1}', "canonical"),
     ],
@@ -114,14 +114,14 @@ def test_a_manifest_survives_json(bundle):
     assert Manifest.from_json(json.loads(json.dumps(bundle.manifest.to_json()))) == bundle.manifest
 
 
-def test_a_manifest_knows_the_work_of_any_range(bundle):
+def test_a_manifest_knows_the_work_of_heads_and_tails(bundle):
     manifest = bundle.manifest
 
-    assert manifest.work(0, manifest.operator_count).total_macs == 275_579_520
-    assert manifest.work(0, 5) + manifest.work(5, 20) == manifest.work(0, 20)
-    assert manifest.work(4, 4).operators == 0
+    assert manifest.head_work(manifest.operator_count).total_macs == 275_579_520
+    assert manifest.head_work(5) + manifest.tail_work(5) == manifest.head_work(20)
+    assert manifest.tail_work(20).operators == manifest.head_work(0).operators == 0
     with pytest.raises(InvalidInput, match="operators 0 to 20"):
-        manifest.work(3, 21)
+        manifest.head_work(21)
 
 
 def test_unknown_fields_are_ignored(bundle):

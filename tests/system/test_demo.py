@@ -70,8 +70,8 @@ def test_dynasplit_is_late_less_often_than_the_device_alone(running_demo):
 def test_dynasplit_leaves_less_work_to_the_cloud_than_cloud_only(running_demo):
     manifest = Bundle.open(running_demo.data / "bundle").manifest
     decisions = running_demo.facts["strategies"]["dynasplit"]["decisions"]
-    left = sum(count * manifest.work(int(cut), manifest.operator_count).total_macs for cut, count in decisions.items())
-    assert left < REQUESTS * manifest.work(0, manifest.operator_count).total_macs
+    left = sum(count * manifest.tail_work(int(cut)).total_macs for cut, count in decisions.items())
+    assert left < REQUESTS * manifest.tail_work(0).total_macs
 
 
 def test_the_printed_sentence_says_what_the_figures_say(running_demo):
