@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,30 +51,48 @@ class Samples:
     def read(cls, path: Path) -> Samples:
         """An `.npz` with `images` (uint8 [N, …]) and, if known, `labels` (integers [N])."""
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-                pixels = content["images"]
-                labels = content.get("labels")
-        except OSError as error:
-            raise InvalidInput(f"samples {path} cannot be read: {error.strerror or error}") from error
-        except (KeyError, ValueError, zipfile.BadZipFile, TypeError, AttributeError, EOFError) as error:
-            raise InvalidInput(
-                f"samples {path} must be an .npz file with 'images' (uint8) and 'labels': {error}"
-            ) from error
+            return cls.of(read_arrays(path))
+        except InvalidInput as error:
+            raise InvalidInput(f"samples {path}: {error}") from error
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array]) -> Samples:
+        """The arrays `images` (uint8 [N, …]) and, if known, `labels` [N, …]."""
+        if "images" not in arrays:
+            raise InvalidInput(f"there must be 'images' (uint8) and 'labels', not {', '.join(arrays) or 'nothing'}")
+        pixels, labels = arrays["images"], arrays.get("labels")
         if pixels.dtype != np.uint8 or pixels.ndim < 2 or not len(pixels):
-            raise InvalidInput(
-                f"samples {path}: 'images' must be uint8 [N, …], not {pixels.dtype} {list(pixels.shape)}"
-            )
+            raise InvalidInput(f"'images' must be uint8 [N, …], not {pixels.dtype} {list(pixels.shape)}")
         if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]):
-            raise InvalidInput(
-                f"samples {path}: 'labels' must be integers [{len(pixels)}], not {labels.dtype} {list(labels.shape)}"
-            )
+            raise InvalidInput(f"'labels' must be integers [{len(pixels)}], not {labels.dtype} {list(labels.shape)}")
         return cls(pixels, labels)
+
+    def check_fit(self, manifest: Manifest) -> None:
+        """InvalidInput unless the images have the shape of the network's (first) input."""
+        wanted, there = manifest.inputs[0].shape[1:], self.pixels.shape[1:]
+        if there != wanted:
+            raise InvalidInput(f"{manifest.network} takes images of {list(wanted)}, these are {list(there)}")
 
     def scaled(self, manifest: Manifest) -> Array:
         """The network's inputs [N, …] in the dtype of its (first) input: pixels x scale + offset, as the bundle says."""
-        spec = manifest.inputs[0]
-        if self.pixels.shape[1:] != spec.shape[1:]:
-            raise InvalidInput(
-                f"{manifest.network} takes images of {list(spec.shape[1:])}, these are {list(self.pixels.shape[1:])}"
-            )
-        return as_input(self.pixels, spec, manifest.scaling)
+        self.check_fit(manifest)
+        return as_input(self.pixels, manifest.inputs[0], manifest.scaling)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """All arrays of an `.npz` file by name; InvalidInput where it is none. Nothing in it is ever run."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except OSError as error:
+        raise InvalidInput(f"samples {path} cannot be read: {error.strerror or error}") from error
+    except (
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        TypeError,
+        AttributeError,
+        EOFError,
+        NotImplementedError,
+    ) as error:
+        raise InvalidInput(f"samples {path} must be an .npz file of plain arrays: {error}") from error

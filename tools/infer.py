@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from models.manifest import Scaling
+from models.samples import as_input
 from protocol.configuration import Account
 from protocol.documents import field
 from protocol.errors import InvalidInput
 from protocol.tensors import Array, Tensor, TensorSpec
 from tools.agent import Agent, Answer
+from tools.images import check_image_input, read_pixels
 from tools.output import add_json_argument, console, write_json
 
 SUMMARY = "send one image to an agent"
@@ -59,21 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read_input(path: Path, spec: TensorSpec, scaling: Mapping[str, Any]) -> Array:
-    """An image file as the network's input: resized, grey or RGB as the input asks, pixels x scale + offset."""
+    """An image file as the network's input: resized, grey or RGB as the input asks, scaled and quantised as the bundle says."""
     if path.suffix == ".npy":
         return _read_array(path, spec)
-    if len(spec.shape) != 4 or spec.shape[3] not in (1, 3):
-        raise InvalidInput(f"input '{spec.name}' has shape {list(spec.shape)}, not an image's; give a .npy array")
-    try:
-        with Image.open(path) as image:
-            sized = image.convert("L" if spec.shape[3] == 1 else "RGB").resize((spec.shape[2], spec.shape[1]))
-    except UnidentifiedImageError as error:
-        raise InvalidInput(f"{path} is no image that can be read") from error
-    except OSError as error:
-        raise InvalidInput(f"image {path} cannot be read: {error.strerror or error}") from error
-    pixels = np.asarray(sized, dtype=np.float32).reshape(spec.shape)
-    scale, offset = (field(scaling, name, float, what="input scaling") for name in ("scale", "offset"))
-    return (pixels * np.float32(scale) + np.float32(offset)).astype(spec.dtype)
+    described = Scaling.from_json(scaling)
+    check_image_input(spec, described.layout)
+    return as_input(read_pixels(path, spec, described.layout), spec, described)
 
 
 def _read_array(path: Path, spec: TensorSpec) -> Array:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tools.output import console
 
 
+class Step(Protocol):
+    """Marks steps as done."""
+
+    def __call__(self, count: int = 1, /) -> None: ...
+
+
 @contextlib.contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Shows how far a loop of `total` steps is; yields the function that marks a step as done."""
+def progress(title: str, total: int) -> Iterator[Step]:
+    """Shows how far a loop of `total` steps is; yields the function that marks one or more steps as done."""
     out = console()
     if not out.is_terminal:
         out.print(f"{title}: {total} steps")
-        yield lambda: None
+        yield lambda _count=1: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda count=1: bar.advance(task, count)

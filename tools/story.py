@@ -13,7 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from models.bundle import Bundle, make_bundle
-from models.evaluate import Accuracies, evaluate
+from models.evaluate import answers_needed, evaluate
+from models.evaluation import Accuracies
 from models.runner_choice import open_runner
 from models.samples import Samples
 from models.zoo import digits_vgg, load_digits_vgg
@@ -110,7 +111,7 @@ def _cut(stack: Stack, out: Console) -> Bundle:
     bundle = make_bundle(
         digits_vgg("fp32"), stack.data_dir / "bundle", name=network.name, scaling=card.scaling, labels=card.labels
     )
-    macs = bundle.manifest.work(0, bundle.manifest.operator_count).total_macs
+    macs = bundle.manifest.head_work(bundle.manifest.operator_count).total_macs
     out.print(
         f"[bold]2[/] cut {network.name} ({macs / 1e9:.2f} G multiply-accumulates) "
         f"at {len(bundle.manifest.cuts)} points into bundle {bundle.digest:.12}"
@@ -182,7 +183,8 @@ def _stored_measurements(stack: Stack, run_tag: str, expected: int, out: Console
 def _evaluate(bundle: Bundle, samples: Samples, space: Space, *, cache_dir: Path) -> Accuracies:
     runner = open_runner(bundle, cache_dir=cache_dir)
     try:
-        with progress("evaluating", len(space.cuts) * len(space.codecs)) as step:
+        answers = answers_needed(bundle.manifest, len(samples), codecs=space.codecs, known={})
+        with progress("evaluating", answers) as step:
             return evaluate(runner, bundle.manifest, samples, codecs=space.codecs, step=step)
     finally:
         runner.close()
