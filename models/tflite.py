@@ -38,6 +38,7 @@ def parse(content: bytes, *, what: str) -> Any:
     verify(content, what=what)
     try:
         model = schema.ModelT.InitFromPackedBuf(content, 0)
+        _take_in(model.buffers or [], content, what)
     except (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
         raise InvalidInput(f"{what} is damaged: {error}; download or convert it again") from error
     _check_references(model, what)
@@ -128,6 +129,16 @@ def data_of(buffer: Any) -> npt.NDArray[np.uint8] | None:
     return buffer.data if isinstance(buffer.data, np.ndarray) else None
 
 
+def _take_in(buffers: Iterable[Any], content: bytes, what: str) -> None:
+    """Data that lie in the file behind the flatbuffer (`Buffer.offset` in schema.fbs), as ai-edge-quantizer writes them."""
+    for buffer in buffers:
+        if buffer.offset > 1:
+            if buffer.offset + buffer.size > len(content):
+                raise InvalidInput(f"{what} is truncated: it keeps weights at byte {buffer.offset} of {len(content)}")
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+
+
 def _check_references(model: Any, what: str) -> None:
     """Every index points at something; the runtime would crash where one does not."""
 
@@ -139,8 +150,8 @@ def _check_references(model: Any, what: str) -> None:
     buffers, codes, subgraphs = model.buffers or [], model.operatorCodes or [], model.subgraphs or []
     if not subgraphs:
         raise InvalidInput(f"{what} holds no graph")
-    if model.externalBuffers or any(buffer.offset > 1 for buffer in buffers):
-        raise InvalidInput(f"{what} keeps its weights outside the flatbuffer (above 2 GB), which cannot be cut")
+    if model.externalBuffers:
+        raise InvalidInput(f"{what} keeps its weights in other files, which cannot be cut")
     check((entry.buffer for entry in model.metadata or []), len(buffers), "buffer")
     for subgraph in subgraphs:
         tensors, operators = subgraph.tensors or [], subgraph.operators or []
