@@ -131,14 +131,18 @@ class Record:
         grown = Evaluation(question, {**self.answer(question).values, **values})
         return replace(self, evaluations=(*self.without(question).evaluations, grown))
 
-    def accuracies(self, metric: str) -> Accuracies | None:
-        """By this metric, from the evaluation with the most samples (of several the latest); None where there is none."""
+    def accuracies(self, metric: str = "top1") -> Accuracies:
+        """By this metric, from the evaluation with the most samples (of several the latest); InvalidInput where nobody
+        evaluated by it."""
         fitting = [known for known in self.evaluations if known.question.metric == metric]
-        best = max(reversed(fitting), key=lambda known: known.question.samples, default=None)
-        return Accuracies.of(self.bundle, best) if best else None
+        if not fitting:
+            there = ", ".join(self.metrics) or "nothing"
+            raise InvalidInput(f"bundle {self.bundle:.12} was not evaluated by metric {metric}, but by {there}")
+        return Accuracies.of(self.bundle, max(reversed(fitting), key=lambda known: known.question.samples))
 
     @property
     def metrics(self) -> tuple[str, ...]:
+        """What the bundle was evaluated by."""
         return tuple(sorted({known.question.metric for known in self.evaluations}))
 
     def to_json(self) -> dict[str, Any]:

@@ -19,11 +19,13 @@ VERBS = {
     "demo": "tools.demo",
     "inspect": "tools.inspect_network",
     "cut": "tools.cut",
+    "evaluate": "tools.evaluate",
     "profile": "tools.profile_device",
     "optimize": "tools.optimize",
     "keys": "tools.keys",
     "push": "tools.push",
     "infer": "tools.infer",
+    "bench": "tools.bench",
 }
 """Each module has SUMMARY, add_arguments(parser) and run(arguments) -> exit code."""
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.evaluation import read_record
 from planner.costs import fit
 from planner.pareto import front
 from planner.pricing import Prices, price
@@ -46,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", default="", metavar="DIGEST", help="needed where the measurements are of several")
     parser.add_argument("--device", default="", help="needed where the measurements are of several")
     parser.add_argument("--run", dest="tag", default="", metavar="TAG", help="only measurements with this tag")
+    parser.add_argument(
+        "--accuracy",
+        type=Path,
+        metavar="BUNDLE|FILE",
+        help="fill in what dynasplit evaluate found, where it is unknown",
+    )
+    parser.add_argument("--metric", default="top1", help="the metric of that accuracy (default: %(default)s)")
     parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
     parser.add_argument(
         "--account",
@@ -62,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     filters = {name: getattr(arguments, name) for name in _ORIGIN} | {"run": arguments.tag}
     measurements = select(read(arguments.measurements, token=arguments.token, filters=filters), filters)
+    if arguments.accuracy:
+        accuracies = read_record(arguments.accuracy).accuracies(arguments.metric)
+        measurements = [accuracies.applied_to(item) for item in measurements]
     facts, table = draft(measurements, Account(arguments.account), partial=arguments.partial)
     write_text(arguments.output, json.dumps(table.to_json(), indent=2) + "\n")
     _show(facts, arguments.output)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from models.bundle import Bundle
+from models.evaluation import Accuracies, known_of
 from models.samples import Samples
 from planner.search import Space, plan
 from protocol.configuration import Codec, Configuration, EdgeAccelerator, choose
@@ -47,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", dest="tag", default="profile", metavar="TAG", help="tag of the measurements in the store"
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.jsonl")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE.jsonl", help="the measurements, with the accuracy that is known"
+    )
+    parser.add_argument("--metric", help="the metric of that accuracy (default: top1, where it was evaluated)")
     add_json_argument(parser)
 
 
@@ -56,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidInput(f"--repeats must be 1 or more, not {arguments.repeats}")
     codecs = parse_codecs(arguments.codecs)
     bundle = Bundle.open(arguments.bundle)
-    inputs = _inputs(bundle, arguments.samples)
+    inputs, accuracies = _inputs(bundle, arguments.samples), _accuracies(bundle, arguments.metric)
     backend, agent = Backend(arguments.backend, token=arguments.token), Agent(arguments.agent, token=arguments.token)
     prepare(backend, agent, bundle)
     space = space_of(agent, bundle, codecs)
@@ -66,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
             measure(agent, bundle, configurations, inputs, repeats=arguments.repeats, run=arguments.tag, step=step)
         )
     if arguments.output:
-        write_text(arguments.output, "".join(json.dumps(item.to_json()) + "\n" for item in measured))
+        kept = [accuracies.applied_to(item) for item in measured] if accuracies else measured
+        write_text(arguments.output, "".join(json.dumps(item.to_json()) + "\n" for item in kept))
     console().print(f"{len(measured)} measurements of {len(configurations)} configurations ({measured[0].device})")
     facts = {"network": bundle.manifest.network, "bundle": bundle.digest, "run": arguments.tag}
     write_json(arguments.json, facts | {"measurements": len(measured), "configurations": len(configurations)})
@@ -113,6 +118,14 @@ def measure(
             tensor = Tensor(spec.name, inputs[repeat % len(inputs)][None])
             yield agent.measure(network, [tensor], configuration, run=run)
             step()
+
+
+def _accuracies(bundle: Bundle, metric: str | None) -> Accuracies | None:
+    """What is known by the metric that was asked for, else by top1; None where nobody evaluated that."""
+    record = known_of(bundle)
+    if metric is None and "top1" not in record.metrics:
+        return None
+    return record.accuracies(metric or "top1")
 
 
 def _inputs(bundle: Bundle, samples: Path | None) -> Array:
