@@ -9,10 +9,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.manifest import Artifact, Manifest, Scaling
 from protocol.documents import canonical_bytes, parse_object
 from protocol.errors import BundleBroken, Conflict, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from models.graph import Graph
 
 MANIFEST = "bundle.json"
 SIGNATURES = "signatures"
@@ -66,7 +70,7 @@ def make_bundle(
     cuts: str | Sequence[int] = "single",
     scaling: Scaling | None = None,
     labels: tuple[str, ...] = (),
-    prove: Callable[[Path], None] | None = None,
+    prove: Callable[[Path, Graph], None] | None = None,
 ) -> Bundle:
     """Cuts a `.tflite` into a bundle in `folder`, which must not exist yet or be a bundle that is replaced.
 
@@ -80,7 +84,7 @@ def make_bundle(
     graph = read_graph(network)
     chosen = choose_cuts(graph, cuts)
     if prove:
-        prove(network)
+        prove(network, graph)
     manifest = replace(manifest_of(graph, chosen, name=name), scaling=scaling or Scaling(), labels=labels)
     return write(folder, manifest, {SIGNATURES: ("signatures.tflite", cut_network(graph, chosen))})
 

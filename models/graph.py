@@ -126,6 +126,7 @@ def read_graph(path: Path) -> Graph:
     Where the network leaves its batch open, the runtime is asked for the shapes that a batch of 1 gives.
     """
     model = tflite.read(path)
+    check_sound(model, what=str(path), may_be_open=True)
     unusable = close_batch(model, path) if is_open(model) else ""
     return graph_of(model, what=str(path), digest=_digest(path), unusable=unusable)
 

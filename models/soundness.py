@@ -13,21 +13,24 @@ MOST_BYTES = 1 << 31
 """No tensor of a network is that large; the runtime counts sides with 32 bits."""
 
 
-def check_sound(model: Any, *, what: str) -> None:
-    """InvalidInput, naming `what`, for graphs without operators, impossible sizes, and tensors that nothing makes."""
+def check_sound(model: Any, *, what: str, may_be_open: bool = False) -> None:
+    """InvalidInput, naming `what`, for graphs without operators, impossible sizes, and tensors that nothing makes.
+
+    With `may_be_open`, sides of -1 in the main graph are left to be closed.
+    """
     if not model.subgraphs[0].operators:
         raise InvalidInput(f"{what} holds no operators")
     tensors_of = Reader(model).tensors
     for number in range(len(model.subgraphs)):
-        _check_sizes(model, number, tensors_of(number), what)
+        _check_sizes(model, number, tensors_of(number), what, may_be_open=may_be_open or number > 0)
         _check_order(model, number, tensors_of(number), what)
 
 
-def _check_sizes(model: Any, number: int, tensors: tuple[Tensor, ...], what: str) -> None:
+def _check_sizes(model: Any, number: int, tensors: tuple[Tensor, ...], what: str, *, may_be_open: bool) -> None:
     """Shapes are whole numbers, and a constant's data are as long as its shape says."""
     for tensor in tensors:
         raw = model.subgraphs[number].tensors[tensor.index]
-        if any(side < 0 for side in tensor.shape) and number == 0:
+        if any(side < 0 for side in tensor.shape) and not may_be_open:
             raise InvalidInput(f"{what} is damaged: tensor '{tensor.name}' has shape {list(tensor.shape)}")
         if tensor.nbytes >= MOST_BYTES:
             raise InvalidInput(f"{what} is damaged: tensor '{tensor.name}' of shape {list(tensor.shape)} is too large")

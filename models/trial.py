@@ -11,9 +11,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocol.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from models.graph import Graph
 
 PATIENCE_S = 120
 """How long opening and one run may take; VGG16 takes two seconds."""
@@ -28,13 +31,21 @@ def shapes_at_batch_1(path: Path) -> list[list[int]]:
     return shapes
 
 
-def prove(path: Path) -> None:
-    """InvalidInput, in one line, where the runtime refuses to open this network, crashes on it or does not come to an end.
+def prove(path: Path, graph: Graph) -> None:
+    """InvalidInput, in one line, where the runtime refuses to open this network, crashes on it, does not come to an end,
+    or computes tensors of other shapes than the file says.
 
     It is opened and run once on zeros, as it would be in a runner. An error of that one run is none: zeros need not be a
     valid input.
     """
-    _ask(path, "prove")
+    shapes = _ask(path, "prove")["shapes"]
+    crossing = {index for cut in range(1, graph.operator_count) for index in graph.boundary(cut)}
+    for index in sorted(crossing.union(graph.outputs.values()) - set(graph.loose)):
+        tensor = graph.tensors[index]
+        if list(tensor.shape) != shapes[index]:
+            raise InvalidInput(
+                f"{path} is damaged: tensor '{tensor.name}' has shape {list(tensor.shape)}, LiteRT makes it {shapes[index]}"
+            )
 
 
 def _ask(path: Path, question: str) -> dict[str, Any]:
@@ -68,8 +79,10 @@ def _shapes(path: str) -> dict[str, Any]:
 
 
 def _proof(path: str) -> dict[str, Any]:
+    """With the kernels that a runner has, too."""
+    answer = _shapes(path)
     _run_on_zeros(_open(path))
-    return {}
+    return answer
 
 
 def _open(path: str, **options: Any) -> Any:

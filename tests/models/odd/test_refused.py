@@ -68,7 +68,7 @@ def test_operators_that_the_runtime_lacks_are_refused(sketch, tmp_path, name, ki
 
     assert f"operator 0, {name}, is {kind}" in _refusal(path)
     with pytest.raises(InvalidInput, match=r"custom\.tflite is refused by LiteRT"):
-        prove(path)
+        prove(path, read_graph(path))
 
 
 @pytest.mark.parametrize("name", sorted(CUSTOM))
@@ -79,7 +79,7 @@ def test_custom_operators_that_the_runtime_brings_are_known_to_it(sketch, tmp_pa
 
     assert read_graph(path).obstacle == ""
     with pytest.raises(InvalidInput) as refused:
-        prove(path)
+        prove(path, read_graph(path))
     assert "unresolved" not in str(refused.value)
 
 
@@ -145,3 +145,22 @@ def test_a_tensor_of_terabytes_is_refused_before_anything_is_allocated(sketch, t
 
     with pytest.raises(InvalidInput, match="is too large"):
         read_graph(sketch.save(tmp_path / "vast.tflite", sketch.relu(x, "y")))
+
+
+def test_a_shape_that_the_runtime_contradicts_is_refused(sketch, tmp_path):
+    x = sketch.input("x", [1, 4])
+    y = sketch.scale(x, [1, 2, 3, 4], "y")
+    sketch.graph.tensors[y].shape = [1, 128]
+    path = sketch.save(tmp_path / "wrong.tflite", y)
+
+    with pytest.raises(InvalidInput, match=r"tensor 'y' has shape \[1, 128\], LiteRT makes it \[1, 4\]"):
+        prove(path, read_graph(path))
+
+
+def test_a_network_that_crashes_the_runtime_is_refused_and_nobody_dies(sketch, tmp_path):
+    """This operator's options hold how it splits its input; without them LiteRT 2.3 reads at address 0."""
+    x = sketch.input("x", [1, 4])
+    path = sketch.save(tmp_path / "deadly.tflite", sketch.step("Mfcc", [x], "y"))
+
+    with pytest.raises(InvalidInput, match=r"deadly\.tflite crashes LiteRT \(SIG"):
+        prove(path, read_graph(path))
