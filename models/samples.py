@@ -79,13 +79,13 @@ class Samples:
         return as_input(self.pixels, manifest.inputs[0], manifest.scaling)
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path, *, what: str = "samples") -> dict[str, Array]:
     """All arrays of an `.npz` file by name; InvalidInput where it is none. Nothing in it is ever run."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except OSError as error:
-        raise InvalidInput(f"samples {path} cannot be read: {error.strerror or error}") from error
+        raise InvalidInput(f"{what} {path} cannot be read: {error.strerror or error}") from error
     except (
         ValueError,
         zipfile.BadZipFile,
@@ -95,4 +95,4 @@ def read_arrays(path: Path) -> dict[str, Array]:
         EOFError,
         NotImplementedError,
     ) as error:
-        raise InvalidInput(f"samples {path} must be an .npz file of plain arrays: {error}") from error
+        raise InvalidInput(f"{what} {path} must be an .npz file of plain arrays: {error}") from error

@@ -37,10 +37,22 @@ def digits_vgg(kind: Kind = "fp32") -> Path:
     return _FOLDER / "digits_vgg" / f"{kind}.tflite"
 
 
+def digits_vit(kind: Kind = "fp32") -> Path:
+    """The `.tflite` file of the small vision transformer for digits (10 M multiply-accumulates)."""
+    return _FOLDER / "digits_vit" / f"{kind}.tflite"
+
+
 def load_digits_vgg(kind: Kind = "fp32") -> ZooNetwork:
-    """The digits network with its 360 test images, of which none was trained on."""
-    path = digits_vgg(kind)
-    with np.load(path.with_name("test.npz")) as samples:
-        return ZooNetwork(
-            "digits_vgg", path, read_card(path.with_name("card.json")), samples["images"], samples["labels"]
-        )
+    """The VGG-style network with the 360 test images, of which none was trained on."""
+    return _load("digits_vgg", digits_vgg(kind))
+
+
+def load_digits_vit(kind: Kind = "fp32") -> ZooNetwork:
+    """The vision transformer with the same 360 test images; it was trained on none of them either."""
+    return _load("digits_vit", digits_vit(kind))
+
+
+def _load(name: str, path: Path) -> ZooNetwork:
+    with np.load(_FOLDER / "digits_vgg" / "test.npz") as samples:
+        card = read_card(path.with_name("card.json"))
+        return ZooNetwork(name, path, card, samples["images"], samples["labels"])

@@ -1,0 +1,129 @@
+"""The published networks that `dynasplit convert` knows: how each is built, and what its input looks like.
+
+The input is always RGB, pixels 0-255. Where the published weights want it scaled by one factor and one offset, the card says so;
+where they want BGR and a mean per channel (VGG16, ResNet50), that is in the network: the first kernel's channels are
+turned round, and one SUB operator takes the mean off. The mean cannot go into a bias, since the padding comes after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from models.manifest import Scaling
+from models.zoo.vision_transformer import VIT_B16, VisionTransformer, build
+from protocol.errors import InvalidInput
+from protocol.tensors import Array
+
+MEAN_RGB = (123.68, 116.779, 103.939)
+"""Of ImageNet, as VGG and ResNet were trained (keras.applications.imagenet_utils, mode "caffe")."""
+STANDARD_DEVIATION_RGB = (0.229, 0.224, 0.225)
+"""Of ImageNet's pixels in 0-1, as EfficientNet was trained."""
+SIDE = 224
+CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One network. `keras_name` is its builder in `keras.applications`, '' for the transformer, which is built here.
+
+    `first_kernel` names the convolution whose channels are turned round; '' where the weights take RGB.
+    """
+
+    name: str
+    keras_name: str
+    scaling: Scaling = field(default_factory=Scaling)
+    first_kernel: str = ""
+
+
+_PLUS_MINUS_1 = Scaling(scale=1 / 127.5, offset=-1.0)
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    known.name: known
+    for known in (
+        Architecture("vgg16", "VGG16", first_kernel="block1_conv1"),
+        Architecture("resnet50", "ResNet50", first_kernel="conv1_conv"),
+        Architecture("mobilenetv2", "MobileNetV2", _PLUS_MINUS_1),
+        Architecture("efficientnetb0", "EfficientNetB0"),
+        Architecture("vit-b16", "", _PLUS_MINUS_1),
+    )
+}
+
+
+def architecture(name: str) -> Architecture:
+    """InvalidInput, with all names, where there is none of this name."""
+    if name not in ARCHITECTURES:
+        raise InvalidInput(
+            f"there is no network {name!r:.60}: give {', '.join(ARCHITECTURES)}, or a .keras or .h5 file of your own"
+        )
+    return ARCHITECTURES[name]
+
+
+def plain_model(chosen: Architecture, *, side: int = SIDE, weights: str | None = None) -> Any:
+    """The model of `keras.applications` as it is published, batch unknown; `weights` as that package takes them."""
+    import keras
+
+    builder = getattr(keras.applications, chosen.keras_name)
+    return builder(weights=weights, input_shape=(side, side, 3), classes=CLASSES)
+
+
+def rgb_model(chosen: Architecture, *, side: int = SIDE, transformer: VisionTransformer = VIT_B16) -> Any:
+    """A `keras.Model` with fresh weights that takes RGB, float32 [1, side, side, 3], scaled as the architecture says."""
+    import keras
+
+    if not chosen.keras_name:
+        return build(transformer, name=chosen.name)
+    image = keras.Input((side, side, 3), batch_size=1, name="image")
+    builder = getattr(keras.applications, chosen.keras_name)
+    source = _mean_taken_off(image) if chosen.first_kernel else image
+    return builder(weights=None, input_tensor=source, input_shape=(side, side, 3), classes=CLASSES)
+
+
+def take_weights(chosen: Architecture, model: Any, plain: Any) -> None:
+    """Gives `model` (RGB) the weights of `plain`, which takes its input as published."""
+    model.set_weights(plain.get_weights())
+    if chosen.first_kernel:
+        kernel = model.get_layer(chosen.first_kernel).kernel
+        kernel.assign(np.array(kernel)[:, :, ::-1])
+    if chosen.keras_name.startswith("EfficientNet"):
+        _mend_normalisation(model.get_layer("normalization"))
+
+
+def calm(model: Any, pixels: Array, scaling: Scaling) -> None:
+    """Scales random weights of the last layer so that its logits spread by 1: a saturated softmax would hide every difference."""
+    import keras
+
+    last = model.get_layer("predictions")
+    features = keras.Model(model.inputs, last.input)
+    seen = pixels.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
+    kernel = np.array(last.kernel)
+    spread = np.std(np.array(features(seen, training=False)) @ kernel)
+    if np.isfinite(spread) and spread > 0:
+        last.kernel.assign(kernel / spread)
+
+
+def _mean_taken_off(image: Any) -> Any:
+    import keras
+
+    class MeanOff(keras.layers.Layer):  # type: ignore[misc]
+        """x - mean, per channel."""
+
+        def call(self, x: Any) -> Any:
+            return x - keras.ops.convert_to_tensor(MEAN_RGB, dtype=x.dtype)
+
+    return MeanOff(name="mean_off")(image)
+
+
+def _mend_normalisation(layer: Any) -> None:
+    """The published EfficientNet weights hold standard deviations where the layer expects variances.
+
+    `keras.applications` adds another layer for them, which a model without its own weights lacks; to square them is the same.
+    """
+    deviations = np.array(layer.adapt_variance)
+    if np.allclose(deviations, STANDARD_DEVIATION_RGB, atol=1e-6):
+        layer.adapt_variance.assign(deviations * deviations)
+    # The layer computes with copies, which setting its weights leaves as they were.
+    layer.finalize_state()
