@@ -76,7 +76,7 @@ def cut_network(graph: Graph, cuts: Iterable[int]) -> bytes:
     """The flatbuffer of all signatures for these cut points; the same network and cuts give the same bytes."""
     model = graph.model
     writer = SubgraphWriter(graph)
-    parts = [_whole(graph), *(part for cut in cuts for part in (_head(graph, cut), _tail(graph, cut)))]
+    parts = [whole_part(graph), *(part for cut in cuts for part in (head_part(graph, cut), tail_part(graph, cut)))]
     first, *rest = [writer.subgraph(part) for part in parts]
     numbers = [0, *range(len(model.subgraphs), len(model.subgraphs) + len(rest))]
     result = schema.ModelT(
@@ -91,12 +91,14 @@ def cut_network(graph: Graph, cuts: Iterable[int]) -> bytes:
     return tflite.pack(result)
 
 
-def _whole(graph: Graph) -> Part:
+def whole_part(graph: Graph) -> Part:
+    """All operators."""
     outputs = {f"o{place}": index for place, index in enumerate(graph.outputs.values())}
     return _part(graph, WHOLE, range(graph.operator_count), _input_names(graph), outputs)
 
 
-def _head(graph: Graph, cut: int) -> Part:
+def head_part(graph: Graph, cut: int) -> Part:
+    """The operators before the cut."""
     inputs, boundary = set(graph.inputs.values()), graph.boundary(cut)
     made = {f"b{place}": index for place, index in enumerate(boundary) if index not in inputs}
     finished = graph.finished_outputs(cut)
@@ -105,7 +107,8 @@ def _head(graph: Graph, cut: int) -> Part:
     return _part(graph, head_signature(cut), range(cut), _input_names(graph), made | kept)
 
 
-def _tail(graph: Graph, cut: int) -> Part:
+def tail_part(graph: Graph, cut: int) -> Part:
+    """The operators after the cut."""
     finished = graph.finished_outputs(cut)
     made = {f"o{place}": index for place, (name, index) in enumerate(graph.outputs.items()) if name not in finished}
     boundary = {f"b{place}": index for place, index in enumerate(graph.boundary(cut))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,22 @@ class Difference:
         return {"largest": self.largest, "differing": self.differing, "count": self.count}
 
 
+Expected = Callable[[int, Sequence[Array]], Mapping[str, Array]]
+"""What a cut point should answer to these inputs, by output."""
+
+
 def differences(
-    manifest: Manifest, runner: Runner, samples: Sequence[Sequence[Array]]
+    manifest: Manifest, runner: Runner, samples: Sequence[Sequence[Array]], *, expected: Expected | None = None
 ) -> Mapping[int, Difference | None]:
-    """Of every cut point, how head, then tail differ from the whole network over all samples; None where to no bit."""
-    wholes = [runner.head(manifest.operator_count, inputs).finished for inputs in samples]
+    """Of every cut point, how head, then tail differ from the whole network over all samples; None where to no bit.
+
+    With `expected` they are compared with what it answers, since a mixed bundle has no whole network.
+    """
+    wholes = [] if expected else [runner.head(manifest.operator_count, inputs).finished for inputs in samples]
     return {
         cut: _sum(
-            _difference(_through(runner, cut, inputs), whole) for inputs, whole in zip(samples, wholes, strict=True)
+            _difference(_through(runner, cut, inputs), expected(cut, inputs) if expected else wholes[number])
+            for number, inputs in enumerate(samples)
         )
         for cut in manifest.cuts
     }

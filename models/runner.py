@@ -103,7 +103,8 @@ class SignatureRunner:
         }
         if not wanted:
             return {}
-        signature, prefix = (WHOLE, "i") if cut == 0 else (tail_signature(cut), "b")
+        whole = cut == 0 and not self._manifest.mixed
+        signature, prefix = (WHOLE, "i") if whole else (tail_signature(cut), "b")
         made = self._engine.run(signature, _numbered(prefix, boundary), wanted)
         return {spec.name: made[name] for name, spec in wanted.items()}
 
@@ -164,7 +165,8 @@ class _FakeEngine:
     def run(
         self, signature: str, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]
     ) -> Mapping[str, Array]:
-        number = self._carried(inputs) if signature.startswith("tail_") else self._drawn(inputs)
+        after_head = signature.startswith("tail_") and signature != tail_signature(0)
+        number = self._carried(inputs) if after_head else self._drawn(inputs)
         return {
             name: np.full(spec.shape, number, spec.dtype)
             if name.startswith("b") or name in self._filled

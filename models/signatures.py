@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 WHOLE = "whole"
+"""All operators; in a mixed bundle, all of the network that heads are cut from. All of the other one are `tail_0` there."""
 
 
 def head_signature(cut: int) -> str:

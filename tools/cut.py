@@ -3,7 +3,8 @@
 A cut point k lies after the first k operators. `single` (the default) takes those with one boundary tensor, `all` every
 possible one; 0 (cloud-only) and the last (edge-only) are always there. The network is tried first in a process of its own,
 so that a damaged one crashes nothing. With --check, heads and tails are run on random inputs and compared with the whole
-network, bit by bit: a cut is exact, or it is said how far it is off. Exit codes: 0 good, 1 a cut is not exact, 2 refused.
+network, bit by bit: a cut is exact, or it is said how far it is off. With --head or --quantize-head the bundle is mixed: heads
+of an int8 file of the same model, tails of this one. Exit codes: 0 good, 1 a cut is not exact, 2 refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,11 @@ from rich.table import Table
 from models.bundle import Bundle, make_bundle
 from models.card import Card, read_card
 from models.cut import Cuts
-from models.exactness import Difference, differences, random_samples
+from models.exactness import Difference, Expected, differences, random_samples
 from models.manifest import Scaling
+from models.mixed import make_mixed_bundle
+from models.mixed_check import reference
+from models.quantize import calibration, quantize
 from models.runner_choice import open_runner
 from models.trial import prove
 from protocol.errors import DynaSplitError, InvalidInput
@@ -53,6 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"run N random inputs through every cut (without a number: {CHECK_SAMPLES})",
     )
+    int8 = parser.add_mutually_exclusive_group()
+    int8.add_argument("--head", type=Path, metavar="INT8.tflite", help="cut heads from this file of the same model")
+    int8.add_argument(
+        "--quantize-head",
+        type=Path,
+        metavar="SAMPLES",
+        help="cut heads from the network quantised to int8 with these samples (.npz with images, or a folder of images)",
+    )
     add_json_argument(parser)
 
 
@@ -60,14 +74,16 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     if arguments.check is not None and arguments.check < 1:
         raise InvalidInput(f"--check takes a number of inputs, 1 or more, not {arguments.check}")
-    try:
-        bundle = _make(arguments)
-    except DynaSplitError as error:
-        write_json(arguments.json, {"refused": str(error)})
-        raise
-    found = _differences(bundle, arguments.check) if arguments.check else None
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            made = _make(arguments, Path(scratch))
+        except DynaSplitError as error:
+            write_json(arguments.json, {"refused": str(error)})
+            raise
+        found = _differences(made, arguments.check, Path(scratch)) if arguments.check else None
+    bundle = made.bundle
     facts = _facts(bundle, found) | {
-        "network_bytes": arguments.network.stat().st_size,
+        "network_bytes": sum(made.network_bytes),
         "seconds": round(time.monotonic() - started, 3),
     }
     _show(bundle, facts, console())
@@ -75,17 +91,32 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if facts["exact"] is False else 0
 
 
-def _make(arguments: argparse.Namespace) -> Bundle:
+@dataclass(frozen=True)
+class _Made:
+    """What came about, and how to open what it should answer as (None: as its own whole network)."""
+
+    bundle: Bundle
+    network_bytes: tuple[int, ...]
+    expected: Callable[[Path], AbstractContextManager[Expected]] | None = None
+
+
+def _make(arguments: argparse.Namespace, scratch: Path) -> _Made:
     card = read_card(arguments.card) if arguments.card else Card("", Scaling(), ())
-    return make_bundle(
-        arguments.network,
-        arguments.output,
-        name=check_name(arguments.name or card.name or arguments.network.stem, what="network's name (--name)"),
-        cuts=_cuts(arguments.cuts),
-        scaling=card.scaling,
-        labels=card.labels,
-        prove=prove,
-    )
+    options: dict[str, Any] = {
+        "name": check_name(arguments.name or card.name or arguments.network.stem, what="network's name (--name)"),
+        "cuts": _cuts(arguments.cuts),
+        "scaling": card.scaling,
+        "labels": card.labels,
+        "prove": prove,
+    }
+    network, head = arguments.network, arguments.head
+    if arguments.quantize_head:
+        head = quantize(network, calibration(network, arguments.quantize_head, card.scaling), scratch / "int8.tflite")
+    if head is None:
+        return _Made(make_bundle(network, arguments.output, **options), (network.stat().st_size,))
+    mixed = make_mixed_bundle(head, network, arguments.output, **options)
+    sizes = head.stat().st_size, network.stat().st_size
+    return _Made(mixed.bundle, sizes, lambda cache: reference(mixed, head, network, cache))
 
 
 def _cuts(words: str) -> Cuts:
@@ -97,13 +128,12 @@ def _cuts(words: str) -> Cuts:
         raise InvalidInput(f"--cuts must be single, all or a list such as 2,5,9, not {words!r:.40}") from error
 
 
-def _differences(bundle: Bundle, count: int) -> Differences:
-    with tempfile.TemporaryDirectory() as folder:
-        runner = open_runner(bundle, cache_dir=Path(folder))
-        try:
-            return differences(bundle.manifest, runner, list(random_samples(bundle.manifest, count)))
-        finally:
-            runner.close()
+def _differences(made: _Made, count: int, scratch: Path) -> Differences:
+    manifest = made.bundle.manifest
+    with ExitStack() as stack:
+        expected = stack.enter_context(made.expected(scratch)) if made.expected else None
+        runner = stack.enter_context(closing(open_runner(made.bundle, cache_dir=scratch)))
+        return differences(manifest, runner, list(random_samples(manifest, count)), expected=expected)
 
 
 def _facts(bundle: Bundle, found: Differences | None) -> dict[str, Any]:
@@ -124,6 +154,7 @@ def _facts(bundle: Bundle, found: Differences | None) -> dict[str, Any]:
     ]
     return {
         "bundle": bundle.digest,
+        "mixed": manifest.mixed,
         "cut_points": points,
         "exact": None if found is None else not any(checked.values()),
         "refused": None,
@@ -140,7 +171,10 @@ def _show(bundle: Bundle, facts: dict[str, Any], out: Console) -> None:
         table.add_row(str(point["index"]), escape(point["name"]), size, macs, _verdict(point))
     out.print(table)
     growth = facts["bundle_bytes"] / facts["network_bytes"]
-    out.print(f"{bundle.folder}: {facts['bundle_bytes']:,} bytes, {growth:.2f} x the network, {facts['seconds']:.1f} s")
+    what = "two networks" if facts["mixed"] else "network"
+    out.print(f"{bundle.folder}: {facts['bundle_bytes']:,} bytes, {growth:.2f} x the {what}, {facts['seconds']:.1f} s")
+    if facts["mixed"] and facts["exact"] is not None:
+        out.print("exact: as the one network's own head, dequantised, then the other network's own tail")
 
 
 def _verdict(point: Mapping[str, Any]) -> str:
