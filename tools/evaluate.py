@@ -85,9 +85,8 @@ def _samples(path: Path, bundle: Bundle, limit: int | None, out: Console) -> Sam
         return read_sample_set(path, bundle.manifest, limit=limit)
     folder = ImageFolder(path, bundle.manifest, limit=limit)
     if folder.guessed:
-        out.print(
-            f"[yellow]the bundle has no labels: the sub-folders of {escape(str(path))} count as classes 0, 1, … by name[/]"
-        )
+        told = f"the bundle has no labels: the sub-folders of {escape(str(path))} count as classes 0, 1, … by name"
+        out.print(f"[yellow]{told}[/]", soft_wrap=True)
     return folder
 
 
