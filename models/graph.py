@@ -46,10 +46,7 @@ class Graph:
 
     def boundary(self, cut: int) -> tuple[int, ...]:
         """The tensors that cross the cut point, by index; at 0 the network's inputs in their own order."""
-        if cut == 0:
-            return tuple(self.inputs.values())
-        crossing = (index for index, (born, last) in self._lives.items() if born < cut <= last)
-        return tuple(sorted(crossing))
+        return tuple(self.inputs.values()) if cut == 0 else self._boundaries.get(cut, ())
 
     def boundary_bytes(self, cut: int) -> int:
         """What crosses, before any codec; 0 at the output."""
@@ -112,6 +109,14 @@ class Graph:
                 born |= dict.fromkeys(operator.outputs, operator.index)
                 last |= dict.fromkeys(operator.inputs, operator.index)
         return {index: (start, last.get(index, -1)) for index, start in born.items()}
+
+    @cached_property
+    def _boundaries(self) -> dict[int, tuple[int, ...]]:
+        crossing: dict[int, list[int]] = {}
+        for index, (born, last) in sorted(self._lives.items()):
+            for cut in range(born + 1, last + 1):
+                crossing.setdefault(cut, []).append(index)
+        return {cut: tuple(indices) for cut, indices in crossing.items()}
 
     @cached_property
     def _cut_names(self) -> tuple[str, ...]:

@@ -34,6 +34,8 @@ def names_of_cuts(layers: Sequence[str], operators: Sequence[str]) -> tuple[str,
         f"{layer}/{operator.lower()}" if layer in repeated else layer
         for layer, operator in zip(layers[:-1], operators[:-1], strict=True)
     ]
-    counts = Counter(("input", *names, "output"))
-    unique = [f"{name}_{cut}" if counts[name] > 1 else name for cut, name in enumerate(names, start=1)]
-    return ("input", *unique, "output")
+    names = ["input", *names, "output"]
+    while repeated := {name for name, count in Counter(names).items() if count > 1}:
+        inner = (f"{name}_{cut}" if name in repeated else name for cut, name in enumerate(names[1:-1], start=1))
+        names = ["input", *inner, "output"]
+    return tuple(names)

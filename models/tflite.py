@@ -115,8 +115,9 @@ def is_custom(model: Any, operator: Any) -> bool:
 
 
 def text(value: bytes | str | None) -> str:
-    """A flatbuffer's string; bytes that are not UTF-8 are replaced."""
-    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+    """A flatbuffer's string in one line; bytes that are not UTF-8 and what cannot be printed are replaced."""
+    words = value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+    return words if words.isprintable() else "".join(sign if sign.isprintable() else "\ufffd" for sign in words)
 
 
 def numbers(vector: Any) -> list[int]:

@@ -7,9 +7,9 @@ import random
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from models.cut import choose_cuts
+from models.cut import choose_cuts, cut_network
 from models.graph import read_graph
-from models.layers import layer_name
+from models.layers import layer_name, names_of_cuts
 from models.zoo import digits_vgg
 from protocol.errors import InvalidInput
 from protocol.work import total
@@ -138,6 +138,32 @@ def test_a_truncated_network_is_refused_wherever_it_ends(tmp_path):
             read_graph(path)
 
 
+def test_a_small_network_is_refused_wherever_it_ends(odd_networks, tmp_path):
+    content, path = odd_networks["loop"].read_bytes(), tmp_path / "short.tflite"
+
+    for size in range(0, len(content), 64):
+        path.write_bytes(content[:size])
+        with pytest.raises(InvalidInput, match=r"short\.tflite"):
+            read_graph(path)
+
+
+def test_names_stay_different_where_numbers_are_added():
+    names = names_of_cuts(["mul", "mul", "mul_2", "add"], ["MUL", "MUL", "ADD", "ADD"])
+
+    assert names == ("input", "mul/mul_1", "mul/mul_2", "mul_2", "output")
+    assert len(set(names_of_cuts(["x", "x", "x/a_1", "x/a_2", "y"], ["A", "A", "B", "C", "D"]))) == 6
+
+
+def test_names_are_told_in_one_line(sketch, tmp_path):
+    x = sketch.input("x", [1, 4], 5)
+    path = sketch.save(tmp_path / "text.tflite", sketch.step("EQUAL", [x, x], "two\nlines\x1b[31m/Equal", kind="bool"))
+
+    graph = read_graph(path)
+
+    assert graph.tensors[1].name.isprintable()
+    assert "\n" not in graph.obstacle
+
+
 def test_damaged_bytes_never_end_in_anything_but_invalid_input(odd_networks, tmp_path):
     generator, path = random.Random(12), tmp_path / "bent.tflite"
     refused = 0
@@ -147,7 +173,8 @@ def test_damaged_bytes_never_end_in_anything_but_invalid_input(odd_networks, tmp
             bent[generator.randrange(len(bent))] = generator.choice([0, 1, 127, 128, 255])
         path.write_bytes(bent)
         try:
-            read_graph(path)
+            graph = read_graph(path)
+            cut_network(graph, choose_cuts(graph, "all"))
         except InvalidInput as error:
             refused += 1
             assert "bent.tflite" in str(error)

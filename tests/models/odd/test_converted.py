@@ -32,7 +32,7 @@ EXACT = {
     "attention": 10,
     "loop": 2,
     "branch": 4,
-    "sum_of_selected": 4,
+    "sum_of_selected": 3,
     "reshaped": 2,
 }
 """Networks that are cut, and how many cuts there are at least."""
