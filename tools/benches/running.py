@@ -1,0 +1,127 @@
+"""What opening costs, how much memory all heads and tails take in one process, and what a cut adds to a run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.bundle import Bundle
+from models.exactness import random_samples
+from models.runner import Runner
+from models.runner_choice import open_runner
+from protocol.tensors import Array
+from tools.benches.figures import Target, spread
+from tools.benches.isolated import apart, memory_mib
+
+RSS_MIB = 1024.0
+REOPEN_MS = 100.0
+LATENCY_RATIO = 1.03
+
+_MOST_CUTS = 30
+
+
+def facts(bundle: Path, cache: Path, *, repeats: int) -> dict[str, Any]:
+    """Of one bundle: the first opening packs the weights, the next ones find them in `cache`."""
+    where = {"bundle": str(bundle), "cache": str(cache)}
+    first = apart(opening, **where)
+    latency = apart(latencies, **where, repeats=repeats)
+    after_boot = apart(opening, **where)
+    warm = [apart(opening, **where) for _ in range(max(repeats, 2))]
+    return {
+        "first_open_ms": first["first_answer_ms"],
+        "first_open_after_a_boot_ms": after_boot["first_answer_ms"],
+        "reopen_ms": spread([each["first_answer_ms"] for each in warm], 1),
+        "reopen_run_ms": spread([each["second_answer_ms"] for each in warm], 1),
+        "bundle_check_ms": spread([each["bundle_check_ms"] for each in warm], 1),
+        "all_signatures": apart(all_signatures, **where),
+        "latency": latency,
+    }
+
+
+def targets(name: str, found: Mapping[str, Any]) -> list[Target]:
+    """What is asked of VGG16."""
+    return [
+        Target(f"{name}: all signatures in one process, RSS", found["all_signatures"]["rss_mib"], RSS_MIB, "MiB"),
+        Target(f"{name}: reopening, warm cache, to the first answer", found["reopen_ms"]["median"], REOPEN_MS, "ms"),
+        Target(f"{name}: head + tail over whole, worst cut, CPU", found["latency"]["worst"], LATENCY_RATIO, "x"),
+    ]
+
+
+def opening(bundle: str, cache: str) -> dict[str, float]:
+    """Milliseconds in a new process: checking the bundle's digests, then from `open_runner` to the answer of the first head.
+
+    Python's and numpy's imports are over by then, LiteRT's are not. The second answer is the run alone.
+    """
+    started = time.perf_counter()
+    opened = Bundle.open(Path(bundle))
+    checked = time.perf_counter()
+    runner = open_runner(opened, cache_dir=Path(cache))
+    cut, inputs = opened.manifest.cuts[1], _inputs(opened)
+    runner.head(cut, inputs)
+    answered = time.perf_counter()
+    runner.head(cut, inputs)
+    times = {"bundle_check_ms": checked - started, "first_answer_ms": answered - checked}
+    times["second_answer_ms"] = time.perf_counter() - answered
+    return {name: round(seconds * 1e3, 1) for name, seconds in times.items()}
+
+
+def all_signatures(bundle: str, cache: str) -> dict[str, Any]:
+    """Memory after every head and every tail has run in one process, results dropped."""
+    opened = Bundle.open(Path(bundle))
+    runner = open_runner(opened, cache_dir=Path(cache))
+    inputs = _inputs(opened)
+    for cut in opened.manifest.cuts:
+        runner.tail(cut, runner.head(cut, inputs).boundary)
+    return {"runtime": runner.runtime, "signatures": 2 * len(opened.manifest.cuts) - 3, **memory_mib()}
+
+
+def latencies(bundle: str, cache: str, repeats: int) -> dict[str, Any]:
+    """CPU time of head, then tail over that of the whole network, by cut: medians of turns in which all take part."""
+    opened = Bundle.open(Path(bundle))
+    runner = open_runner(opened, cache_dir=Path(cache))
+    inputs, cuts = _inputs(opened), _some(opened.manifest.cuts[1:-1])
+    wholes: dict[int, list[float]] = {cut: [] for cut in cuts}
+    parts: dict[int, list[float]] = {cut: [] for cut in cuts}
+    for turn in range(repeats + 1):
+        for cut in cuts:
+            whole, part = _turn(runner, opened.manifest.operator_count, cut, inputs)
+            if turn:
+                wholes[cut].append(whole)
+                parts[cut].append(part)
+    ratios = {cut: statistics.median(parts[cut]) / statistics.median(wholes[cut]) for cut in cuts}
+    single = {cut: [part / whole for part, whole in zip(parts[cut], wholes[cut], strict=True)] for cut in cuts}
+    return {
+        "whole_cpu_ms": spread([whole for times in wholes.values() for whole in times], 2),
+        "ratio_by_cut": {str(cut): round(ratio, 4) for cut, ratio in ratios.items()},
+        "median": round(statistics.median(ratios.values()), 4),
+        "worst": round(max(ratios.values()), 4),
+        "single_turns": spread([ratio for turns in single.values() for ratio in turns], 4),
+        "repeats": repeats,
+    }
+
+
+def _turn(runner: Runner, end: int, cut: int, inputs: Sequence[Array]) -> tuple[float, float]:
+    """CPU milliseconds of the whole network, and of head and tail right after it."""
+    times = [time.process_time()]
+    runner.head(end, inputs)
+    times.append(time.process_time())
+    head = runner.head(cut, inputs)
+    runner.tail(cut, head.boundary)
+    times.append(time.process_time())
+    whole, part = np.diff(times) * 1e3
+    return float(whole), float(part)
+
+
+def _some(cuts: tuple[int, ...]) -> tuple[int, ...]:
+    """At most thirty, evenly spread."""
+    places = np.unique(np.linspace(0, len(cuts) - 1, min(len(cuts), _MOST_CUTS)).round().astype(int))
+    return tuple(cuts[place] for place in places)
+
+
+def _inputs(bundle: Bundle) -> tuple[Array, ...]:
+    return next(random_samples(bundle.manifest, 1))

@@ -1,0 +1,70 @@
+"""The figures for people: each target with its figure, and one line per network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+
+def show(facts: Mapping[str, Any], out: Console) -> None:
+    """Prints what was measured, then what it was held against."""
+    out.print(_networks(facts["cutting"]))
+    if facts["running"]:
+        out.print(_running(facts["running"]))
+    out.print(_targets(facts["targets"]))
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    out.print(
+        f"Measured on {facts['cpu']} ({facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}), "
+        f"Python {facts['python']}, {packages}; {facts['seconds']:.0f} s in all."
+    )
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left")
+    return table
+
+
+def _networks(cutting: Mapping[str, Any]) -> Table:
+    table = _table("cut at all points", "network", "operators", "cuts", "x network", "CPU s", "peak MiB", "exact")
+    for name, found in cutting.items():
+        whole = found["all"]
+        wrong = sum(len(each["inexact"]) for each in found["inexact"].values())
+        table.add_row(
+            name,
+            str(whole["operators"]),
+            str(whole["cuts"]),
+            f"{whole['size_ratio']:.3f}",
+            f"{whole['cpu_s']:.1f}",
+            f"{whole['peak_rss_mib']:.0f}",
+            f"[bold red]not {wrong}" if wrong else "all",
+        )
+    return table
+
+
+def _running(running: Mapping[str, Any]) -> Table:
+    table = _table(
+        "one-tensor cuts in one process", "network", "RSS MiB", "first open ms", "reopen ms", "cut / whole, CPU"
+    )
+    for name, found in running.items():
+        table.add_row(
+            name,
+            f"{found['all_signatures']['rss_mib']:.0f}",
+            f"{found['first_open_ms']:.0f}",
+            f"{found['reopen_ms']['median']:.0f}",
+            f"{found['latency']['median']:.3f}",
+        )
+    return table
+
+
+def _targets(targets: list[Mapping[str, Any]]) -> Table:
+    table = _table("targets", "figure", "found", "at most", "")
+    for target in targets:
+        verdict = "[green]met" if target["met"] else "[bold red]missed"
+        table.add_row(target["name"], f"{target['figure']:g} {target['unit']}", f"{target['limit']:g}", verdict)
+    return table
