@@ -173,6 +173,12 @@ def sketch() -> Sketch:
     return Sketch()
 
 
+@pytest.fixture
+def new_sketch() -> type[Sketch]:
+    """For tests that draw several."""
+    return Sketch
+
+
 @pytest.fixture(params=ODD_NETWORKS, ids=lambda draw: draw.__name__)
 def odd_network(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return request.param(tmp_path)

@@ -12,8 +12,10 @@ import pytest
 from models.bundle import SIGNATURES, Bundle, make_bundle, write
 from models.interpreter_runner import InterpreterEngine
 from models.litert_runner import CompiledEngine, weight_cache
+from models.mixed import make_mixed_bundle
+from models.mixed_check import reference
 from models.runner import FakeRunner, Runner, RunnerFailed, SignatureRunner
-from models.zoo import load_digits_vgg
+from models.zoo import digits_vgg, load_digits_vgg
 from protocol.configuration import Codec
 from protocol.errors import InvalidInput, NotFound
 from protocol.tensors import Array, Tensor, TensorSpec, decode, encode
@@ -89,6 +91,20 @@ def test_odd_networks_are_bit_identical_at_every_cut(open_with, odd_network, tmp
     assert len(bundle.manifest.cuts) > 2
     for cut in bundle.manifest.cuts:
         assert_same(through(runner, bundle, cut, inputs), whole, cut)
+
+
+def test_a_mixed_bundle_answers_as_its_two_networks_one_after_the_other(open_with, tmp_path):
+    networks = digits_vgg("int8"), digits_vgg()
+    mixed = make_mixed_bundle(*networks, tmp_path / "bundle", name="digits_vgg", cuts=(1, 4, 10, 17))
+    runner, image = open_with(mixed.bundle), load_digits_vgg().input(7)
+
+    with reference(mixed, *networks, tmp_path) as expected:
+        for cut in mixed.bundle.manifest.cuts:
+            found = through(runner, mixed.bundle, cut, [image])
+            for spec in mixed.bundle.manifest.outputs:
+                spec.check(found[spec.name])
+            if runner.runtime != "fake":
+                assert_same(found, expected(cut, [image]), cut)
 
 
 def test_arrays_have_the_dtypes_and_shapes_of_the_manifest(open_with, digits_bundles):
