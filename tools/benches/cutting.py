@@ -72,7 +72,7 @@ def cut(network: str, bundle: str, cuts: str) -> dict[str, Any]:
         "bytes_per_operator_and_cut": round((after - before) / made.manifest.operator_count / max(inner, 1), 1),
         "cpu_s": round(cost.cpu_s, 2),
         "wall_s": round(cost.wall_s, 2),
-        "peak_rss_mib": memory_mib()["peak_rss_mib"],
+        **{name: value for name, value in memory_mib().items() if name in ("peak_rss_mib", "largest_child_mib")},
     }
 
 

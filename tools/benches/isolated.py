@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -46,16 +47,21 @@ class Cost:
 
 @contextmanager
 def timed() -> Iterator[Cost]:
-    """The CPU time of this process and the wall time of the block."""
-    cost, cpu, wall = Cost(), time.process_time(), time.perf_counter()
+    """The CPU time of this process and of those that it started and awaited, and the wall time, of the block."""
+    cost, cpu, wall = Cost(), _cpu_s(), time.perf_counter()
     yield cost
-    cost.cpu_s, cost.wall_s = time.process_time() - cpu, time.perf_counter() - wall
+    cost.cpu_s, cost.wall_s = _cpu_s() - cpu, time.perf_counter() - wall
+
+
+def _cpu_s() -> float:
+    return sum(os.times()[:4])
 
 
 def memory_mib() -> dict[str, float]:
     """Of this process, from proc(5): resident now, what of it belongs to no file, and the most that was ever resident.
 
-    `ru_maxrss` would not do: it begins with what the parent process had.
+    `ru_maxrss` would not do: it begins with what the parent process had. Of the processes that this one awaited, it is an
+    upper bound of the largest one's memory.
     """
     rollup = Path("/proc/self/smaps_rollup").read_text()
     peak = Path("/proc/self/status").read_text()
@@ -63,6 +69,7 @@ def memory_mib() -> dict[str, float]:
         "rss_mib": _line(rollup, "Rss"),
         "anonymous_mib": _line(rollup, "Anonymous"),
         "peak_rss_mib": _line(peak, "VmHWM"),
+        "largest_child_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
     }
     return {name: round(value / _KIB, 1) for name, value in kib.items()}
 
