@@ -19,12 +19,15 @@ from models.manifest import Manifest
 from models.metrics import wilson
 from models.runner_choice import open_runner
 from models.samples import Samples
-from models.zoo import Kind, ZooNetwork, load_digits_vgg
+from models.zoo import Kind, ZooNetwork, load_digits_vgg, load_digits_vit
 from protocol.configuration import Codec
 from tools.output import write_text
 from tools.progress import progress
 
-NETWORKS: Mapping[str, Callable[[Kind], ZooNetwork]] = {"digits_vgg": load_digits_vgg}
+NETWORKS: Mapping[str, Callable[[Kind], ZooNetwork]] = {
+    "digits_vgg": load_digits_vgg,
+    "digits_vit": load_digits_vit,
+}
 CODECS = (Codec.RAW, Codec.FP16, Codec.INT8)
 
 _INTRODUCTION = """# Accuracy of the networks that come along
