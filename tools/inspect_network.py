@@ -29,6 +29,10 @@ from tools.plots.network import draw_network
 _HEADINGS = ("cut", "after layer", "operator", "result", "M macs", "weights\nkB", "crossing\nbytes", "work\n%")
 _TEXTS = (1, 2, 3)
 _LEAST, _GAP = 6, 2
+_LAYER_FIRST = 3
+"""So many characters more are left to the layer's name than to the other texts."""
+_EXACT_ENOUGH = 1000
+"""From this figure on, decimals only take room."""
 
 SUMMARY = "look at a .tflite network and where it can be cut"
 
@@ -172,7 +176,7 @@ def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
     ]
     room = width - _GAP * len(widths)
     while sum(widths) > room:
-        widest = max(_TEXTS, key=lambda place: widths[place])
+        widest = max(_TEXTS, key=lambda place: widths[place] - (_LAYER_FIRST if place == 1 else 0))
         if widths[widest] <= _LEAST:
             break
         widths[widest] -= 1
@@ -180,7 +184,11 @@ def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
 
 
 def _shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    """Both ends stay: layers of one block differ at the end."""
+    if len(text) <= limit:
+        return text
+    start = (limit - 1) // 2
+    return f"{text[:start]}…{text[len(text) - (limit - 1 - start) :]}"
 
 
 def _row(facts: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
@@ -200,7 +208,9 @@ def _row(facts: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
 def _in_units(value: int, unit: float) -> str:
     if not value:
         return ""
-    return f"{value / unit:,.1f}" if value >= unit / 10 else "<0.1"
+    if value >= _EXACT_ENOUGH * unit:
+        return f"{value / unit:,.0f}"
+    return f"{value / unit:.1f}" if value >= unit / 10 else "<0.1"
 
 
 def _crossing(point: Mapping[str, Any]) -> str:
