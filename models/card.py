@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,19 @@ from protocol.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Card:
-    """`labels` name the elements of the (first) output."""
+    """`labels` name the elements of the (first) output; `sha256` is that of the network's file, '' where it is not told."""
 
     name: str
     scaling: Scaling
     labels: tuple[str, ...]
+    sha256: str = ""
 
 
 def read_card(path: Path) -> Card:
-    """The card in a file with `input` (scale, offset, layout), and optionally `network` and `labels`; else InvalidInput."""
+    """The card in a file with `input` (scale, offset, layout), and optionally `network`, `labels`, `sha256`.
+
+    InvalidInput where it is none.
+    """
     try:
         content = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -32,4 +37,32 @@ def read_card(path: Path) -> Card:
         name=field({"network": "", **card}, "network", str, what=what),
         scaling=Scaling.from_json(card.get("input"), what=f"{what}: 'input'"),
         labels=tuple(checked(label, str, what=f"{what}: label") for label in labels),
+        sha256=field({"sha256": "", **card}, "sha256", str, what=what),
     )
+
+
+def card_path(network: Path) -> Path:
+    """Where the card of `NET.tflite` lies when it lies beside it: `NET.card.json`."""
+    return network.with_suffix(".card.json")
+
+
+def card_of(network: Path) -> Card:
+    """The card that lies beside the network, or one that says nothing where there is none.
+
+    InvalidInput where it is damaged, or tells of another file.
+    """
+    path = card_path(network)
+    if not path.is_file() or not network.is_file():
+        return Card("", Scaling(), ())
+    card = read_card(path)
+    if card.sha256 and card.sha256 != _digest(network):
+        raise InvalidInput(f"{path} tells of another file than {network}; give --card CARD.json, or take it away")
+    return card
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error

@@ -18,6 +18,7 @@ from protocol.errors import DynaSplitError, ServiceMissing
 VERBS = {
     "demo": "tools.demo",
     "inspect": "tools.inspect_network",
+    "convert": "tools.convert",
     "cut": "tools.cut",
     "evaluate": "tools.evaluate",
     "profile": "tools.profile_device",

@@ -24,10 +24,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.bundle import Bundle, make_bundle
-from models.card import Card, read_card
+from models.card import card_of, read_card
 from models.cut import Cuts
 from models.exactness import Difference, Expected, differences, random_samples
-from models.manifest import Scaling
 from models.mixed import make_mixed_bundle
 from models.mixed_check import reference
 from models.quantize import calibration, quantize
@@ -50,7 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="the bundle's folder")
     parser.add_argument("--cuts", default="single", help="single, all, or a list such as 2,5,9 (default: %(default)s)")
     parser.add_argument("--name", help="what the network is called in URLs (default: the card's or the file's name)")
-    parser.add_argument("--card", type=Path, metavar="CARD.json", help="input scaling and labels")
+    parser.add_argument(
+        "--card",
+        type=Path,
+        metavar="CARD.json",
+        help="input scaling and labels (default: NET.card.json if it is there)",
+    )
     parser.add_argument(
         "--check",
         type=int,
@@ -101,7 +105,7 @@ class _Made:
 
 
 def _make(arguments: argparse.Namespace, scratch: Path) -> _Made:
-    card = read_card(arguments.card) if arguments.card else Card("", Scaling(), ())
+    card = read_card(arguments.card) if arguments.card else card_of(arguments.network)
     options: dict[str, Any] = {
         "name": check_name(arguments.name or card.name or arguments.network.stem, what="network's name (--name)"),
         "cuts": _cuts(arguments.cuts),

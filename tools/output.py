@@ -48,11 +48,16 @@ def write_json(target: str | None, content: Any, *, mode: int = 0o644) -> None:
 
 def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Replaces a file's content in one step: readers see the old or the new, never half."""
+    write_bytes(path, text.encode(), mode=mode)
+
+
+def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """As `write_text`, for what is no text."""
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except OSError as error:

@@ -97,7 +97,7 @@ def calm(model: Any, pixels: Array, scaling: Scaling) -> None:
     import keras
 
     last = model.get_layer("predictions")
-    features = keras.Model(model.inputs, last.input)
+    features = keras.Model(model.input, last.input)
     seen = pixels.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
     kernel = np.array(last.kernel)
     spread = np.std(np.array(features(seen, training=False)) @ kernel)

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def require_tensorflow() -> str:
     """The version of TensorFlow; ServiceMissing, with the way to get it, where there is none."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with native_messages():
+        with silence():
             import keras
             import tensorflow
     except ImportError as error:
@@ -36,8 +37,9 @@ def require_tensorflow() -> str:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Keeps what Keras and the converter print off stdout and stderr."""
-    with contextlib.redirect_stdout(io.StringIO()), native_messages():
+    """Keeps what Keras and the converter print off stdout and stderr, and their warnings: none is for who converts."""
+    with contextlib.redirect_stdout(io.StringIO()), native_messages(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
 
 
