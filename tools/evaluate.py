@@ -166,14 +166,7 @@ def _figures(asked: _Asked, value: float, samples: int) -> dict[str, float | Non
 
 
 def _show(facts: dict[str, Any], asked: _Asked, out: Console) -> None:
-    whole = facts["whole"]
-    width = (
-        f" (95 % interval {100 * whole['low']:.1f} to {100 * whole['high']:.1f})" if whole["low"] is not None else ""
-    )
-    table = Table(
-        title=f"{facts['network']}: {facts['metric']} in %, and the difference to the whole network in points",
-        caption=f"whole network {100 * whole['value']:.2f} %{width}; {facts['samples']} samples, {facts['runtime']}",
-    )
+    table = Table(title=f"{facts['network']}: {facts['metric']} in %")
     table.add_column("cut", justify="right")
     table.add_column("after")
     for codec in asked.codecs:
@@ -183,6 +176,15 @@ def _show(facts: dict[str, Any], asked: _Asked, out: Console) -> None:
         name = asked.bundle.manifest.cut(cut).name
         table.add_row(str(cut), escape(name), *(cells[cut, codec.value] for codec in asked.codecs))
     out.print(table)
+    whole = facts["whole"]
+    width = (
+        f" (95 % interval {100 * whole['low']:.1f} to {100 * whole['high']:.1f})" if whole["low"] is not None else ""
+    )
+    out.print(
+        f"whole network {100 * whole['value']:.2f} %{width}, measured on {facts['samples']} samples with {facts['runtime']}; "
+        "behind a value stands its difference to that, in percentage points",
+        highlight=False,
+    )
 
 
 def _cell(result: dict[str, Any]) -> str:
