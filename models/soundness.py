@@ -30,6 +30,8 @@ def _check_sizes(model: Any, number: int, tensors: tuple[Tensor, ...], what: str
     """Shapes are whole numbers, and a constant's data are as long as its shape says."""
     for tensor in tensors:
         raw = model.subgraphs[number].tensors[tensor.index]
+        if isinstance(raw.name, bytes) and raw.name.decode(errors="replace").encode() != raw.name:
+            raise InvalidInput(f"{what} is damaged: the name of tensor {tensor.index} is no text")
         if any(side < 0 for side in tensor.shape) and not may_be_open:
             raise InvalidInput(f"{what} is damaged: tensor '{tensor.name}' has shape {list(tensor.shape)}")
         if tensor.nbytes >= MOST_BYTES:

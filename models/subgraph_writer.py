@@ -153,12 +153,7 @@ def _touched(operator: Any) -> list[int]:
 
 
 def _fixed_shape(tensor: Any) -> Any:
-    """A batch that may vary is fixed at the shape in the file: a bundle's boundaries have one shape each.
-
-    `CompiledModel` ends the process over the name of a boundary that is not UTF-8.
-    """
+    """A batch that may vary is fixed at the shape in the file: a bundle's boundaries have one shape each."""
     fixed = copy.copy(tensor)
     fixed.shapeSignature = None
-    if (name := tflite.text(tensor.name)).encode() != tensor.name:
-        fixed.name = name
     return fixed

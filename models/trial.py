@@ -75,7 +75,10 @@ def _shapes(path: str) -> dict[str, Any]:
     interpreter = _open(path, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     _run_on_zeros(interpreter)
     details = {entry["index"]: entry["shape"] for entry in interpreter.get_tensor_details()}
-    return {"shapes": [[int(side) for side in details.get(index, ())] for index in range(max(details) + 1)]}
+    missing = set(range(len(details))) - set(details)
+    if missing:
+        raise RuntimeError(f"it says nothing of tensor {min(missing)}")
+    return {"shapes": [[int(side) for side in details[index]] for index in sorted(details)]}
 
 
 def _proof(path: str) -> dict[str, Any]:

@@ -63,19 +63,6 @@ def test_every_buffer_starts_at_a_multiple_of_16():
     assert {offset % 16 for offset in offsets} == {0}
 
 
-def test_names_that_are_no_text_are_mended_before_the_runtime_sees_them(sketch, tmp_path):
-    x = sketch.input("x", [1, 4])
-    y = sketch.relu(x, "y")
-    sketch.graph.tensors[y].name = b"\xff\xfe"
-    path = sketch.save(tmp_path / "net.tflite", sketch.relu(y, "z"))
-
-    cut = tflite.parse(cut_network(read_graph(path), (1,)), what="cut")
-
-    names = [tensor.name for subgraph in cut.subgraphs for tensor in subgraph.tensors]
-    assert "\ufffd\ufffd".encode() in names
-    assert all(name.decode() for name in names)
-
-
 def test_a_bundle_can_be_read_as_a_network_again(tmp_path):
     path = tmp_path / "again.tflite"
     path.write_bytes(cut_network(read_graph(digits_vgg()), (3, 6)))

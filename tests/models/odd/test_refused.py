@@ -147,6 +147,16 @@ def test_a_tensor_of_terabytes_is_refused_before_anything_is_allocated(sketch, t
         read_graph(sketch.save(tmp_path / "vast.tflite", sketch.relu(x, "y")))
 
 
+def test_a_tensor_whose_name_is_no_text_is_damaged(sketch, tmp_path):
+    """The runtime's Python side leaves such a tensor out of its answers."""
+    x = sketch.input("x", [1, 4])
+    y = sketch.relu(x, "y")
+    sketch.graph.tensors[y].name = b"\xff\xfe"
+
+    with pytest.raises(InvalidInput, match=r"the name of tensor 1 is no text"):
+        read_graph(sketch.save(tmp_path / "names.tflite", y))
+
+
 def test_a_shape_that_the_runtime_contradicts_is_refused(sketch, tmp_path):
     x = sketch.input("x", [1, 4])
     y = sketch.scale(x, [1, 2, 3, 4], "y")
