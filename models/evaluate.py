@@ -86,7 +86,7 @@ class _Trial:
         """The values of one cut point. Heads are run once for all lanes.
 
         Where nothing that a codec could change crosses, all lanes are the raw one. That one gives the whole network's answers bit
-        for bit, unless the bundle mixes two networks: it is looked at, not taken for granted.
+        for bit, which is looked at, not taken for granted; never so in a bundle that mixes two networks.
         """
         lossy = self._lossy(cut)
         values = self._lossless(cut, known) if not lossy or "raw" in lanes else {}
@@ -105,9 +105,10 @@ class _Trial:
         """The value without any codec, where it need not be found: known already, or the whole network's own."""
         if (cut, "raw") in known:
             return {"raw": known[cut, "raw"]}
-        if WHOLE not in known or not all(_same(self._answer(cut, number), whole) for number, whole in self._first):
+        if self.manifest.mixed or WHOLE not in known:
             return {}
-        return {"raw": known[WHOLE]}
+        same = all(_same(self._answer(cut, number), whole) for number, whole in self._first)
+        return {"raw": known[WHOLE]} if same else {}
 
     def _judged(self, cut: int, lanes: Lanes) -> dict[str, float]:
         if not lanes:

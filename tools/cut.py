@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from models.bundle import Bundle, make_bundle
+from models.bundle import MANIFEST, Bundle, make_bundle
 from models.card import card_of, read_card
 from models.cut import Cuts
 from models.exactness import Difference, Expected, differences, random_samples
@@ -162,8 +162,13 @@ def _facts(bundle: Bundle, found: Differences | None) -> dict[str, Any]:
         "cut_points": points,
         "exact": None if found is None else not any(checked.values()),
         "refused": None,
-        "bundle_bytes": sum(path.stat().st_size for path in bundle.folder.iterdir()),
+        "bundle_bytes": _bytes(bundle),
     }
+
+
+def _bytes(bundle: Bundle) -> int:
+    """The manifest and its artifacts; what else lies in the folder (`accuracy.json`) is not the bundle."""
+    return (bundle.folder / MANIFEST).stat().st_size + sum(artifact.bytes for artifact in bundle.manifest.artifacts)
 
 
 def _show(bundle: Bundle, facts: dict[str, Any], out: Console) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from models.evaluate import answers_needed, evaluate
 from models.evaluation import BundleJournal, Question, Unwritten, known_of
+from models.manifest import TailNetwork
 from models.metrics import TOP1, TOP5
 from models.runner import FakeRunner, Head
 from models.runner_choice import open_runner
@@ -105,6 +106,16 @@ def test_a_cut_that_is_not_the_whole_network_is_run_on_all_samples(manifest, sam
 
     assert runner.tails[5] == 11
     assert found.by_cut_and_codec[5, Codec.RAW] < found.by_cut_and_codec[0, Codec.RAW] == 0.8
+
+
+def test_a_bundle_of_two_networks_is_run_on_all_samples_at_every_cut(manifest, samples):
+    tails = TailNetwork("1" * 64, manifest.operators, {cut: cut for cut in manifest.cuts})
+    mixed = replace(manifest, tail_network=tails)
+    runner = Counting(mixed)
+
+    evaluate(runner, mixed, samples, codecs=[Codec.RAW], cuts=[0, 5, LAST])
+
+    assert runner.heads == {0: 10, 5: 10, LAST: 10}
 
 
 def test_what_is_known_is_not_run_again(manifest, samples):

@@ -43,7 +43,7 @@ def test_what_was_not_run_is_not_called_exact(tmp_path):
 
 def test_a_cut_that_is_not_exact_fails_and_says_by_how_much(tmp_path, monkeypatch, capsys):
     off = {cut: Difference(0.25, 2, 10) if cut == 3 else None for cut in range(21)}
-    monkeypatch.setattr(cut, "differences", lambda *_: off)
+    monkeypatch.setattr(cut, "differences", lambda *_, **__: off)
 
     code = main(
         ["cut", str(digits_vgg()), "-o", str(tmp_path / "b"), "--check", "--json", str(tmp_path / "facts.json")]
