@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.data_types import DATATYPES
 from protocol.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -27,24 +28,25 @@ def shapes_at_batch_1(path: Path) -> list[list[int]]:
 
     InvalidInput, in one line, where the runtime refuses the network or crashes.
     """
-    shapes: list[list[int]] = _ask(path, "shapes")["shapes"]
-    return shapes
+    return [shape for shape, _ in _ask(path, "shapes")["tensors"]]
 
 
 def prove(path: Path, graph: Graph) -> None:
     """InvalidInput, in one line, where the runtime refuses to open this network, crashes on it, does not come to an end,
-    or computes tensors of other shapes than the file says.
+    or computes tensors of other shapes or types than the file says.
 
     It is opened and run once on zeros, as it would be in a runner. An error of that one run is none: zeros need not be a
     valid input.
     """
-    shapes = _ask(path, "prove")["shapes"]
+    found = _ask(path, "prove")["tensors"]
     crossing = {index for cut in range(1, graph.operator_count) for index in graph.boundary(cut)}
     for index in sorted(crossing.union(graph.outputs.values()) - set(graph.loose)):
         tensor = graph.tensors[index]
-        if list(tensor.shape) != shapes[index]:
+        said = [list(tensor.shape), graph.spec(index, "").dtype.name if tensor.type_name in DATATYPES else None]
+        if found[index][0] != said[0] or said[1] not in (None, found[index][1]):
             raise InvalidInput(
-                f"{path} is damaged: tensor '{tensor.name}' has shape {list(tensor.shape)}, LiteRT makes it {shapes[index]}"
+                f"{path} is damaged: tensor '{tensor.name}' is {tensor.type_name} {said[0]} there, "
+                f"LiteRT makes it {found[index][1]} {found[index][0]}"
             )
 
 
@@ -70,15 +72,19 @@ def _ask(path: Path, question: str) -> dict[str, Any]:
 
 def _shapes(path: str) -> dict[str, Any]:
     """With the plain kernels, since a delegate hides the tensors that it computes, and without packing weights."""
+    import numpy as np
     from ai_edge_litert.interpreter import OpResolverType
 
     interpreter = _open(path, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     _run_on_zeros(interpreter)
-    details = {entry["index"]: entry["shape"] for entry in interpreter.get_tensor_details()}
+    details = {
+        entry["index"]: ([int(side) for side in entry["shape"]], np.dtype(entry["dtype"]).name)
+        for entry in interpreter.get_tensor_details()
+    }
     missing = set(range(len(details))) - set(details)
     if missing:
         raise RuntimeError(f"it says nothing of tensor {min(missing)}")
-    return {"shapes": [[int(side) for side in details[index]] for index in sorted(details)]}
+    return {"tensors": [details[index] for index in sorted(details)]}
 
 
 def _proof(path: str) -> dict[str, Any]:

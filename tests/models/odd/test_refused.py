@@ -157,13 +157,16 @@ def test_a_tensor_whose_name_is_no_text_is_damaged(sketch, tmp_path):
         read_graph(sketch.save(tmp_path / "names.tflite", y))
 
 
-def test_a_shape_that_the_runtime_contradicts_is_refused(sketch, tmp_path):
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"shape": [1, 128]}, r"BOOL \[1, 128\]"), ({"type": 0}, r"FLOAT32 \[1, 4\]")]
+)
+def test_what_the_runtime_contradicts_is_refused(sketch, tmp_path, changed, said):
     x = sketch.input("x", [1, 4])
-    y = sketch.scale(x, [1, 2, 3, 4], "y")
-    sketch.graph.tensors[y].shape = [1, 128]
+    y = sketch.step("GREATER", [x, sketch.constant("zero", [[0.0]])], "y", schema.GreaterOptionsT(), "bool")
+    vars(sketch.graph.tensors[y]).update(changed)
     path = sketch.save(tmp_path / "wrong.tflite", y)
 
-    with pytest.raises(InvalidInput, match=r"tensor 'y' has shape \[1, 128\], LiteRT makes it \[1, 4\]"):
+    with pytest.raises(InvalidInput, match=rf"tensor 'y' is {said} there, LiteRT makes it bool \[1, 4\]"):
         prove(path, read_graph(path))
 
 
