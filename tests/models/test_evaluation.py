@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -132,15 +132,12 @@ def _keep(bundle: Bundle, cut: int) -> None:
         amend(bundle, lambda record, place=place: record.with_values(QUESTION, {(cut * 10 + place, "raw"): 0.5}))
 
 
-def test_several_processes_lose_nothing_to_each_other(bundle):
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_keep, args=(bundle, cut)) for cut in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+def test_several_at_the_same_time_lose_nothing_to_each_other(bundle):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda cut: _keep(bundle, cut), range(4)))
 
     assert len(known_of(bundle).answer(QUESTION).values) == 40
+    assert not (bundle.folder / f".{ACCURACY}.part").exists()
 
 
 def test_the_evaluation_with_the_most_samples_counts_and_of_equals_the_latest():
