@@ -32,10 +32,13 @@ def apart(measure: Callable[..., Any], **arguments: Any) -> Any:
     done = subprocess.run(
         command, input=json.dumps(arguments), capture_output=True, text=True, env=environment, check=False
     )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
-        raise RunnerFailed(f"{measure.__name__} of {arguments}: {lines[-1]:.300}")
-    return json.loads(done.stdout)
+    if done.returncode < 0 or not done.stdout:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise RunnerFailed(f"{measure.__name__} of {arguments} ended with code {done.returncode}: {lines[-1]:.200}")
+    answer = json.loads(done.stdout)
+    if "error" in answer:
+        raise RunnerFailed(f"{measure.__name__}: {answer['error']}")
+    return answer["result"]
 
 
 class Cost:
@@ -84,11 +87,10 @@ def _line(text: str, name: str) -> int:
 def _main() -> int:
     module, _, function = sys.argv[1].partition(":")
     try:
-        result = getattr(importlib.import_module(module), function)(**json.load(sys.stdin))
+        answer = {"result": getattr(importlib.import_module(module), function)(**json.load(sys.stdin))}
     except DynaSplitError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    json.dump(result, sys.stdout)
+        answer = {"error": str(error)}
+    json.dump(answer, sys.stdout)
     return 0
 
 

@@ -81,18 +81,17 @@ def all_signatures(bundle: str, cache: str) -> dict[str, Any]:
 
 
 def latencies(bundle: str, cache: str, repeats: int) -> dict[str, Any]:
-    """CPU time of head, then tail over that of the whole network, by cut: medians of turns in which all take part."""
+    """CPU time of head, then tail over that of the whole network, by cut: medians of turns in which both take part.
+
+    The first turn opens the cut point and does not count.
+    """
     opened = Bundle.open(Path(bundle))
     runner = open_runner(opened, cache_dir=Path(cache))
     inputs, cuts = _inputs(opened), _some(opened.manifest.cuts[1:-1])
-    wholes: dict[int, list[float]] = {cut: [] for cut in cuts}
-    parts: dict[int, list[float]] = {cut: [] for cut in cuts}
-    for turn in range(repeats + 1):
-        for cut in cuts:
-            whole, part = _turn(runner, opened.manifest.operator_count, cut, inputs)
-            if turn:
-                wholes[cut].append(whole)
-                parts[cut].append(part)
+    turns = {
+        cut: [_turn(runner, opened.manifest.operator_count, cut, inputs) for _ in range(repeats + 1)] for cut in cuts
+    }
+    wholes, parts = ({cut: [turn[side] for turn in turns[cut][1:]] for cut in cuts} for side in (0, 1))
     ratios = {cut: statistics.median(parts[cut]) / statistics.median(wholes[cut]) for cut in cuts}
     single = {cut: [part / whole for part, whole in zip(parts[cut], wholes[cut], strict=True)] for cut in cuts}
     return {
@@ -100,7 +99,7 @@ def latencies(bundle: str, cache: str, repeats: int) -> dict[str, Any]:
         "ratio_by_cut": {str(cut): round(ratio, 4) for cut, ratio in ratios.items()},
         "median": round(statistics.median(ratios.values()), 4),
         "worst": round(max(ratios.values()), 4),
-        "single_turns": spread([ratio for turns in single.values() for ratio in turns], 4),
+        "single_turns": spread([ratio for ratios in single.values() for ratio in ratios], 4),
         "repeats": repeats,
     }
 
