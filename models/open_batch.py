@@ -26,13 +26,14 @@ def close_batch(model: Any, path: Path) -> str:
     """
     tensors = model.subgraphs[0].tensors
     try:
-        shapes: list[list[int]] = shapes_at_batch_1(path)
+        shapes = shapes_at_batch_1(path)
         unusable = ""
     except InvalidInput as error:
         shapes, unusable = [], str(error).removeprefix(f"{path} ")
     for place, tensor in enumerate(tensors):
-        if place < len(shapes) and tflite.data_of(model.buffers[tensor.buffer]) is None:
-            tensor.shape = shapes[place]
+        known = shapes[place] if place < len(shapes) else None
+        if known is not None and tflite.data_of(model.buffers[tensor.buffer]) is None:
+            tensor.shape = known
         elif any(side < 0 for side in tflite.numbers(tensor.shape)):
             tensor.shape = [1 if side < 0 else side for side in tflite.numbers(tensor.shape)]
     return unusable

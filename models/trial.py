@@ -23,12 +23,12 @@ PATIENCE_S = 120
 """How long opening and one run may take; VGG16 takes two seconds."""
 
 
-def shapes_at_batch_1(path: Path) -> list[list[int]]:
-    """The shape of every tensor of the main graph when open sides of the inputs are 1.
+def shapes_at_batch_1(path: Path) -> list[list[int] | None]:
+    """The shape of every tensor of the main graph when open sides of the inputs are 1; None where the runtime tells none.
 
     InvalidInput, in one line, where the runtime refuses the network or crashes.
     """
-    return [shape for shape, _ in _ask(path, "shapes")["tensors"]]
+    return [tensor and tensor[0] for tensor in _ask(path, "shapes")["tensors"]]
 
 
 def prove(path: Path, graph: Graph) -> None:
@@ -43,10 +43,11 @@ def prove(path: Path, graph: Graph) -> None:
     for index in sorted(crossing.union(graph.outputs.values()) - set(graph.loose)):
         tensor = graph.tensors[index]
         said = [list(tensor.shape), graph.spec(index, "").dtype.name if tensor.type_name in DATATYPES else None]
-        if found[index][0] != said[0] or said[1] not in (None, found[index][1]):
+        shape, kind = found[index] or (None, None)
+        if shape != said[0] or said[1] not in (None, kind):
             raise InvalidInput(
                 f"{path} is damaged: tensor '{tensor.name}' is {tensor.type_name} {said[0]} there, "
-                f"LiteRT makes it {found[index][1]} {found[index][0]}"
+                f"LiteRT makes it {kind} {shape}"
             )
 
 
@@ -81,10 +82,7 @@ def _shapes(path: str) -> dict[str, Any]:
         entry["index"]: ([int(side) for side in entry["shape"]], np.dtype(entry["dtype"]).name)
         for entry in interpreter.get_tensor_details()
     }
-    missing = set(range(len(details))) - set(details)
-    if missing:
-        raise RuntimeError(f"it says nothing of tensor {min(missing)}")
-    return {"tensors": [details[index] for index in sorted(details)]}
+    return {"tensors": [details.get(index) for index in range(max(details) + 1)]}
 
 
 def _proof(path: str) -> dict[str, Any]:
