@@ -25,6 +25,7 @@ from models.bundle import Bundle
 from models.evaluate import answers_needed, evaluate
 from models.evaluation import WHOLE, BundleJournal, Question, RecordBroken, amend, known_of, set_aside
 from models.metrics import Metric, load_metric
+from models.runner import Runner
 from models.runner_choice import open_runner
 from models.sample_sets import SampleSet, read_sample_set
 from protocol.configuration import Codec
@@ -110,32 +111,35 @@ def _keep_damaged(bundle: Bundle, out: Console) -> None:
 
 
 def _evaluate(asked: _Asked, out: Console, *, fresh: bool) -> dict[str, Any]:
-    manifest, samples, metric = asked.bundle.manifest, asked.samples, asked.metric
+    samples, metric = asked.samples, asked.metric
     with tempfile.TemporaryDirectory() as folder:
         runner = open_runner(asked.bundle, cache_dir=Path(folder))
         question = Question(len(samples), samples.digest, metric.name, metric.source, runner.runtime)
         if fresh:
             amend(asked.bundle, lambda record: record.without(question))
         journal = BundleJournal(asked.bundle, question)
-        answers = answers_needed(manifest, len(samples), cuts=asked.cuts, codecs=asked.codecs, known=journal.known)
         try:
-            with progress(f"evaluating {manifest.network}", answers) as step:
-                evaluate(
-                    runner,
-                    manifest,
-                    samples,
-                    cuts=asked.cuts,
-                    codecs=asked.codecs,
-                    metric=metric,
-                    journal=journal,
-                    step=step,
-                )
-        except KeyboardInterrupt:
-            out.print(f"{len(journal.known)} results are kept; the same command goes on from there")
-            raise
+            _find_out(asked, runner, journal, out)
         finally:
             runner.close()
     return _facts(asked, question, journal)
+
+
+def _find_out(asked: _Asked, runner: Runner, journal: BundleJournal, out: Console) -> None:
+    """Runs what the journal does not know yet."""
+    manifest, samples, cuts, codecs = asked.bundle.manifest, asked.samples, asked.cuts, asked.codecs
+    answers = answers_needed(manifest, len(samples), cuts=cuts, codecs=codecs, known=journal.known)
+    if not answers:
+        out.print("all of this was evaluated before: nothing is run")
+        return
+    try:
+        with progress(f"evaluating {manifest.network}", answers) as step:
+            evaluate(
+                runner, manifest, samples, cuts=cuts, codecs=codecs, metric=asked.metric, journal=journal, step=step
+            )
+    except KeyboardInterrupt:
+        out.print(f"{len(journal.known)} results are kept; the same command goes on from there")
+        raise
 
 
 def _facts(asked: _Asked, question: Question, journal: BundleJournal) -> dict[str, Any]:

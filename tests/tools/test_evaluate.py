@@ -84,8 +84,9 @@ def test_a_network_is_evaluated_and_described(evaluate, bundle):
 def test_the_same_question_is_not_run_again_and_fresh_asks_anew(evaluate, heads):
     _, first, _ = evaluate("--limit", "6")
     ran = len(heads)
-    _, second, _ = evaluate("--limit", "6")
+    _, second, told = evaluate("--limit", "6")
     assert ran == len(heads) > 0
+    assert "nothing is run" in told
 
     evaluate("--limit", "5")
     assert len(heads) > ran
