@@ -8,10 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from models.bundle import Bundle
+from models.edgetpu_runner import EdgeTpuEngine, EdgeTpuLibraries
 from models.interpreter_runner import InterpreterEngine
 from models.litert_runner import CompiledEngine, weight_cache
 from models.processor import CPUINFO, has_needed_atomics, read_cpuinfo
 from models.runner import Engine, Runner, SignatureRunner
+from protocol.configuration import EdgeAccelerator
 from protocol.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
@@ -24,12 +26,17 @@ def open_runner(
     cache_dir: Path | None = None,
     memory_bytes: int | None = None,
     cpuinfo: Path = CPUINFO,
+    accelerator: EdgeAccelerator = EdgeAccelerator.OFF,
+    edgetpu: EdgeTpuLibraries | None = None,
 ) -> Runner:
     """The runner that suits this computer and bundle. It is opened at the first call, not here.
 
     `cache_dir` is where packed weights and extracted heads are kept between starts; without one, or where it cannot be
     written, a bundle of many signatures would pack its weights once for each, so the interpreter opens them one at a time
     instead. `memory_bytes` is what the interpreter's open heads and tails may hold together, by default half of what is left.
+
+    With an `accelerator` the bundle's compiled heads run on the Edge TPU, with the library that `edgetpu` names; InvalidInput
+    where the bundle has none.
     """
     if threads < 1:
         raise InvalidInput(f"threads must be 1 or more, not {threads}")
@@ -40,6 +47,9 @@ def open_runner(
         engine: Engine = InterpreterEngine(bundle, threads=threads, folder=cache_dir, memory_bytes=memory_bytes)
     else:
         engine = _compiled(bundle, threads, cache_dir, cpuinfo)
+    if accelerator is not EdgeAccelerator.OFF:
+        libraries = edgetpu or EdgeTpuLibraries()
+        engine = EdgeTpuEngine(bundle, engine, accelerator=accelerator, libraries=libraries)
     runner = SignatureRunner(bundle.manifest, engine)
     logger.info("%s runs with %s%s", bundle.manifest.network, runner.runtime, f": {reason}" if reason else "")
     return runner

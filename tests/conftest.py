@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def edgetpu_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A command that behaves as Coral's edgetpu_compiler does, but copies the network."""
+    command = tmp_path_factory.mktemp("compiler") / "edgetpu_compiler"
+    command.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -I -S "{Path(__file__).parent / "fakes" / "edgetpu_compiler.py"}" "$@"\n'
+    )
+    command.chmod(0o755)
+    return command
 
 
 @pytest.fixture(scope="session")
