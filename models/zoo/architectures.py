@@ -87,9 +87,16 @@ def take_weights(chosen: Architecture, model: Any, plain: Any) -> None:
     model.set_weights(plain.get_weights())
     if chosen.first_kernel:
         kernel = model.get_layer(chosen.first_kernel).kernel
-        kernel.assign(np.array(kernel)[:, :, ::-1])
+        kernel.assign(_values(kernel)[:, :, ::-1])
     if chosen.keras_name.startswith("EfficientNet"):
-        _mend_normalisation(model.get_layer("normalization"))
+        _mend_normalisation(normalisation_of(model))
+
+
+def normalisation_of(model: Any) -> Any:
+    """The layer of EfficientNet that takes mean and variance off; Keras numbers its name through the process."""
+    import keras
+
+    return next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
 
 
 def calm(model: Any, pixels: Array, scaling: Scaling) -> None:
@@ -97,12 +104,18 @@ def calm(model: Any, pixels: Array, scaling: Scaling) -> None:
     import keras
 
     last = model.get_layer("predictions")
-    features = keras.Model(model.input, last.input)
+    features = keras.Model(model.inputs[0], last.input)
     seen = pixels.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
-    kernel = np.array(last.kernel)
-    spread = np.std(np.array(features(seen, training=False)) @ kernel)
+    kernel = _values(last.kernel)
+    spread = np.std(_values(features(seen, training=False)) @ kernel)
     if np.isfinite(spread) and spread > 0:
         last.kernel.assign(kernel / spread)
+
+
+def _values(tensor: Any) -> Array:
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
 def _mean_taken_off(image: Any) -> Any:
@@ -122,7 +135,7 @@ def _mend_normalisation(layer: Any) -> None:
 
     `keras.applications` adds another layer for them, which a model without its own weights lacks; to square them is the same.
     """
-    deviations = np.array(layer.adapt_variance)
+    deviations = _values(layer.adapt_variance)
     if np.allclose(deviations, STANDARD_DEVIATION_RGB, atol=1e-6):
         layer.adapt_variance.assign(deviations * deviations)
     # The layer computes with copies, which setting its weights leaves as they were.

@@ -101,9 +101,7 @@ def _with_batch_1(model: Any, path: Path) -> Any:
 
 def _reason(error: BaseException) -> str:
     """The operators that TFLite lacks where the converter names them, else its first line."""
-    found = re.search(r"Ops?: *([^\n]+)\nDetails|failed to legalize operation '([^']+)'", str(error))
-    found = found or re.search(r"op is neither a custom op nor a flex op[^\n]*", str(error))
-    if not found:
-        return first_line(error)
-    lacking = next((group for group in found.groups() if group), found.group(0))
-    return f"TFLite has no operator for {lacking.strip()}"[:300]
+    lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", str(error))))
+    if lacking:
+        return f"TFLite has no operator for {', '.join(lacking)}"[:300]
+    return first_line(error)

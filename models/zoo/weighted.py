@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ def _download(url: str, what: str) -> Path:
 
     try:
         with silence():
-            return Path(keras.utils.get_file(origin=url))
+            return Path(keras.utils.get_file(origin=url, cache_subdir="models"))
     # A bare Exception here, too.
     except Exception as error:
         raise ServiceMissing(
@@ -114,9 +115,7 @@ def _download(url: str, what: str) -> Path:
 
 def _labels(*, download: bool) -> tuple[str, ...]:
     """ImageNet's class names where Keras has them already or can download them, else none."""
-    import keras
-
-    path = Path(keras.config.keras_home()) / "models" / _LABELS
+    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / _LABELS
     if download and not path.is_file():
         try:
             path = _download(_LABELS_URL, "the labels of ImageNet")
