@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models import tflite
 from models.graph import Graph, read_graph
-from models.manifest import Scaling
 from models.native_log import native_messages
-from models.samples import Samples, as_input
 from protocol.errors import InvalidInput, ServiceMissing
-from protocol.tensors import Array, TensorSpec
-
-_IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
+from protocol.tensors import Array
 
 MOST_SAMPLES = 200
 """More calibration samples hardly move a range, and each takes a run."""
@@ -32,40 +25,6 @@ def check_quantizer() -> None:
         raise ServiceMissing(
             "quantising needs the package 'ai-edge-quantizer', which is not installed: make install-convert"
         ) from error
-
-
-def calibration(network: Path, path: Path, scaling: Scaling) -> Iterator[tuple[Array, ...]]:
-    """Inputs of a network from an `.npz` with `images` (uint8 [N, …]) or a folder of images, scaled as the card says.
-
-    Raises at once where nothing can be read. Images of a folder are resized to the network's input, in the order of their names.
-    """
-    graph = read_graph(network)
-    specs = [graph.spec(index, name) for name, index in graph.inputs.items()]
-    if len(specs) != 1:
-        raise InvalidInput(f"{network} has {len(specs)} inputs; calibration samples can be given for one only")
-    spec = specs[0]
-    pixels = _images(path, spec) if path.is_dir() else iter(Samples.read(path).pixels)
-    first = next(pixels, None)
-    if first is None:
-        raise InvalidInput(f"{path} holds no image to quantise {network} with")
-    if (1, *first.shape) != spec.shape:
-        raise InvalidInput(f"{network} takes {list(spec.shape[1:])}, but {path} has {list(first.shape)}")
-    return ((as_input(image[None], spec, scaling),) for image in chain([first], pixels))
-
-
-def _images(folder: Path, spec: TensorSpec) -> Iterator[Array]:
-    from PIL import Image, UnidentifiedImageError
-
-    if len(spec.shape) != 4 or spec.shape[-1] not in (1, 3):
-        raise InvalidInput(f"images cannot be input {list(spec.shape)}; give an .npz with 'images'")
-    size, mode = (spec.shape[2], spec.shape[1]), "L" if spec.shape[-1] == 1 else "RGB"
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in _IMAGE_SUFFIXES):
-        try:
-            with Image.open(path) as image:
-                pixels = np.asarray(image.convert(mode).resize(size))
-        except (OSError, UnidentifiedImageError, ValueError) as error:
-            raise InvalidInput(f"{path} is no readable image") from error
-        yield pixels.reshape(spec.shape[1:])
 
 
 def quantize(network: Path, samples: Iterable[Sequence[Array]], target: Path) -> Path:

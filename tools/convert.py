@@ -16,12 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models.card import card_path
 from models.graph import read_graph
 from models.manifest import Scaling
-from models.samples import Samples, scaled
+from models.samples import scaled
 from models.zoo.architectures import ARCHITECTURES, Architecture, architecture
 from models.zoo.conversion import own_model, require_tensorflow, to_tflite
 from models.zoo.weighted import Weights, weighted
@@ -29,13 +27,10 @@ from protocol.errors import InvalidInput
 from protocol.tensors import Array, TensorSpec
 from protocol.topics import check_name
 from protocol.work import total
-from tools.images import check_image_input, read_pixels
+from tools.calibration import read_calibration
 from tools.output import add_json_argument, check_json_target, console, write_bytes, write_json
 
 SUMMARY = "convert a published network or a Keras model to .tflite"
-
-FEW_SAMPLES = 100
-"""Fewer calibration images than this are used, but warned of."""
 
 
 @dataclass(frozen=True)
@@ -125,30 +120,8 @@ def _source(arguments: argparse.Namespace) -> Source:
 
 def _pixels(calibration: Path, source: Source) -> Array:
     """The calibration images, uint8 [N, …], of the size that the model takes."""
-    shape = tuple(source.model.input_shape)
-    if calibration.is_dir():
-        spec = TensorSpec("image", "FP32", shape)
-        check_image_input(spec, source.scaling.layout)
-        pixels = np.concatenate([read_pixels(path, spec, source.scaling.layout) for path in _files(calibration)])
-    else:
-        pixels = Samples.read(calibration).pixels
-    if pixels.shape[1:] != shape[1:]:
-        raise InvalidInput(
-            f"{source.name} takes images of {list(shape[1:])}, those in {calibration} are {list(pixels.shape[1:])}"
-        )
-    if len(pixels) < FEW_SAMPLES:
-        console().print(
-            f"[yellow]only {len(pixels)} calibration images; {FEW_SAMPLES} or more make a better int8 network"
-        )
-    return pixels
-
-
-def _files(folder: Path) -> list[Path]:
-    """The images of a folder, and of folders in it."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    if not found:
-        raise InvalidInput(f"{folder}: there are no images in it")
-    return found
+    spec = TensorSpec("image", "FP32", tuple(source.model.input_shape))
+    return read_calibration(calibration, spec, source.scaling.layout, name=source.name)
 
 
 def _card(source: Source, network: bytes, pixels: Array | None, tensorflow: str) -> dict[str, Any]:

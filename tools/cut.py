@@ -29,11 +29,12 @@ from models.cut import Cuts
 from models.exactness import Difference, Expected, differences, random_samples
 from models.mixed import make_mixed_bundle
 from models.mixed_check import reference
-from models.quantize import calibration, quantize
+from models.quantize import check_quantizer, quantize
 from models.runner_choice import open_runner
 from models.trial import prove
 from protocol.errors import DynaSplitError, InvalidInput
 from protocol.topics import check_name
+from tools.calibration import calibration_inputs
 from tools.output import add_json_argument, console, write_json
 
 SUMMARY = "cut a .tflite network into a bundle"
@@ -115,7 +116,9 @@ def _make(arguments: argparse.Namespace, scratch: Path) -> _Made:
     }
     network, head = arguments.network, arguments.head
     if arguments.quantize_head:
-        head = quantize(network, calibration(network, arguments.quantize_head, card.scaling), scratch / "int8.tflite")
+        check_quantizer()
+        samples = calibration_inputs(network, arguments.quantize_head, card.scaling)
+        head = quantize(network, samples, scratch / "int8.tflite")
     if head is None:
         return _Made(make_bundle(network, arguments.output, **options), (network.stat().st_size,))
     mixed = make_mixed_bundle(head, network, arguments.output, **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -84,3 +86,39 @@ def test_a_refusal_is_in_the_json_too(tmp_path):
     main(["cut", str(tmp_path / "gone.tflite"), "-o", str(tmp_path / "b"), "--json", str(tmp_path / "facts.json")])
 
     assert "cannot be read" in json.loads((tmp_path / "facts.json").read_text())["refused"]
+
+
+def test_heads_of_an_int8_file_make_a_mixed_bundle_that_is_checked_against_both(tmp_path, capsys):
+    arguments = ["cut", str(digits_vgg()), "--head", str(digits_vgg("int8")), "-o", str(tmp_path / "bundle")]
+
+    code = main([*arguments, "--cuts", "4,10", "--check", "1", "--card", CARD, "--json", str(tmp_path / "facts.json")])
+
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert code == 0
+    assert (facts["mixed"], facts["exact"]) == (True, True)
+    assert [point["boundary"][0]["datatype"] for point in facts["cut_points"][:3]] == ["FP32", "INT8", "INT8"]
+    assert facts["network_bytes"] == sum(digits_vgg(kind).stat().st_size for kind in ("fp32", "int8"))
+    assert Bundle.open(tmp_path / "bundle").manifest.labels == tuple("0123456789")
+    assert "dequantised" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--head", "--quantize-head"])
+def test_a_head_that_is_not_there_is_one_line(option, tmp_path, capsys):
+    code = main(["cut", str(digits_vgg()), option, str(tmp_path / "gone"), "-o", str(tmp_path / "bundle")])
+
+    assert code in (2, 4)
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.convert
+def test_a_head_is_quantised_with_samples(tmp_path):
+    pytest.importorskip("ai_edge_quantizer", reason="needs the quantizer: make install-convert")
+    samples = str(digits_vgg().with_name("test.npz"))
+    command = [sys.executable, "-m", "tools.cut", str(digits_vgg()), "--quantize-head", samples, "--card", CARD]
+
+    subprocess.run([*command, "-o", str(tmp_path / "bundle"), "--cuts", "10", "--check", "1"], check=True)
+
+    manifest = Bundle.open(tmp_path / "bundle").manifest
+    assert manifest.mixed
+    assert manifest.cut(10).boundary[0].datatype == "INT8"
