@@ -40,7 +40,7 @@ def needed(bundle: Bundle, *signatures: str) -> int:
     sizes = []
     for signature in signatures:
         with ExtractedFiles(bundle, None).file(signature) as path:
-            sizes.append(round(1.15 * path.stat().st_size) + activation_bytes(bundle.manifest))
+            sizes.append(round(interpreter_runner._PACKED * path.stat().st_size) + activation_bytes(bundle.manifest))
     return sum(sizes)
 
 
