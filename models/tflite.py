@@ -189,9 +189,10 @@ def _check_calls(subgraphs: Sequence[Any], what: str) -> None:
 def called_subgraphs(operator: Any) -> list[int]:
     """The graphs that WHILE, IF, CALL_ONCE and their kin call, in the order of the schema's fields."""
     options = [vars(part) for part in (operator.builtinOptions, operator.builtinOptions2) if part is not None]
-    return [
-        index
-        for part in options
-        for name, index in part.items()
-        if name.lower().endswith(("subgraphindex", "subgraph"))
-    ]
+    called = []
+    for name, value in (entry for part in options for entry in part.items()):
+        if name.lower().endswith(("subgraphindex", "subgraph")):
+            called.append(value)
+        elif name.lower().endswith("subgraphindices"):
+            called += numbers(value)
+    return called
