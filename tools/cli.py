@@ -20,6 +20,7 @@ VERBS = {
     "inspect": "tools.inspect_network",
     "convert": "tools.convert",
     "cut": "tools.cut",
+    "compile-tpu": "tools.compile_tpu",
     "evaluate": "tools.evaluate",
     "profile": "tools.profile_device",
     "optimize": "tools.optimize",
