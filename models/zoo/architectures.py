@@ -22,6 +22,7 @@ MEAN_RGB = (123.68, 116.779, 103.939)
 """Of ImageNet, as VGG and ResNet were trained (keras.applications.imagenet_utils, mode "caffe")."""
 STANDARD_DEVIATION_RGB = (0.229, 0.224, 0.225)
 """Of ImageNet's pixels in 0-1, as EfficientNet was trained."""
+LOGIT_SPREAD = 3.0
 SIDE = 224
 CLASSES = 1000
 
@@ -100,16 +101,37 @@ def normalisation_of(model: Any) -> Any:
 
 
 def calm(model: Any, pixels: Array, scaling: Scaling) -> None:
-    """Scales random weights of the last layer so that its logits spread by 1: a saturated softmax would hide every difference."""
+    """Makes a network of random weights behave like a trained one on these pixels, uint8 [1, side, side, 3].
+
+    Batch normalisation takes their means and variances, without which activations die away or explode, and int8 has nothing to
+    resolve. The last layer is scaled so that its logits have a standard deviation of 3: a saturated softmax would hide
+    every difference, and so would, in int8, one whose thousand shares are all below 1/256.
+    """
     import keras
 
+    seen = pixels.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
+    _settle(model, seen)
     last = model.get_layer("predictions")
     features = keras.Model(model.inputs[0], last.input)
-    seen = pixels.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
     kernel = _values(last.kernel)
     spread = np.std(_values(features(seen, training=False)) @ kernel)
     if np.isfinite(spread) and spread > 0:
-        last.kernel.assign(kernel / spread)
+        last.kernel.assign(kernel * (LOGIT_SPREAD / spread))
+
+
+def _settle(model: Any, seen: Array) -> None:
+    """One step of training without learning, in which what is seen replaces the running means and variances."""
+    import keras
+
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if not norms:
+        return
+    usual = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    model([seen], training=True)
+    for layer, momentum in zip(norms, usual, strict=True):
+        layer.momentum = momentum
 
 
 def _values(tensor: Any) -> Array:
