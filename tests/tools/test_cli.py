@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -30,7 +31,7 @@ def test_the_help_lists_every_verb_and_the_readme_none_that_is_not_there(capsys)
         main(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert all(f"    {verb} " in text for verb in VERBS)
+    assert set(re.findall(r"^    (\S+)", text, re.MULTILINE)) >= set(VERBS)
 
 
 @pytest.mark.parametrize("verb", list(VERBS))
