@@ -29,8 +29,8 @@ from cloud.statistics import Statistics
 from cloud.store import Store
 from cloud.tails import OpenRunner, Tails
 from models.bundle import Bundle
-from models.runner import Runner
-from models.runner_choice import open_runner
+from models.running.runner import Runner
+from models.running.runner_choice import open_runner
 from protocol.mqtt import BrokerAddress
 
 _BLUEPRINTS = (

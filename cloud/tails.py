@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cloud.bundle_store import BundleStore
 from models.bundle import Bundle
-from models.runner import Runner
+from models.running.runner import Runner
 from protocol.errors import BundleBroken, DeadlineHopeless, ServiceMissing
 from protocol.tensors import Array
 

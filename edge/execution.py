@@ -14,7 +14,7 @@ from edge.offload import Cloud, CloudFailed, TailCall
 from edge.runners import RunnerKey, RunnerLost, Runners
 from hardware.clock import Clock
 from models.bundle import Bundle
-from models.runner import Head
+from models.running.runner import Head
 from protocol.configuration import Codec, Configuration, Provenance
 from protocol.inference import Message, Wire, pack_request
 from protocol.measurement import Cost

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.runners import Call, Opener, RunnerKey, RunnerLost, Shelf, open_bundle
-from models.runner import Head, RunnerFailed
+from models.running.runner import Head, RunnerFailed
 from protocol.errors import DynaSplitError
 from protocol.tensors import Array
 

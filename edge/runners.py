@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from models.bundle import Bundle
-from models.runner import FakeRunner, Head, Runner, RunnerFailed
-from models.runner_choice import open_runner
+from models.running.runner import FakeRunner, Head, Runner, RunnerFailed
+from models.running.runner_choice import open_runner
 from protocol.errors import DynaSplitError
 from protocol.tensors import Array
 

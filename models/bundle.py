@@ -6,24 +6,20 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from models.manifest import Artifact, Manifest, Scaling
+from models.manifest import Artifact, Manifest
 from protocol.documents import canonical_bytes, parse_object
 from protocol.errors import BundleBroken, Conflict, InvalidInput, NotFound
-
-if TYPE_CHECKING:
-    from models.graph import Graph
 
 MANIFEST = "bundle.json"
 SIGNATURES = "signatures"
 """The role of the flatbuffer that holds heads and tails."""
 
 ACCURACY = "accuracy.json"
-"""What is known of the accuracy of this very bundle (`models.evaluation`): no artifact, and no part of its digest."""
+"""What is known of the accuracy of this very bundle (`models.accuracy.evaluation`): no artifact, and no part of its digest."""
 
 
 @dataclass(frozen=True)
@@ -60,33 +56,6 @@ class Bundle:
                 return self.folder / artifact.filename
         roles = ", ".join(artifact.role for artifact in self.manifest.artifacts) or "none"
         raise NotFound(f"bundle {self.folder} has no artifact '{role}'; it has {roles}")
-
-
-def make_bundle(
-    network: Path,
-    folder: Path,
-    *,
-    name: str,
-    cuts: str | Sequence[int] = "single",
-    scaling: Scaling | None = None,
-    labels: tuple[str, ...] = (),
-    prove: Callable[[Path, Graph], None] | None = None,
-) -> Bundle:
-    """Cuts a `.tflite` into a bundle in `folder`, which must not exist yet or be a bundle that is replaced.
-
-    `cuts` is `single`, `all` or a list, as in `models.cut.choose_cuts`. InvalidInput where the network is damaged or cannot be cut.
-    `prove` is asked about a network that looks sound, before it is cut, and raises where it is not: `models.trial.prove`
-    does so for files that nobody vouches for.
-    """
-    from models.cut import choose_cuts, cut_network, manifest_of
-    from models.graph import read_graph
-
-    graph = read_graph(network)
-    chosen = choose_cuts(graph, cuts)
-    if prove:
-        prove(network, graph)
-    manifest = replace(manifest_of(graph, chosen, name=name), scaling=scaling or Scaling(), labels=labels)
-    return write(folder, manifest, {SIGNATURES: ("signatures.tflite", cut_network(graph, chosen))})
 
 
 def write(folder: Path, manifest: Manifest, artifacts: Mapping[str, tuple[str, bytes]]) -> Bundle:

@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from models.bundle import make_bundle
-from models.evaluate import answers_needed, evaluate
-from models.evaluation import WHOLE, Accuracies
+from models.accuracy.evaluate import answers_needed, evaluate
+from models.accuracy.evaluation import WHOLE, Accuracies
+from models.accuracy.metrics import wilson
+from models.accuracy.samples import Samples
+from models.cutting.plain import make_bundle
 from models.manifest import Manifest
-from models.metrics import wilson
-from models.runner_choice import open_runner
-from models.samples import Samples
+from models.running.runner_choice import open_runner
 from models.zoo import Kind, ZooNetwork, load_digits_vgg, load_digits_vit
 from protocol.configuration import Codec
 from tools.output import write_text

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.graph import read_graph
+from models.accuracy.samples import Samples, as_input
 from models.manifest import Scaling
-from models.samples import Samples, as_input
+from models.network.graph import read_graph
 from protocol.errors import InvalidInput
 from protocol.tensors import Array, TensorSpec
 from tools.images import check_image_input, read_pixels

@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.bundle import Bundle
-from models.edgetpu import Compiled, compilable_cuts, compile_heads, find_compiler, with_compiled_heads
+from models.cutting.edgetpu import Compiled, compilable_cuts, compile_heads, find_compiler, with_compiled_heads
 from protocol.errors import DynaSplitError, InvalidInput
 from tools.output import add_json_argument, check_json_target, console, write_json
 from tools.progress import progress

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.accuracy.samples import scaled
 from models.card import card_path
-from models.graph import read_graph
 from models.manifest import Scaling
-from models.samples import scaled
+from models.network.graph import read_graph
 from models.zoo.architectures import ARCHITECTURES, Architecture, architecture
 from models.zoo.conversion import own_model, require_tensorflow, to_tflite
 from models.zoo.weighted import Weights, weighted

@@ -23,15 +23,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from models.bundle import MANIFEST, Bundle, make_bundle
+from models.bundle import MANIFEST, Bundle
 from models.card import card_of, read_card
-from models.cut import Cuts
-from models.exactness import Difference, Expected, differences, random_samples
-from models.mixed import make_mixed_bundle
-from models.mixed_check import reference
-from models.quantize import check_quantizer, quantize
-from models.runner_choice import open_runner
-from models.trial import prove
+from models.cutting.cut import Cuts
+from models.cutting.exactness import Difference, Expected, differences, random_samples
+from models.cutting.mixed import make_mixed_bundle
+from models.cutting.mixed_check import reference
+from models.cutting.plain import make_bundle
+from models.cutting.quantize import check_quantizer, quantize
+from models.network.proof import prove
+from models.running.runner_choice import open_runner
 from protocol.errors import DynaSplitError, InvalidInput
 from protocol.topics import check_name
 from tools.calibration import calibration_inputs

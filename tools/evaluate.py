@@ -21,13 +21,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from models.accuracy.evaluate import answers_needed, evaluate
+from models.accuracy.evaluation import WHOLE, BundleJournal, Question, RecordBroken, amend, known_of, set_aside
+from models.accuracy.metrics import Metric, load_metric
+from models.accuracy.sample_sets import SampleSet, read_sample_set
 from models.bundle import Bundle
-from models.evaluate import answers_needed, evaluate
-from models.evaluation import WHOLE, BundleJournal, Question, RecordBroken, amend, known_of, set_aside
-from models.metrics import Metric, load_metric
-from models.runner import Runner
-from models.runner_choice import open_runner
-from models.sample_sets import SampleSet, read_sample_set
+from models.running.runner import Runner
+from models.running.runner_choice import open_runner
 from protocol.configuration import Codec
 from protocol.errors import InvalidInput
 from tools.image_folder import ImageFolder

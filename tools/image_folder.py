@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from models.accuracy.samples import as_input
 from models.manifest import Manifest
-from models.samples import as_input
 from protocol.errors import InvalidInput
 from protocol.tensors import Array
 from tools.images import check_image_input, read_pixels

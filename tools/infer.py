@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from models.accuracy.samples import as_input
 from models.manifest import Scaling
-from models.samples import as_input
 from protocol.configuration import Account
 from protocol.documents import field
 from protocol.errors import InvalidInput

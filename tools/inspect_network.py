@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from models.good_cuts import good_cuts
-from models.graph import Graph, read_graph
-from models.operators import Operator
+from models.network.good_cuts import good_cuts
+from models.network.graph import Graph, read_graph
+from models.network.operators import Operator
 from protocol.errors import DynaSplitError
 from protocol.work import Work, total
 from tools.output import add_json_argument, check_json_target, console, write_json

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.evaluation import read_record
+from models.accuracy.evaluation import read_record
 from planner.costs import fit
 from planner.pareto import front
 from planner.pricing import Prices, price

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from models.accuracy.evaluation import Accuracies, known_of
+from models.accuracy.samples import Samples
 from models.bundle import Bundle
-from models.evaluation import Accuracies, known_of
-from models.samples import Samples
 from planner.search import Space, plan
 from protocol.configuration import Codec, Configuration, EdgeAccelerator, choose
 from protocol.errors import InvalidInput

@@ -12,11 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
-from models.bundle import Bundle, make_bundle
-from models.evaluate import answers_needed, evaluate
-from models.evaluation import Accuracies
-from models.runner_choice import open_runner
-from models.samples import Samples
+from models.accuracy.evaluate import answers_needed, evaluate
+from models.accuracy.evaluation import Accuracies
+from models.accuracy.samples import Samples
+from models.bundle import Bundle
+from models.cutting.plain import make_bundle
+from models.running.runner_choice import open_runner
 from models.zoo import digits_vgg, load_digits_vgg
 from planner.pricing import price
 from planner.search import Space, optimize, plan

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.accuracy.samples import Samples
 from models.manifest import Manifest
-from models.samples import Samples
 from protocol.errors import InvalidInput
 from protocol.tensors import Array
 

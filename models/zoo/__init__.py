@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from models.accuracy.samples import scaled
 from models.card import Card, read_card
-from models.samples import scaled
 from protocol.tensors import Array
 
 Kind = Literal["fp32", "int8"]

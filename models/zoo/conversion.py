@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from models.native_log import native_messages
+from models.running.native_log import native_messages
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.tensors import Array
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.samples import read_arrays
+from models.accuracy.samples import read_arrays
 from models.zoo.vision_transformer import VisionTransformer
 from protocol.errors import InvalidInput
 from protocol.tensors import Array

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from models.bundle import Bundle
-from models.interpreter_runner import InterpreterEngine
-from models.litert_runner import CompiledEngine, weight_cache
-from models.runner import Runner, SignatureRunner
-from models.runner_choice import open_runner
+from models.running.interpreter_runner import InterpreterEngine
+from models.running.litert_runner import CompiledEngine, weight_cache
+from models.running.runner import Runner, SignatureRunner
+from models.running.runner_choice import open_runner
 from protocol.tensors import Array
 
 THREADS = 1

@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import Bundle, make_bundle
-from models.cut import choose_cuts
-from models.graph import read_graph
+from models.bundle import Bundle
+from models.cutting.cut import choose_cuts
+from models.cutting.plain import make_bundle
+from models.network.graph import read_graph
 from models.zoo import ZooNetwork, load_digits_vgg, load_digits_vit
 
 PROJECT = Path(__file__).parents[2]

@@ -91,5 +91,5 @@ def test_compiled_model_as_it_comes_ends_the_process_on_a_cortex_a72(ask):
 
     assert ended.returncode == -signal.SIGILL, (
         "LiteRT's wheel no longer ends a process on a processor without LSE atomics: "
-        f"is `models.processor.has_needed_atomics` still needed? {ended.stderr[-500:]}"
+        f"is `models.running.processor.has_needed_atomics` still needed? {ended.stderr[-500:]}"
     )

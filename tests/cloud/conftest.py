@@ -21,8 +21,9 @@ from cloud.publishing import MemoryPublisher
 from cloud.settings import BackendSettings
 from cloud.store import Store
 from cloud.tails import Tails
-from models.bundle import Bundle, make_bundle
-from models.runner import FakeRunner
+from models.bundle import Bundle
+from models.cutting.plain import make_bundle
+from models.running.runner import FakeRunner
 from models.zoo import digits_vgg, load_digits_vgg
 from protocol.configuration import Account, Configuration, Provenance
 from protocol.inference import Message, pack_request, unpack_reply

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from cloud.inference import TailRequest
-from models.runner import FakeRunner
+from models.running.runner import FakeRunner
 from protocol.configuration import Codec
 from protocol.errors import InvalidInput
 from protocol.inference import HEADER_LENGTH, Message, pack_request

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.bundle import make_bundle
+from models.cutting.plain import make_bundle
 from models.zoo import digits_vgg
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.runner_choice import open_runner
+from models.running.runner_choice import open_runner
 from protocol.configuration import Codec
 from protocol.inference import HEADER_LENGTH, Message, pack_request
 from protocol.tensors import encode

@@ -10,7 +10,7 @@ import pytest
 
 from cloud.bundle_store import BundleStore
 from cloud.tails import Tails
-from models.runner import FakeRunner
+from models.running.runner import FakeRunner
 from protocol.errors import DeadlineHopeless, NotFound
 
 PATIENCE_S = 20.0

@@ -10,8 +10,9 @@ import pytest
 
 from edge.runner_process import RunnerProcess
 from edge.runners import RunnerKey, Runners, RunnersHere, open_fake
-from models.bundle import Bundle, make_bundle
-from models.runner import FakeRunner, RunnerFailed
+from models.bundle import Bundle
+from models.cutting.plain import make_bundle
+from models.running.runner import FakeRunner, RunnerFailed
 from models.zoo import digits_vgg, load_digits_vgg
 from protocol.errors import BundleBroken, InvalidInput, NotFound
 

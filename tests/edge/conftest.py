@@ -34,8 +34,9 @@ from edge.wall_clock import WallClock
 from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock
-from models.bundle import Bundle, make_bundle
-from models.runner import FakeRunner
+from models.bundle import Bundle
+from models.cutting.plain import make_bundle
+from models.running.runner import FakeRunner
 from models.zoo import digits_vgg, load_digits_vgg
 from protocol.configuration import Codec, Configuration
 from protocol.errors import NotFound, ServiceMissing

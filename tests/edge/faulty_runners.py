@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge.runners import RunnerKey
 from models.bundle import Bundle
-from models.runner import FakeRunner, Runner
+from models.running.runner import FakeRunner, Runner
 
 
 class _Misbehaves(FakeRunner):

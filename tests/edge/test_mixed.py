@@ -7,8 +7,8 @@ import pytest
 
 from edge.offload import CloudFailed
 from edge.runners import RunnersHere
-from models.mixed import make_mixed_bundle
-from models.runner_choice import open_runner
+from models.cutting.mixed import make_mixed_bundle
+from models.running.runner_choice import open_runner
 from models.zoo import digits_vgg, load_digits_vgg
 
 

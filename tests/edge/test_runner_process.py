@@ -14,7 +14,7 @@ import pytest
 
 from edge.runner_process import RunnerProcess
 from edge.runners import RunnerKey, RunnerLost, open_fake
-from models.runner import RunnerFailed
+from models.running.runner import RunnerFailed
 
 
 @pytest.fixture

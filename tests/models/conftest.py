@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from models.bundle import Bundle, make_bundle
-from models.tflite import AlignedBuffer, pack
+from models.bundle import Bundle
+from models.cutting.plain import make_bundle
+from models.network.tflite import AlignedBuffer, pack
 from models.zoo import digits_vgg
 
 TYPES = {

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from models.bundle import MANIFEST, SIGNATURES, Bundle, make_bundle
+from models.bundle import MANIFEST, SIGNATURES, Bundle
+from models.cutting.plain import make_bundle
 from models.manifest import Artifact, CutPoint, Manifest, Scaling
 from models.zoo import digits_vgg, load_digits_vgg
 from protocol.documents import canonical_bytes, digest_of

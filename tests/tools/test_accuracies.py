@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from models.bundle import Bundle, make_bundle
-from models.evaluation import BundleJournal, Question
+from models.accuracy.evaluation import BundleJournal, Question
+from models.bundle import Bundle
+from models.cutting.plain import make_bundle
 from models.zoo import digits_vgg
 from planner.search import Space, plan
 from protocol.configuration import Codec

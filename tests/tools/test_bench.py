@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from models.runner import RunnerFailed
+from models.running.runner import RunnerFailed
 from models.zoo import digits_vgg, load_digits_vgg
 from protocol.errors import InvalidInput
 from tools.benches import accuracy, cutting, models, networks, running, wire

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from models.bundle import Bundle, make_bundle
+from models.bundle import Bundle
+from models.cutting.plain import make_bundle
 from models.zoo import digits_vgg
 from tools.cli import main
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from models.bundle import Bundle
-from models.exactness import Difference
+from models.cutting.exactness import Difference
 from models.zoo import digits_vgg
 from tools import cut
 from tools.cli import main

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.bundle import ACCURACY, Bundle, make_bundle
-from models.evaluation import read_record
-from models.runner import FakeRunner
+from models.accuracy.evaluation import read_record
+from models.bundle import ACCURACY, Bundle
+from models.cutting.plain import make_bundle
+from models.running.runner import FakeRunner
 from models.zoo import digits_vgg, load_digits_vgg
 from tools import evaluate as verb
 from tools.cli import main
@@ -162,7 +163,7 @@ def test_a_damaged_record_is_kept_aside_and_said(evaluate, bundle, heads):
 def test_interrupted_it_keeps_whole_cut_points_and_ends_with_130(bundle, tmp_path):
     script = (
         "import os, signal\n"
-        "from models.runner import FakeRunner\n"
+        "from models.running.runner import FakeRunner\n"
         "from tools import evaluate\n"
         "class Stopped(FakeRunner):\n"
         "    def head(self, cut, inputs):\n"

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from models.good_cuts import good_cuts
-from models.graph import read_graph
+from models.network.good_cuts import good_cuts
+from models.network.graph import read_graph
 from models.zoo import digits_vgg
 from tools.cli import main
 
@@ -71,7 +71,7 @@ def test_the_drawing_is_a_png_where_the_name_says_so(tmp_path):
 def test_a_network_that_cannot_be_cut_is_shown_with_the_reason(tmp_path, capsys):
     from ai_edge_litert import schema_py_generated as schema
 
-    from models.tflite import pack
+    from models.network.tflite import pack
 
     tensors = [schema.TensorT(shape=[1], type=0, buffer=0, name=name) for name in ("x", "y")]
     operator = schema.OperatorT(opcodeIndex=0, inputs=[0], outputs=[1])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.samples import Samples
+from models.accuracy.samples import Samples
 from protocol.errors import InvalidInput
 from tools.workload import PUBLISHED_REQUESTS, draw_deadlines
 

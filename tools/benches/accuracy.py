@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.accuracy.evaluate import evaluate
+from models.accuracy.samples import Samples
 from models.bundle import Bundle
-from models.evaluate import evaluate
-from models.runner_choice import open_runner
-from models.samples import Samples
+from models.running.runner_choice import open_runner
 from protocol.configuration import Codec
 from tools.benches.figures import Target
 from tools.benches.isolated import apart

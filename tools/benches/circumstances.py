@@ -6,7 +6,7 @@ import time
 from importlib import metadata
 from typing import Any
 
-from models.processor import read_cpuinfo
+from models.running.processor import read_cpuinfo
 from tools.report import machine
 
 _PACKAGES = ("zstandard", "flatbuffers")

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.bundle import SIGNATURES, Bundle, make_bundle
-from models.exactness import inexact_cuts, random_samples
-from models.interpreter_runner import InterpreterEngine
-from models.litert_runner import CompiledEngine, weight_cache
-from models.runner import Engine, SignatureRunner
+from models.bundle import SIGNATURES, Bundle
+from models.cutting.exactness import inexact_cuts, random_samples
+from models.cutting.plain import make_bundle
+from models.running.interpreter_runner import InterpreterEngine
+from models.running.litert_runner import CompiledEngine, weight_cache
+from models.running.runner import Engine, SignatureRunner
 from tools.benches.figures import Target
 from tools.benches.isolated import apart, memory_mib, timed
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from models.runner import RunnerFailed
+from models.running.runner import RunnerFailed
 from protocol.errors import DynaSplitError, InvalidInput
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from models import zoo
-from models.bundle import make_bundle
-from models.samples import Samples
+from models.accuracy.samples import Samples
+from models.cutting.plain import make_bundle
 from protocol.errors import InvalidInput, ServiceMissing
 from tools.benches.isolated import ROOT
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from models.bundle import Bundle
-from models.exactness import random_samples
-from models.runner import Runner
-from models.runner_choice import open_runner
+from models.cutting.exactness import random_samples
+from models.running.runner import Runner
+from models.running.runner_choice import open_runner
 from protocol.tensors import Array
 from tools.benches.figures import Target, spread
 from tools.benches.isolated import apart, memory_mib

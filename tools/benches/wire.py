@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.accuracy.samples import Samples
 from models.bundle import Bundle
 from models.manifest import CutPoint
-from models.runner_choice import open_runner
-from models.samples import Samples
+from models.running.runner_choice import open_runner
 from protocol.configuration import Codec
 from protocol.inference import Message, Wire, pack_request, unpack_request
 from protocol.tensors import Array, decode, encode

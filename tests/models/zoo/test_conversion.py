@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.samples import scaled
+from models.accuracy.samples import scaled
 from models.zoo.architectures import architecture, normalisation_of, plain_model, rgb_model, take_weights
 from models.zoo.conversion import own_model, to_tflite
 from models.zoo.noise import noise_images

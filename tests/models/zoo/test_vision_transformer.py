@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from models.graph import read_graph
+from models.network.graph import read_graph
 from models.zoo.conversion import to_tflite
 from models.zoo.vision_transformer import VisionTransformer, build
 from models.zoo.vit_weights import assign, entries

@@ -1,0 +1,1 @@
+"""Running heads and tails: the port, its runtimes, and the files that make opening fast."""
