@@ -17,6 +17,8 @@ import pytest
 
 from protocol.inference import pack_request
 
+pytestmark = pytest.mark.system
+
 PATIENCE_S = 30.0
 TOKEN = {"Authorization": "Bearer secret"}
 

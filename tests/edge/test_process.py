@@ -18,6 +18,8 @@ from protocol import settings
 from protocol.errors import InvalidInput
 from protocol.signing import generate_private_key, public_key_of
 
+pytestmark = pytest.mark.system
+
 KEY = public_key_of(generate_private_key())
 
 

@@ -16,6 +16,8 @@ from tools.benches.figures import Target, spread
 from tools.benches.isolated import apart
 from tools.cli import main
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def here(monkeypatch):
