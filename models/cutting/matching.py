@@ -17,6 +17,8 @@ from protocol.errors import InvalidInput
 
 _FORMS = ("QUANTIZE", "DEQUANTIZE")
 _QUANTIZED = ("INT8", "UINT8", "INT16")
+_CHOOSING = ("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "ARG_MAX", "ARG_MIN")
+"""What makes an answer of scores: int8 rounds small probabilities to 0, and the highest of close scores is chance."""
 _SUFFIX = re.compile(r"(_(de)?quant(ized)?|:\d+)$")
 
 
@@ -93,6 +95,27 @@ def in_order(matches: Sequence[Match]) -> tuple[Match, ...]:
     return tuple(kept)
 
 
+def is_inside(head: Graph, match: Match) -> bool:
+    """Whether something that was computed crosses: that both take the same input says nothing of them."""
+    return any(_origin(head, index) not in head.inputs.values() for index in match.tensors)
+
+
+def scores(head: Graph, tail: Graph) -> dict[str, tuple[int, int]]:
+    """What both give, by the name of the head's output: where a softmax or its kin comes last, what goes into it.
+
+    Without outputs that still are whole numbers, such as places in a list: how near those are says nothing.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for (name, one), other in zip(head.outputs.items(), tail.outputs.values(), strict=True):
+        pair = _origin(head, one, _FORMS + _CHOOSING), _origin(tail, other, _FORMS + _CHOOSING)
+        tensors = head.tensors[pair[0]], tail.tensors[pair[1]]
+        if tensors[0].shape != tensors[1].shape:  # only one of them ends in a softmax of its own
+            pair, tensors = (one, other), (head.tensors[one], tail.tensors[other])
+        if all(tensor.scale or tensor.type_name.startswith("FLOAT") for tensor in tensors):
+            found[name] = pair
+    return found
+
+
 def _cuts(graph: Graph) -> Iterator[int]:
     yield 0
     yield from (cut for cut in range(1, graph.operator_count) if graph.is_cut_point(cut))
@@ -131,10 +154,10 @@ def _names(graph: Graph, index: int) -> tuple[str, str, str]:
     return name, _SUFFIX.sub("", name.partition(";")[0]), layer_name(name)
 
 
-def _origin(graph: Graph, index: int) -> int:
-    """What the tensor is another form of."""
+def _origin(graph: Graph, index: int, kinds: tuple[str, ...] = _FORMS) -> int:
+    """What the tensor is another form of, or what operators of these kinds made it from."""
     makers = {output: operator for operator in graph.operators for output in operator.outputs}
-    while index in makers and makers[index].name in _FORMS and makers[index].inputs:
+    while index in makers and makers[index].name in kinds and makers[index].inputs:
         index = makers[index].inputs[0]
     return index
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from models.bundle import SIGNATURES, Bundle, write
 from models.cutting.cut import Cuts, manifest_of
-from models.cutting.likeness import LEAST, correlations
-from models.cutting.matching import Match, candidates, check_ends, in_order
+from models.cutting.likeness import LEAST, LEAST_AT_OUTPUTS, correlations
+from models.cutting.matching import Match, candidates, check_ends, in_order, is_inside, scores
 from models.cutting.two_networks import merged
 from models.manifest import Manifest, Scaling, TailNetwork
 from models.network.graph import Graph, read_graph
@@ -61,18 +61,22 @@ def make_mixed_bundle(
 def matched(head: Graph, tail: Graph) -> tuple[Match, ...]:
     """The cut points that both networks have: the same names, and values that are alike on random inputs.
 
-    InvalidInput where there is none, and where a boundary that bears the same name holds something else.
+    InvalidInput where there is none but at the input, and where a boundary that bears the same name, or an output, holds
+    something else.
     """
     possible = candidates(head, tail)
-    if not possible:
+    if not any(is_inside(head, match) for matches in possible.values() for match in matches):
         raise InvalidInput(_nothing_matches(head, tail))
-    alike = correlations(head, tail, _pairs(possible.values()))
+    ends = scores(head, tail)
+    alike = correlations(head, tail, _pairs(possible.values()) | set(ends.values()))
     best = [max(matches, key=lambda match: _likeness(match, alike)) for matches in possible.values()]
-    worst = min(best, key=lambda match: _likeness(match, alike))
-    if _likeness(worst, alike) < LEAST:
+    found = [(f"after '{head.cut_name(match.head)}'", _likeness(match, alike), LEAST) for match in best]
+    found += [(f"at output '{name}'", alike[pair], LEAST_AT_OUTPUTS) for name, pair in ends.items()]
+    place, likeness, least = min(found, key=lambda each: each[1] - each[2])
+    if likeness < least:
         raise InvalidInput(
-            f"{head.what} and {tail.what} are not of one model: after '{head.cut_name(worst.head)}' their values correlate by "
-            f"{_likeness(worst, alike):.2f} on random inputs, less than {LEAST}: other weights, or badly quantised"
+            f"{head.what} and {tail.what} are not of one model: {place} their values correlate by {likeness:.2f} on random "
+            f"inputs, less than {least}: other weights, or badly quantised"
         )
     return in_order(best)
 
@@ -88,8 +92,8 @@ def _likeness(match: Match, alike: Mapping[tuple[int, int], float]) -> float:
 def _nothing_matches(head: Graph, tail: Graph) -> str:
     examples = [graph.cut_name(max(1, graph.operator_count // 2)) for graph in (head, tail)]
     return (
-        f"{head.what} and {tail.what} have no boundary of the same name and shape, so nothing tells where both can be cut: "
-        f"in the middle the one has '{examples[0]}', the other '{examples[1]}'"
+        f"{head.what} and {tail.what} are not of one model, or nothing tells that they are: behind their inputs they have no "
+        f"boundary of the same name and shape; in the middle the one has '{examples[0]}', the other '{examples[1]}'"
     )
 
 
