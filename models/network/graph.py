@@ -152,14 +152,16 @@ def _digest(path: Path) -> str:
 
 
 def _named(model: Any, side: str, tensors: tuple[Tensor, ...], what: str) -> Mapping[str, int]:
-    """Inputs or outputs by the name that the network's signature gives them, else by their tensor's."""
+    """Inputs or outputs by the name that the network's signature gives them, else by their tensor's; a second one of a name
+    is told by its place."""
     signatures = [signature for signature in model.signatureDefs or [] if signature.subgraphIndex == 0]
     given = getattr(signatures[0], side) or [] if signatures else []
-    names = {entry.tensorIndex: tflite.text(entry.name) for entry in given}
     indices = tflite.numbers(getattr(model.subgraphs[0], side))
-    named = {
-        names.get(index) or tensors[index].name or f"{side[:-1]}_{place}": index for place, index in enumerate(indices)
-    }
-    if not indices or len(set(named.values())) != len(indices):
-        raise InvalidInput(f"{what}: its {side} must be different tensors with different names, not {indices}")
+    named: dict[str, int] = {}
+    for place, index in enumerate(indices):
+        names = [tflite.text(entry.name) for entry in given if entry.tensorIndex == index]
+        names += [tensors[index].name or f"{side[:-1]}_{place}", f"{tensors[index].name}_{place}"]
+        named[next((name for name in names if name and name not in named), "")] = index
+    if not indices or len(named) != len(indices):
+        raise InvalidInput(f"{what}: its {side} must have different names, and be one or more, not {indices}")
     return named

@@ -9,6 +9,8 @@ from models.network import tflite
 from models.network.data_types import DATATYPES
 from models.network.operators import RANDOM, Reader
 
+_WITHOUT = "such a network cannot be cut. Convert it without that output"
+
 _VARIABLES = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
 CUSTOM = frozenset({"TFLite_Detection_PostProcess", "Mfcc", "AudioSpectrogram", "NumericVerify"})
@@ -75,5 +77,12 @@ def _at_ends(reader: Reader, inputs: Mapping[str, int], outputs: Mapping[str, in
         if index in listing.loose:
             first = listing.loose[index]
             yield f"output '{name}' has a shape that depends on the data since operator {first.index}, {first.name}"
-        if index not in made:
-            yield f"output '{name}' does not depend on any input; such a network cannot be cut"
+        if index in inputs.values():
+            yield f"output '{name}' is an input, passed on as it is; {_WITHOUT}"
+        elif index not in made:
+            yield f"output '{name}' is constant, it does not depend on any input; {_WITHOUT}"
+    for side, ends in (("inputs", inputs), ("outputs", outputs)):
+        for index in ends.values():
+            names = [f"'{name}'" for name, other in ends.items() if other == index]
+            if len(names) > 1:
+                yield f"{side} {' and '.join(names)} are one tensor; such a network cannot be cut. Convert it with one of them"

@@ -177,3 +177,25 @@ def test_a_network_that_crashes_the_runtime_is_refused_and_nobody_dies(sketch, t
 
     with pytest.raises(InvalidInput, match=r"deadly\.tflite crashes LiteRT \(SIG"):
         prove(path, read_graph(path))
+
+
+def test_a_constant_output_is_refused_as_such(sketch, tmp_path):
+    x = sketch.input("x", [1, 4])
+
+    refusal = _refusal(sketch.save(tmp_path / "fixed.tflite", sketch.relu(x, "y"), sketch.constant("c", [1.0])))
+
+    assert "output 'c' is constant" in refusal
+
+
+def test_a_tensor_given_twice_is_refused_by_both_names(sketch, tmp_path):
+    y = sketch.relu(sketch.input("x", [1, 4]), "y")
+
+    assert "outputs 'y' and 'y_1' are one tensor" in _refusal(sketch.save(tmp_path / "twice.tflite", y, y))
+
+
+def test_tensors_of_one_name_are_told_apart_by_their_place(sketch, tmp_path):
+    x = sketch.input("x", [1, 4])
+    path = sketch.save(tmp_path / "names.tflite", sketch.relu(x, "y"), sketch.relu(x, "y"))
+
+    assert read_graph(path).obstacle == ""
+    assert read_graph(path).outputs == {"y": 1, "y_1": 2}
