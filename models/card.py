@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.manifest import Scaling
 from protocol.documents import checked, field, parse_object
@@ -35,10 +37,18 @@ def read_card(path: Path) -> Card:
     labels = field({"labels": [], **card}, "labels", list, what=what)
     return Card(
         name=field({"network": "", **card}, "network", str, what=what),
-        scaling=Scaling.from_json(card.get("input"), what=f"{what}: 'input'"),
+        scaling=_scaling(card, what),
         labels=tuple(checked(label, str, what=f"{what}: label") for label in labels),
         sha256=field({"sha256": "", **card}, "sha256", str, what=what),
     )
+
+
+def _scaling(card: Mapping[str, Any], what: str) -> Scaling:
+    entry = field(card, "input", dict, what=what)
+    try:
+        return Scaling.from_json(entry, what="'input'")
+    except InvalidInput as error:
+        raise InvalidInput(f"{what}: {error}") from error
 
 
 def card_path(network: Path) -> Path:

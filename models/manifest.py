@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from itertools import pairwise
@@ -16,6 +17,8 @@ from protocol.work import Work, total
 SCHEMA = 2
 """Bundles of two networks came with 2. All others are written as 1, with the bytes and thus the digest that they always had."""
 
+_IMAGE_CHANNELS = (1, 3)
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -24,6 +27,22 @@ class Scaling:
     scale: float = 1.0
     offset: float = 0.0
     layout: str = "NHWC"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and math.isfinite(self.offset) and self.scale):
+            raise InvalidInput(
+                f"input scaling: scale and offset must be finite, and scale not 0; they are {self.scale} and {self.offset}"
+            )
+        if self.layout not in ("NHWC", "NCHW"):
+            raise InvalidInput(f"input scaling: layout must be NHWC or NCHW, not {self.layout!r:.40}")
+
+    def check_layout(self, shape: Sequence[int], *, what: str) -> None:
+        """InvalidInput where the shape of an input tells that the other layout is meant; that of no image tells nothing."""
+        if self == Scaling() or len(shape) != 4:  # where nothing is said of the input, it need not be an image
+            return
+        own, other = (shape[-1], shape[1]) if self.layout == "NHWC" else (shape[1], shape[-1])
+        if other in _IMAGE_CHANNELS and own not in _IMAGE_CHANNELS:
+            raise InvalidInput(f"{what}: its layout is {self.layout}, but the network's input is {list(shape)}")
 
     def to_json(self) -> dict[str, Any]:
         return {"scale": self.scale, "offset": self.offset, "layout": self.layout}

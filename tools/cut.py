@@ -24,7 +24,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.bundle import MANIFEST, Bundle
-from models.card import card_of, read_card
+from models.card import Card, card_of, read_card
 from models.cutting.cut import Cuts
 from models.cutting.exactness import Difference, Expected, differences, random_samples
 from models.cutting.mixed import make_mixed_bundle
@@ -109,7 +109,7 @@ class _Made:
 def _make(arguments: argparse.Namespace, scratch: Path) -> _Made:
     card = read_card(arguments.card) if arguments.card else card_of(arguments.network)
     options: dict[str, Any] = {
-        "name": check_name(arguments.name or card.name or arguments.network.stem, what="network's name (--name)"),
+        "name": check_name(_name(arguments, card), what="network's name (--name)"),
         "cuts": _cuts(arguments.cuts),
         "scaling": card.scaling,
         "labels": card.labels,
@@ -125,6 +125,10 @@ def _make(arguments: argparse.Namespace, scratch: Path) -> _Made:
     mixed = make_mixed_bundle(head, network, arguments.output, **options)
     sizes = head.stat().st_size, network.stat().st_size
     return _Made(mixed.bundle, sizes, lambda cache: reference(mixed, head, network, cache))
+
+
+def _name(arguments: argparse.Namespace, card: Card) -> str:
+    return str(card.name or arguments.network.stem if arguments.name is None else arguments.name)
 
 
 def _cuts(words: str) -> Cuts:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ai_edge_litert import schema_py_generated as schema
 
 from models.cutting.subgraph_writer import Part, SubgraphWriter
-from models.manifest import CutPoint, Manifest
+from models.manifest import CutPoint, Manifest, Scaling
 from models.network import tflite
 from models.network.graph import Graph
 from models.signatures import WHOLE, head_signature, tail_signature
@@ -43,6 +43,12 @@ def choose_cuts(graph: Graph, cuts: Cuts = "single") -> tuple[int, ...]:
             f"At {wrong[0]}: {graph.obstacle_at(wrong[0])}"
         )
     return tuple(sorted(set(cuts) - {0, graph.operator_count}))
+
+
+def check_layout(graph: Graph, scaling: Scaling | None) -> None:
+    """InvalidInput where the network's (first) input shows that its images have another layout."""
+    if scaling:
+        scaling.check_layout(graph.tensors[next(iter(graph.inputs.values()))].shape, what=f"the card of {graph.what}")
 
 
 def cut_point(graph: Graph, cut: int) -> CutPoint:

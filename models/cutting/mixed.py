@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.bundle import SIGNATURES, Bundle, write
-from models.cutting.cut import Cuts, manifest_of
+from models.cutting.cut import Cuts, check_layout, manifest_of
 from models.cutting.likeness import LEAST, LEAST_AT_OUTPUTS, correlations
 from models.cutting.matching import Match, candidates, check_ends, in_order, is_inside, scores
 from models.cutting.two_networks import merged
@@ -49,6 +49,7 @@ def make_mixed_bundle(
         if graph.obstacle:
             raise InvalidInput(f"{graph.what}: {graph.obstacle}")
     check_ends(head, tail)
+    check_layout(tail, scaling)
     if prove:
         prove(head_network, head)
         prove(tail_network, tail)

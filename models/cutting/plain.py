@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.bundle import SIGNATURES, Bundle, write
-from models.cutting.cut import choose_cuts, cut_network, manifest_of
+from models.cutting.cut import check_layout, choose_cuts, cut_network, manifest_of
 from models.manifest import Scaling
 from models.network.graph import Graph, read_graph
 
@@ -30,6 +30,7 @@ def make_bundle(
     """
     graph = read_graph(network)
     chosen = choose_cuts(graph, cuts)
+    check_layout(graph, scaling)
     if prove:
         prove(network, graph)
     manifest = replace(manifest_of(graph, chosen, name=name), scaling=scaling or Scaling(), labels=labels)

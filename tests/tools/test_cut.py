@@ -68,6 +68,7 @@ def test_a_cut_that_is_not_exact_fails_and_says_by_how_much(tmp_path, monkeypatc
         ([str(digits_vgg()), "-o", "bundle", "--cuts", "77"], "cannot be cut at 77"),
         ([str(digits_vgg()), "-o", "bundle", "--card", "none.json"], "none.json cannot be read"),
         ([str(digits_vgg()), "-o", "bundle", "--check", "-1"], "--check takes a number"),
+        ([str(digits_vgg()), "-o", "bundle", "--name", ""], "network's name (--name) '' must be 1 to 64 letters"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, complaint, tmp_path, monkeypatch, capsys):

@@ -239,7 +239,7 @@ def test_a_cut_that_only_one_of_them_has_is_refused_when_asked_for(tmp_path):
 
 
 def test_two_models_that_share_their_input_alone_are_refused():
-    with pytest.raises(InvalidInput, match="are not of one model.*behind their inputs they have no boundary"):
+    with pytest.raises(InvalidInput, match=r"are not of one model.*behind their inputs they have no boundary"):
         matched(read_graph(digits_vit("int8")), read_graph(digits_vgg()))
 
 
