@@ -31,6 +31,9 @@ VERBS = {
 }
 """Each module has SUMMARY, add_arguments(parser) and run(arguments) -> exit code."""
 
+_EXTRAS = {"demo": "demo", "convert": "convert"}
+"""The smallest extra that a verb needs, where it is not `tools`."""
+
 INTERRUPTED = 130
 
 
@@ -77,7 +80,7 @@ def _add_unavailable(
 
     def refuse(_arguments: argparse.Namespace) -> int:
         raise ServiceMissing(
-            f"needs the package '{missing.name}', which is not installed: pip install '.[demo]' has all"
+            f"needs the package '{missing.name}', which is not installed: pip install '.[{_EXTRAS.get(verb, 'tools')}]'"
         )
 
     parser = verbs.add_parser(verb, help=f"(not installed here: needs '{missing.name}')", add_help=False)

@@ -30,6 +30,7 @@ from tools.output import add_json_argument, console, read_text, write_json, writ
 
 SUMMARY = "make a table from measurements"
 
+_METRIC = "top1"
 _ORIGIN = ("network", "device", "bundle")
 _PARTS = {
     "latency_ms": ("head_ms", "cloud_ms"),
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BUNDLE|FILE",
         help="fill in what dynasplit evaluate found, where it is unknown",
     )
-    parser.add_argument("--metric", default="top1", help="the metric of that accuracy (default: %(default)s)")
+    parser.add_argument("--metric", help=f"the metric of that accuracy (default: {_METRIC})")
     parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
     parser.add_argument(
         "--account",
@@ -68,10 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.metric is not None and not arguments.accuracy:
+        raise InvalidInput("--metric is of an accuracy; add --accuracy BUNDLE|FILE or leave it out")
     filters = {name: getattr(arguments, name) for name in _ORIGIN} | {"run": arguments.tag}
     measurements = select(read(arguments.measurements, token=arguments.token, filters=filters), filters)
     if arguments.accuracy:
-        accuracies = read_record(arguments.accuracy).accuracies(arguments.metric)
+        accuracies = read_record(arguments.accuracy).accuracies(arguments.metric or _METRIC)
         measurements = [accuracies.applied_to(item) for item in measurements]
     facts, table = draft(measurements, Account(arguments.account), partial=arguments.partial)
     write_text(arguments.output, json.dumps(table.to_json(), indent=2) + "\n")

@@ -140,7 +140,7 @@ class _Collected:
         name = self.metric.name
         try:
             value = float(self.metric.function(outputs, np.stack(self.labels)))
-        except Exception as error:  # whatever the user's code raises is the user's to mend
+        except (Exception, SystemExit) as error:  # whatever the user's code raises is the user's to mend
             raise InvalidInput(f"metric {name} failed: {_said(error)}") from error
         if not 0 <= value <= 1:  # NaN as well
             raise InvalidInput(f"metric {name} gave {value}; it must give a number from 0 to 1")
@@ -184,7 +184,7 @@ def _imported(module: str, metric: str) -> ModuleType:
         if error.name and module.startswith(error.name):
             raise InvalidInput(f"metric {metric}: there is no module '{module}' in {here}") from error
         raise InvalidInput(f"metric {metric}: {module} cannot be imported: {_said(error)}") from error
-    except Exception as error:  # a module of the user's own may raise anything
+    except (Exception, SystemExit) as error:  # a module of the user's own may raise anything
         raise InvalidInput(f"metric {metric}: {module} cannot be imported: {_said(error)}") from error
 
 
@@ -192,6 +192,6 @@ def _sha256(module: ModuleType) -> str:
     return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest() if module.__file__ else ""
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """An error in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -217,3 +217,12 @@ def test_a_table_that_cannot_be_used_is_named_with_a_remedy(capsys, tmp_path, ke
     told = _one_line(capsys)
     assert str(table) in told
     assert "dynasplit optimize" in told
+
+
+@pytest.mark.parametrize(("verb", "extra"), [("inspect", "tools"), ("demo", "demo"), ("convert", "convert")])
+def test_a_verb_that_is_not_installed_names_the_smallest_extra_that_has_it(monkeypatch, capsys, verb, extra):
+    monkeypatch.delitem(sys.modules, VERBS[verb], raising=False)
+    monkeypatch.setitem(sys.modules, VERBS[verb], None)
+
+    assert main([verb, "anything"]) == 4
+    assert f"pip install '.[{extra}]'" in _one_line(capsys)

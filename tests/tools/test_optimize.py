@@ -168,6 +168,7 @@ def test_a_run_can_be_picked(optimize):
         ("gone.jsonl", (), "gone.jsonl cannot be read"),
         ("sqlite:///x.db", (), "sqlite:///x.db"),
         ([measured(plan(SPACE)[0])], ("--device", "pi-2"), "pi-1"),
+        ([measured(plan(SPACE)[0])], ("--metric", "top5"), "--metric is of an accuracy; add --accuracy"),
     ],
 )
 def test_what_cannot_be_used_is_said(optimize, source, arguments, complaint):

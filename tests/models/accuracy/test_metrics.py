@@ -95,6 +95,7 @@ def test_another_source_is_another_metric(own):
         ("def judge(outputs, labels): return 1.5", "my_metric:judge gave 1.5"),
         ("def judge(outputs, labels): return 'high'", "my_metric:judge failed: ValueError"),
         ("def judge(outputs, labels): return None", "my_metric:judge failed: TypeError"),
+        ("def judge(outputs, labels): raise SystemExit(0)", "my_metric:judge failed: SystemExit: 0"),
         ("def judge(outputs, labels): raise KeyError('a\\nb')", "my_metric:judge failed: KeyError"),
     ],
 )
@@ -113,6 +114,7 @@ def test_a_function_that_gives_no_share_is_named_in_one_line(own, manifest, body
         ("", "has no function 'judge'"),
         ("import no_such_module_at_all", "cannot be imported: ModuleNotFoundError"),
         ("def judge(:", "cannot be imported: SyntaxError"),
+        ("raise SystemExit", "cannot be imported: SystemExit"),
         ("raise RuntimeError('at import')", "cannot be imported: RuntimeError: at import"),
     ],
 )
