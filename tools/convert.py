@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.accuracy.samples import scaled
 from models.card import card_path
 from models.manifest import Scaling
 from models.network.graph import read_graph
@@ -50,7 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", default="imagenet", metavar="imagenet|none|FILE", help="default: %(default)s")
     parser.add_argument("--int8", action="store_true", help="quantise weights and activations; needs --calibration")
     parser.add_argument(
-        "--calibration", type=Path, metavar="DIR|NPZ", help="images to find the activations' ranges with"
+        "--calibration",
+        type=Path,
+        metavar="DIR|NPZ",
+        help="images, or arrays named as the input, to find the activations' ranges with",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="NET.tflite", help="default: NETWORK-fp32.tflite or -int8")
     parser.add_argument("--seed", type=int, default=0, help="of random weights (default: %(default)s)")
@@ -60,14 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     output = _checked(arguments)
-    pixels = None
+    samples = None
     version = require_tensorflow()
     source = _source(arguments)
     if arguments.int8:
-        pixels = _pixels(arguments.calibration, source)
+        samples = _samples(arguments.calibration, source)
     console().print(f"converting {source.name} …")
-    network = to_tflite(source.model, None if pixels is None else scaled(pixels, source.scaling))
-    card = _card(source, network, pixels, version)
+    network = to_tflite(source.model, samples)
+    card = _card(source, network, samples, version)
     write_bytes(output, network)
     write_json(str(card_path(output)), card)
     facts = _facts(source, output, card) | {"seconds": round(time.monotonic() - started, 3)}
@@ -118,13 +120,14 @@ def _source(arguments: argparse.Namespace) -> Source:
     return Source(chosen.name, found.model, dict(found.source), chosen.scaling, labels)
 
 
-def _pixels(calibration: Path, source: Source) -> Array:
-    """The calibration images, uint8 [N, …], of the size that the model takes."""
-    spec = TensorSpec("image", "FP32", tuple(source.model.input_shape))
-    return read_calibration(calibration, spec, source.scaling.layout, name=source.name)
+def _samples(calibration: Path, source: Source) -> Array:
+    """The calibration samples, float32 [N, …] as the model takes them."""
+    spec = TensorSpec(source.model.inputs[0].name, "FP32", tuple(source.model.input_shape))
+    (found,) = read_calibration(calibration, [spec], source.scaling, name=source.name)
+    return found.reshape(-1, *spec.shape[1:])
 
 
-def _card(source: Source, network: bytes, pixels: Array | None, tensorflow: str) -> dict[str, Any]:
+def _card(source: Source, network: bytes, samples: Array | None, tensorflow: str) -> dict[str, Any]:
     import keras
 
     card: dict[str, Any] = {
@@ -132,11 +135,11 @@ def _card(source: Source, network: bytes, pixels: Array | None, tensorflow: str)
         "input": source.scaling.to_json(),
         "labels": list(source.labels),
         "weights": source.weights,
-        "precision": "fp32" if pixels is None else "int8",
+        "precision": "fp32" if samples is None else "int8",
         "sha256": hashlib.sha256(network).hexdigest(),
         "made_with": {"tensorflow": tensorflow, "keras": keras.__version__},
     }
-    return card if pixels is None else card | {"calibration": {"images": len(pixels)}}
+    return card if samples is None else card | {"calibration": {"samples": len(samples)}}
 
 
 def _facts(source: Source, output: Path, card: dict[str, Any]) -> dict[str, Any]:

@@ -85,9 +85,7 @@ class TensorSet:
 
     def __post_init__(self) -> None:
         for array, spec in zip(self.arrays, self.manifest.inputs, strict=True):
-            if array.dtype != spec.dtype or array.shape[1:] not in (spec.shape, _one(spec)):
-                wanted = f"{spec.datatype} {['N', *(_one(spec) or spec.shape)]}".replace("'", "")
-                raise InvalidInput(f"samples '{spec.name}' must be {wanted}, not {array.dtype} {list(array.shape)}")
+            check_tensors(array, spec)
             if len(array) != len(self.labels):
                 raise InvalidInput(f"there are {len(array)} samples '{spec.name}', but {len(self.labels)} labels")
 
@@ -128,6 +126,13 @@ def read_sample_set(path: Path, manifest: Manifest, *, limit: int | None = None)
     if not len(found):
         raise InvalidInput(f"samples {path}: there are none in it")
     return found
+
+
+def check_tensors(array: Array, spec: TensorSpec) -> None:
+    """InvalidInput unless the array is [N, …] of what this input takes, with or without its batch of 1."""
+    if array.dtype != spec.dtype or array.shape[1:] not in (spec.shape, _one(spec)):
+        wanted = f"{spec.datatype} {['N', *(_one(spec) or spec.shape)]}".replace("'", "")
+        raise InvalidInput(f"samples '{spec.name}' must be {wanted}, not {array.dtype} {list(array.shape)}")
 
 
 def digest_of_arrays(arrays: Mapping[str, Array]) -> str:

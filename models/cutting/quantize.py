@@ -40,14 +40,23 @@ def quantize(network: Path, samples: Iterable[Sequence[Array]], target: Path) ->
     ]
     if not named:
         raise InvalidInput(f"quantising {network} needs at least one calibration sample")
+    calibration = {_signature(graph): named}
     try:
         with native_messages(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TensorFlow's and the quantizer's own deprecations
-            content = _quantized(network, {_signature(graph): named})
+            content = _quantized(network, calibration)
     except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise InvalidInput(f"{network} cannot be quantised: {' '.join(str(error).split())[:300]}") from error
+        raise InvalidInput(f"{network} cannot be quantised: {_reason(graph, error)}") from error
     target.write_bytes(content)
     return target
+
+
+def _reason(graph: Graph, error: Exception) -> str:
+    """In one line; where the runtime had let a tensor's memory go already, the operator that does so."""
+    calling = [operator for operator in graph.operators if operator.calls]
+    if "Tensor data is null" in str(error) and calling:
+        return f"the quantizer cannot look into operator {calling[0].index}, {calling[0].name}, which runs graphs of its own"
+    return " ".join(str(error).split())[:300]
 
 
 def _signature(graph: Graph) -> str:

@@ -143,9 +143,9 @@ def test_int8_is_calibrated_on_a_folder_or_an_npz(own_model, folder, capsys):
     )
 
     assert code == 0
-    assert "only 3 calibration images" in capsys.readouterr().err
+    assert "only 3 calibration samples" in capsys.readouterr().err
     card = json.loads(own_model.with_name("a.card.json").read_text())
-    assert (card["precision"], card["calibration"]) == ("int8", {"images": 3})
+    assert (card["precision"], card["calibration"]) == ("int8", {"samples": 3})
 
 
 @marked

@@ -75,3 +75,17 @@ def test_without_samples_nothing_is_quantised(quantised, tmp_path):
 
     with pytest.raises(InvalidInput, match="at least one calibration sample"):
         quantize(digits_vgg(), [], tmp_path / "int8.tflite")
+
+
+@pytest.mark.convert
+def test_an_operator_that_the_quantizer_cannot_look_into_is_named(quantised, monkeypatch, odd_networks):
+    assert quantised.is_file()
+
+    def give_up(*_arguments):
+        raise RuntimeError("Tensor data is null. Run allocate_tensors() first")
+
+    monkeypatch.setattr("models.cutting.quantize._signature", lambda _graph: "serving_default")
+    monkeypatch.setattr("models.cutting.quantize._quantized", give_up)
+
+    with pytest.raises(InvalidInput, match=r"cannot be quantised: .*operator 1, WHILE, which runs graphs of its own"):
+        quantize(odd_networks["loop"], [[np.ones(1, np.float32)]], odd_networks["loop"].with_name("int8.tflite"))
