@@ -11,6 +11,7 @@ from typing import Any
 from models.manifest import Scaling
 from protocol.documents import checked, field, parse_object
 from protocol.errors import InvalidInput
+from protocol.files import open_regular, read_regular
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ def read_card(path: Path) -> Card:
     InvalidInput where it is none.
     """
     try:
-        content = path.read_text()
+        content = read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InvalidInput(f"{path} cannot be read: {reason}") from error
     what = str(path)
     card = parse_object(content, what=what)
     labels = field({"labels": [], **card}, "labels", list, what=what)
@@ -72,7 +74,7 @@ def card_of(network: Path) -> Card:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error

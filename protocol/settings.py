@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from protocol.documents import checked
 from protocol.errors import InvalidInput
+from protocol.files import read_regular
 
 Settings = TypeVar("Settings")
 
@@ -42,7 +43,7 @@ def _is_required(item: dataclasses.Field[Any]) -> bool:
 
 def _from_toml(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(read_regular(path).decode())
     except OSError as error:
         raise InvalidInput(f"settings file {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # also integers of more than 4300 digits

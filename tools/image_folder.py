@@ -13,6 +13,7 @@ import numpy as np
 from models.accuracy.samples import as_input
 from models.manifest import Manifest
 from protocol.errors import InvalidInput
+from protocol.files import open_regular
 from protocol.tensors import Array
 from tools.images import check_image_input, read_pixels
 
@@ -50,7 +51,7 @@ class ImageFolder:
         found = hashlib.sha256()
         for label, path in zip(self.labels, self._paths, strict=True):
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     found.update(f"{label} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
             except OSError as error:
                 raise InvalidInput(f"image {path} cannot be read: {error.strerror}") from error

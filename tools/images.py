@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from protocol.errors import InvalidInput
+from protocol.files import open_regular
 from protocol.tensors import Array, TensorSpec
 
 
@@ -24,7 +25,7 @@ def read_pixels(path: Path, spec: TensorSpec, layout: str) -> Array:
     height and width, whatever its own proportions. InvalidInput where the file is no image."""
     height, width, channels = _sides(spec, layout)
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             sized = image.convert("L" if channels == 1 else "RGB").resize((width, height))
     except (UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise InvalidInput(f"{path} is no image that can be read") from error

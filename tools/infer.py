@@ -17,6 +17,7 @@ from models.manifest import Scaling
 from protocol.configuration import Account
 from protocol.documents import field
 from protocol.errors import InvalidInput
+from protocol.files import open_regular
 from protocol.tensors import Array, Tensor, TensorSpec
 from tools.agent import Agent, Answer
 from tools.images import check_image_input, read_pixels
@@ -71,7 +72,8 @@ def read_input(path: Path, spec: TensorSpec, scaling: Mapping[str, Any]) -> Arra
 
 def _read_array(path: Path, spec: TensorSpec) -> Array:
     try:
-        array: Array = np.load(path, allow_pickle=False)
+        with open_regular(path) as file:
+            array: Array = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InvalidInput(f"array {path} cannot be read: {error}") from error
     spec.check(array)

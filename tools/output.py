@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from protocol.errors import InvalidInput
+from protocol.files import read_regular
 
 
 def console() -> Console:
@@ -70,7 +71,7 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 def read_text(path: Path, *, what: str) -> str:
     """A file's content; InvalidInput that names it when it cannot be read."""
     try:
-        return path.read_text()
+        return read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InvalidInput(f"{what} {path} cannot be read: {reason}") from error

@@ -20,6 +20,7 @@ from protocol.configuration import Codec
 from protocol.documents import canonical_bytes, check_schema, checked, parse_object
 from protocol.documents import field as entry_of
 from protocol.errors import BundleMismatch, InvalidInput
+from protocol.files import read_regular
 from protocol.measurement import Measurement
 
 SCHEMA = 1
@@ -166,7 +167,7 @@ def read_record(path: Path) -> Record:
     RecordBroken where it is damaged."""
     path = path / ACCURACY if path.is_dir() else path
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except FileNotFoundError as error:
         raise InvalidInput(f"{path} does not exist: run dynasplit evaluate first") from error
     except OSError as error:

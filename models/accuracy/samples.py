@@ -12,6 +12,7 @@ import numpy as np
 
 from models.manifest import Manifest, Scaling
 from protocol.errors import InvalidInput
+from protocol.files import open_regular
 from protocol.tensors import Array, TensorSpec
 
 
@@ -82,7 +83,7 @@ class Samples:
 def read_arrays(path: Path, *, what: str = "samples") -> dict[str, Array]:
     """All arrays of an `.npz` file by name; InvalidInput where it is none. Nothing in it is ever run."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except OSError as error:
         raise InvalidInput(f"{what} {path} cannot be read: {error.strerror or error}") from error

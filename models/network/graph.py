@@ -18,6 +18,7 @@ from models.network.operator_work import Tensor
 from models.network.operators import Operator, Reader
 from models.network.soundness import check_sound
 from protocol.errors import InvalidInput
+from protocol.files import open_regular
 from protocol.tensors import TensorSpec
 
 
@@ -147,7 +148,7 @@ def graph_of(model: Any, *, what: str, digest: str, unusable: str = "") -> Graph
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

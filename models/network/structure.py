@@ -8,6 +8,7 @@ hold vectors of tables. Options of single operators are only checked to be table
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from protocol.errors import InvalidInput
+from protocol.files import NETWORK_BYTES, open_regular
 
 _IDENTIFIER = b"TFL3"
 _MOST_TABLES = 4_000_000
@@ -108,8 +110,8 @@ def verify(content: Content, *, what: str) -> None:
 
 def verify_file(path: Path) -> None:
     """The same for a file, without reading its weights."""
-    with path.open("rb") as file:
-        if not path.stat().st_size:
+    with open_regular(path, limit_bytes=NETWORK_BYTES) as file:
+        if not os.fstat(file.fileno()).st_size:
             raise InvalidInput(f"{path} is empty")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             verify(content, what=str(path))

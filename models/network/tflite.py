@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from models.network.structure import verify
 from protocol.errors import InvalidInput
+from protocol.files import NETWORK_BYTES, read_regular
 
 BUFFER_ALIGNMENT = 16
 """`force_align` of Buffer.data in schema.fbs; the generated Python code forgets it."""
@@ -27,7 +28,7 @@ _ROOM_FOR_TABLES = 1 << 16
 def read(path: Path) -> Any:
     """The file as the schema's `ModelT`; InvalidInput, naming the file, where it is missing, damaged or unusable."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, limit_bytes=NETWORK_BYTES)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
     return parse(content, what=str(path))

@@ -44,7 +44,11 @@ class WeightCache:
         return "" if self._files.is_there(self.key) else self._files.obstacle(_ROOM * self.network_bytes)
 
     def open(self, opening: Callable[[str], Opened]) -> Opened:
-        """What `opening(path)` returns, with the path of a sound cache, or of one that it builds, or '' where none can be."""
+        """What `opening(path)` returns, with the path of a sound cache, or '' where none can be built.
+
+        Where it has to be built, `opening` is called twice: what built it also holds the weights in memory of its own, so it is
+        dropped, and opened again from the cache as in any later process.
+        """
         found = self._files.find(self.key)
         if found:
             return opening(str(found))
@@ -52,7 +56,12 @@ class WeightCache:
         if obstacle:
             logger.warning("opening without a weight cache: %s", obstacle)
             return opening("")
-        return self._files.build(self.key, lambda path: opening(str(path)))[0]
+        built = self._build(opening)
+        return opening(str(built)) if built else opening("")
+
+    def _build(self, opening: Callable[[str], Opened]) -> Path | None:
+        """The file that opening wrote; what was opened is gone when this returns."""
+        return self._files.build(self.key, lambda path: bool(opening(str(path))))[1]
 
     @cached_property
     def _files(self) -> SealedFiles:

@@ -89,6 +89,20 @@ def test_none_is_begun_without_ample_room(tmp_path):
     assert cache.open(lambda path: path) == ""
 
 
+def test_what_built_the_cache_is_dropped_and_opened_again_from_it(tmp_path):
+    opened = []
+
+    def opening(path: str) -> str:
+        opened.append(path)
+        Path(path).write_bytes(b"packed")
+        return path
+
+    used = WeightCache(tmp_path, "bundle", 100).open(opening)
+
+    assert [Path(used)] == list(tmp_path.iterdir())
+    assert [path == used for path in opened] == [False, True]
+
+
 def test_a_cache_that_is_there_needs_no_room(tmp_path):
     WeightCache(tmp_path, "bundle", 100).open(lambda path: Path(path).write_bytes(b"packed"))
     cache = WeightCache(tmp_path, "bundle", network_bytes=1 << 60)
