@@ -4,7 +4,7 @@ A cut point k lies after the first k operators. `single` (the default) takes tho
 possible one; 0 (cloud-only) and the last (edge-only) are always there. The network is tried first in a process of its own,
 so that a damaged one crashes nothing. With --check, heads and tails are run on random inputs and compared with the whole
 network, bit by bit: a cut is exact, or it is said how far it is off. With --head or --quantize-head the bundle is mixed: heads
-of an int8 file of the same model, tails of this one. Exit codes: 0 good, 1 a cut is not exact, 2 refused.
+of an int8 file of the same model, tails of this one. Exit codes: 0 good, 1 a cut is not exact or fails, 2 refused.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from rich.table import Table
 from models.bundle import MANIFEST, Bundle
 from models.card import Card, card_of, read_card
 from models.cutting.cut import Cuts
-from models.cutting.exactness import Difference, Expected, differences, random_samples
+from models.cutting.exactness import Difference, Expected, Failure, differences, random_samples
 from models.cutting.mixed import make_mixed_bundle
 from models.cutting.mixed_check import reference
 from models.cutting.plain import make_bundle
 from models.cutting.quantize import check_quantizer, quantize
 from models.network.proof import prove
+from models.running.native_log import native_messages
 from models.running.runner_choice import open_runner
 from protocol.errors import DynaSplitError, InvalidInput
 from protocol.topics import check_name
@@ -42,7 +43,7 @@ SUMMARY = "cut a .tflite network into a bundle"
 
 CHECK_SAMPLES = 3
 
-Differences = Mapping[int, Difference | None]
+Differences = Mapping[int, Difference | Failure | None]
 """By cut point; None where head and tail are exact."""
 
 
@@ -71,17 +72,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quantize-head",
         type=Path,
         metavar="SAMPLES",
-        help="cut heads from the network quantised to int8 with these samples (.npz with images, or a folder of images)",
+        help="cut heads from the network quantised to int8 with these samples (images, or arrays named as the inputs)",
     )
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
-    if arguments.check is not None and arguments.check < 1:
-        raise InvalidInput(f"--check takes a number of inputs, 1 or more, not {arguments.check}")
     with tempfile.TemporaryDirectory() as scratch:
         try:
+            if arguments.check is not None and arguments.check < 1:
+                raise InvalidInput(f"--check takes a number of inputs, 1 or more, not {arguments.check}")
             made = _make(arguments, Path(scratch))
         except DynaSplitError as error:
             write_json(arguments.json, {"refused": str(error)})
@@ -141,17 +142,20 @@ def _cuts(words: str) -> Cuts:
 
 
 def _differences(made: _Made, count: int, scratch: Path) -> Differences:
+    """The runtime's own lines about what fails are dropped: what fails is told by cut point."""
     manifest = made.bundle.manifest
-    with ExitStack() as stack:
+    with native_messages(), ExitStack() as stack:
         expected = stack.enter_context(made.expected(scratch)) if made.expected else None
         runner = stack.enter_context(closing(open_runner(made.bundle, cache_dir=scratch)))
         return differences(manifest, runner, list(random_samples(manifest, count)), expected=expected)
 
 
 def _facts(bundle: Bundle, found: Differences | None) -> dict[str, Any]:
-    """What `--json` holds; `exact` is null where nothing was run, `difference` where there is none."""
+    """What `--json` holds; `exact` is null where nothing was run, `difference` and `failure` where there is none."""
     manifest = bundle.manifest
     checked = found or {}
+    off = {cut: each.to_json() for cut, each in checked.items() if isinstance(each, Difference)}
+    failed = {cut: each.reason for cut, each in checked.items() if isinstance(each, Failure)}
     points = [
         {
             "index": point.index,
@@ -160,7 +164,8 @@ def _facts(bundle: Bundle, found: Differences | None) -> dict[str, Any]:
             "boundary_bytes": point.boundary_bytes,
             "head_macs": manifest.head_work(point.index).total_macs,
             "exact": None if found is None else checked[point.index] is None,
-            "difference": difference.to_json() if (difference := checked.get(point.index)) else None,
+            "difference": off.get(point.index),
+            "failure": failed.get(point.index),
         }
         for point in manifest.cut_points
     ]
@@ -190,6 +195,9 @@ def _show(bundle: Bundle, facts: dict[str, Any], out: Console) -> None:
     growth = facts["bundle_bytes"] / facts["network_bytes"]
     what = "two networks" if facts["mixed"] else "network"
     out.print(f"{bundle.folder}: {facts['bundle_bytes']:,} bytes, {growth:.2f} x the {what}, {facts['seconds']:.1f} s")
+    for point in facts["cut_points"]:
+        if point["failure"]:
+            out.print(f"cut {point['index']} fails: {escape(point['failure'])}")
     if facts["mixed"] and facts["exact"] is not None:
         out.print("exact: as the one network's own head, dequantised, then the other network's own tail")
 
@@ -198,8 +206,10 @@ def _verdict(point: Mapping[str, Any]) -> str:
     if point["exact"] is None:
         return "not checked"
     difference = point["difference"]
-    if difference is None:
+    if point["exact"]:
         return "exact"
+    if difference is None:
+        return "[bold red]fails"
     largest = "not a number" if difference["largest"] is None else f"{difference['largest']:.3g}"
     return f"[bold red]off by {largest} in {difference['differing']:,} of {difference['count']:,}"
 

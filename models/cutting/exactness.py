@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.manifest import Manifest
-from models.running.runner import Runner
+from models.running.runner import Runner, RunnerFailed
 from protocol.tensors import Array, TensorSpec
 
 _INDEX_BYTES = 4
@@ -30,25 +30,45 @@ class Difference:
         return {"largest": self.largest, "differing": self.differing, "count": self.count}
 
 
+@dataclass(frozen=True)
+class Failure:
+    """The runtime gave no answer."""
+
+    reason: str
+
+
 Expected = Callable[[int, Sequence[Array]], Mapping[str, Array]]
 """What a cut point should answer to these inputs, by output."""
 
 
 def differences(
     manifest: Manifest, runner: Runner, samples: Sequence[Sequence[Array]], *, expected: Expected | None = None
-) -> Mapping[int, Difference | None]:
-    """Of every cut point, how head, then tail differ from the whole network over all samples; None where to no bit.
+) -> Mapping[int, Difference | Failure | None]:
+    """Of every cut point, how head, then tail differ from the whole network over all samples; None where to no bit, and a
+    Failure where the runtime cannot run them, or not what they are compared with.
 
     With `expected` they are compared with what it answers, since a mixed bundle has no whole network.
     """
-    wholes = [] if expected else [runner.head(manifest.operator_count, inputs).finished for inputs in samples]
-    return {
-        cut: _sum(
-            _difference(_through(runner, cut, inputs), expected(cut, inputs) if expected else wholes[number])
-            for number, inputs in enumerate(samples)
-        )
-        for cut in manifest.cuts
-    }
+    try:
+        known = expected or _wholes(manifest, runner, samples)
+    except RunnerFailed as error:
+        return dict.fromkeys(manifest.cuts, Failure(f"the whole network: {error}"))
+    return {cut: _at(cut, runner, samples, known) for cut in manifest.cuts}
+
+
+def _wholes(manifest: Manifest, runner: Runner, samples: Sequence[Sequence[Array]]) -> Expected:
+    answers = [runner.head(manifest.operator_count, inputs).finished for inputs in samples]
+    places = {id(inputs): number for number, inputs in enumerate(samples)}
+    return lambda _, inputs: answers[places[id(inputs)]]
+
+
+def _at(
+    cut: int, runner: Runner, samples: Sequence[Sequence[Array]], expected: Expected
+) -> Difference | Failure | None:
+    try:
+        return _sum(_difference(through(runner, cut, inputs), expected(cut, inputs)) for inputs in samples)
+    except RunnerFailed as error:
+        return Failure(str(error))
 
 
 def inexact_cuts(manifest: Manifest, runner: Runner, samples: Sequence[Sequence[Array]]) -> tuple[int, ...]:
@@ -74,7 +94,8 @@ def _random(spec: TensorSpec, generator: np.random.Generator) -> Array:
     return generator.integers(low, high, spec.shape).astype(spec.dtype)
 
 
-def _through(runner: Runner, cut: int, inputs: Sequence[Array]) -> Mapping[str, Array]:
+def through(runner: Runner, cut: int, inputs: Sequence[Array]) -> Mapping[str, Array]:
+    """The network's outputs by way of this cut point."""
     head = runner.head(cut, inputs)
     return {**runner.tail(cut, head.boundary), **head.finished}
 

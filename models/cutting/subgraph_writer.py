@@ -11,11 +11,12 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from models.network import tflite
-from models.network.data_shapes import SHAPE_INPUTS
 from models.network.graph import Graph
 from models.network.operators import Operator
+from models.network.placement import computed_early, planned_later
 
-_CALLING = frozenset({"WHILE", "IF"})
+_MAXIMUM_TYPES = frozenset({"FLOAT32", "INT32", "INT64"})
+"""What the kernel of MAXIMUM takes, of the types that are told of shapes."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,8 @@ class SubgraphWriter:
         self._options = [tflite.Once(operator.builtinOptions) for operator in self._raw.operators]
         self._places: dict[str, dict[str, int]] = {}
         self._settling: dict[int, tuple[tflite.Once, tflite.Once]] = {}
-        self._unsettled = {
-            index for operator in graph.operators if _gives_loosely(graph, operator) for index in operator.outputs
-        }
+        self._early = computed_early(graph.operators, graph.tensors)
+        self._unsettled = self._early | planned_later(graph.operators, graph.tensors)
         for operator in graph.operators:
             if operator.known_shape:
                 self._write_known_shape(operator)
@@ -65,7 +65,7 @@ class SubgraphWriter:
         )
         ends = {name: place[index] for name, index in part.inputs.items()}
         for name, index in part.outputs.items():
-            ends[name] = self._settled(result, index, place[index]) if self._is_unsettled(index) else place[index]
+            ends[name] = self._settled(result, index, place[index]) if index in self._unsettled else place[index]
             result.outputs.append(ends[name])
         self._places[part.signature] = ends
         return result
@@ -79,9 +79,6 @@ class SubgraphWriter:
             subgraphIndex=number,
         )
 
-    def _is_unsettled(self, index: int) -> bool:
-        return index in self._unsettled and bool(self._graph.tensors[index].shape)
-
     def _operator(self, index: int, place: Mapping[int, int]) -> Any:
         operator = copy.copy(self._raw.operators[index])
         for side in ("inputs", "outputs", "intermediates"):
@@ -92,24 +89,26 @@ class SubgraphWriter:
         return operator
 
     def _settled(self, subgraph: Any, index: int, place: int) -> int:
-        """Adds a RESHAPE to the shape that the tensor has anyway, and gives the place of its result.
+        """Adds an operator that changes nothing, and gives the place of its result, which lies in planned memory.
 
-        `CompiledModel` hands out garbage for a result that the runtime allocates while it runs, such as a loop's.
+        A RESHAPE to the shape that the tensor has anyway; one that was computed early a RESHAPE would compute early too, a
+        MAXIMUM of it with itself would not.
         """
         if index not in self._settling:
             self._settling[index] = self._settling_tensors(index)
         subgraph.tensors += self._settling[index]
         shape, copied = len(subgraph.tensors) - 2, len(subgraph.tensors) - 1
-        subgraph.operators.append(
-            schema.OperatorT(opcodeIndex=self._reshape_code(), inputs=[place, shape], outputs=[copied])
-        )
+        early = index in self._early and self._graph.tensors[index].type_name in _MAXIMUM_TYPES
+        name, inputs = ("MAXIMUM", [place, place]) if early else ("RESHAPE", [place, shape])
+        subgraph.operators.append(schema.OperatorT(opcodeIndex=self._code(name), inputs=inputs, outputs=[copied]))
         return copied
 
     def _settling_tensors(self, index: int) -> tuple[tflite.Once, tflite.Once]:
+        """The shape that RESHAPE takes, and its result. Of a scalar it makes one element: a runner gives it its shape back."""
         settled = _fixed_shape(self._raw.tensors[index])
         name = tflite.text(settled.name)
         settled.name = f"{name}/settled"
-        sides = np.asarray(self._graph.tensors[index].shape, np.int32)
+        sides = np.asarray(self._graph.tensors[index].shape or [1], np.int32)
         shape = schema.TensorT(
             shape=[len(sides)],
             type=schema.TensorType.INT32,
@@ -118,8 +117,8 @@ class SubgraphWriter:
         )
         return tflite.Once(shape), tflite.Once(settled)
 
-    def _reshape_code(self) -> int:
-        code = schema.BuiltinOperator.RESHAPE
+    def _code(self, name: str) -> int:
+        code = getattr(schema.BuiltinOperator, name)
         for place, known in enumerate(self.operator_codes):
             if max(known.builtinCode, known.deprecatedBuiltinCode) == code:
                 return place
@@ -139,13 +138,6 @@ class SubgraphWriter:
     def _added_buffer(self, values: np.ndarray[Any, Any]) -> int:
         self.buffers.append(tflite.AlignedBuffer(np.frombuffer(values.tobytes(), np.uint8)))
         return len(self.buffers) - 1
-
-
-def _gives_loosely(graph: Graph, operator: Operator) -> bool:
-    """Whether the runtime may learn the shape of this operator's results only while it runs."""
-    deciding = [operator.slots[place] for place in SHAPE_INPUTS.get(operator.name, ()) if place < len(operator.slots)]
-    computed = any(source >= 0 and not graph.tensors[source].constant for source in deciding)
-    return operator.name in _CALLING or computed
 
 
 def _touched(operator: Any) -> list[int]:

@@ -10,6 +10,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,15 @@ def shapes_at_batch_1(path: Path) -> list[list[int] | None]:
 
 def ask(path: Path, question: str) -> dict[str, Any]:
     """The answer to `shapes` or `prove`; InvalidInput, in one line, where the runtime refuses the network or crashes."""
-    command = [sys.executable, "-m", "models.network.trial", question, str(path)]
+    return answer_of(["models.network.trial", question, str(path)], path)
+
+
+def answer_of(words: Sequence[str], path: Path) -> dict[str, Any]:
+    """What a module prints as its last line of JSON when it is run with these words, in a process of its own.
+
+    InvalidInput, naming the network at `path`, where that process crashes, takes too long, or says that it is refused.
+    """
+    command = [sys.executable, "-m", *words]
     try:
         child = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=False
@@ -53,7 +62,7 @@ def _shapes(path: str) -> dict[str, Any]:
     import numpy as np
     from ai_edge_litert.interpreter import OpResolverType
 
-    interpreter = _open(path, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    interpreter = opened(path, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     _run_on_zeros(interpreter)
     details = {
         entry["index"]: ([int(side) for side in entry["shape"]], np.dtype(entry["dtype"]).name)
@@ -65,11 +74,12 @@ def _shapes(path: str) -> dict[str, Any]:
 def _proof(path: str) -> dict[str, Any]:
     """With the kernels that a runner has, too."""
     answer = _shapes(path)
-    _run_on_zeros(_open(path))
+    _run_on_zeros(opened(path))
     return answer
 
 
-def _open(path: str, **options: Any) -> Any:
+def opened(path: str, **options: Any) -> Any:
+    """LiteRT's interpreter of the file, ready to run, at a batch of 1; what it raises is the runtime's."""
     from ai_edge_litert.interpreter import Interpreter
 
     closed = _closed_content(path)

@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,7 +18,8 @@ _STDERR = 2
 
 @contextmanager
 def native_messages() -> Iterator[None]:
-    """Drops what is written to stderr meanwhile, by other threads too: hold it around opening only, not around runs.
+    """Drops what is written to stderr meanwhile, by other threads too: hold it around opening only, not around the runs of
+    a process that does more.
 
     Nothing is dropped while this logger is at DEBUG, which is how to see why the library refuses something.
     """
@@ -33,6 +35,10 @@ def native_messages() -> Iterator[None]:
     _silence()
     try:
         yield
+    except KeyboardInterrupt as interruption:
+        # Frames that were left keep the library open, which has its say when it closes.
+        traceback.clear_frames(interruption.__traceback__)
+        raise
     finally:
         os.dup2(kept, _STDERR)
         os.close(kept)
