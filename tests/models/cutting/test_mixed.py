@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from models.cutting.mixed_check import reference
 from models.manifest import Manifest
 from models.network import tflite
 from models.network.graph import graph_of, read_graph
-from models.running.runner import FakeRunner
+from models.running.interpreter_runner import InterpreterEngine
+from models.running.litert_runner import CompiledEngine, weight_cache
+from models.running.runner import FakeRunner, SignatureRunner
 from models.running.runner_choice import open_runner
 from models.zoo import digits_vgg, digits_vit, load_digits_vgg
 from protocol.configuration import Codec
@@ -273,3 +276,25 @@ def test_outputs_that_are_whole_numbers_are_not_compared(new_sketch):
     graph = graph_of(sketch.model(values, places), what="drawn", digest="")
 
     assert list(scores(graph, graph)) == ["values"]
+
+
+def compiled(bundle, *, cache_dir):
+    return SignatureRunner(bundle.manifest, CompiledEngine(bundle, cache=weight_cache(bundle, cache_dir)))
+
+
+def interpreter(bundle, *, cache_dir):
+    return SignatureRunner(bundle.manifest, InterpreterEngine(bundle, folder=cache_dir))
+
+
+@pytest.mark.parametrize("open_one", [compiled, interpreter])
+def test_a_product_of_two_boundary_tensors_is_the_fp32_file_s_own_to_the_bit(tmp_path, monkeypatch, open_one):
+    """Attention at cut 23 of the transformer: softmax and values cross, and BATCH_MATMUL comes next."""
+    monkeypatch.setattr("models.cutting.mixed_check.open_runner", open_one)
+    files = digits_vit("int8"), digits_vit()
+    mixed = make_mixed_bundle(*files, tmp_path / "bundle", name="vit", cuts=(23,))
+    samples = list(random_samples(mixed.bundle.manifest, 2))
+
+    with reference(mixed, *files, tmp_path) as expected, closing(open_one(mixed.bundle, cache_dir=tmp_path)) as opened:
+        found = differences(mixed.bundle.manifest, opened, samples, expected=expected)
+
+    assert found == {0: None, 23: None, 152: None}
