@@ -46,7 +46,7 @@ def test_it_says_on_what_it_measured(facts):
     assert {"ai-edge-litert", "numpy", "zstandard"} <= facts["packages"].keys()
 
 
-def test_every_cut_of_both_precisions_is_held_against_the_whole_by_both_runners(facts):
+def test_cuts_of_both_precisions_are_held_against_the_whole_by_both_runners(facts):
     assert facts["cutting"].keys() == {"digits_vgg-fp32", "digits_vgg-int8"}
     for found in facts["cutting"].values():
         assert found["inexact"].keys() == {"compiled", "interpreter"}
@@ -56,12 +56,57 @@ def test_every_cut_of_both_precisions_is_held_against_the_whole_by_both_runners(
 
 def test_opening_running_codecs_and_accuracy_are_measured(facts):
     run = facts["running"]["digits_vgg-fp32"]
-    assert run["all_signatures"]["signatures"] == 2 * 17 + 1
-    assert run["latency"]["ratio_by_cut"].keys() == {str(cut) for cut in range(1, 18)}
+    assert run["all_signatures"].keys() == {"first", "warm"}
+    assert all(found["signatures"] == 2 * 17 + 1 for found in run["all_signatures"].values())
+    assert run["latency"]["ratio_by_cut"].keys() <= {str(cut) for cut in range(1, 18)}
+    assert len(run["latency"]["ratio_by_cut"]) == models._QUICK_CUTS
     assert run["reopen_ms"]["repeats"] == 2
     sent = facts["wire"]["digits_vgg-fp32"]
     assert sent["together"]["int8"]["share"] < sent["together"]["fp16"]["share"] < sent["together"]["raw"]["share"]
     assert len(facts["accuracy"]["digits_vgg-int8"]["results"]) >= 20
+
+
+def test_a_look_takes_some_of_the_cuts_and_each_timing_once(facts):
+    assert len(facts["wire"]["digits_vgg-fp32"]["cuts"]) == models._QUICK_CUTS
+    assert facts["repeats"] == 1
+    assert facts["complete"] is True
+
+
+def test_the_line_over_sizes_tells_the_fixed_cost_of_a_request_from_that_of_a_megabyte():
+    cuts = [
+        {
+            "fp32_bytes": size,
+            "codecs": {
+                "raw": {
+                    "share": 1.0,
+                    "encode_ms_per_mb": {"median": (0.05 + 2 * size / 1e6) / (size / 1e6)},
+                    "decode_ms_per_mb": {"median": 3.0},
+                }
+            },
+        }
+        for size in (4_000, 16_000, 100_000)
+    ]
+
+    found = wire._together(cuts, "raw")
+
+    assert (found["encode_fixed_ms"], found["encode_slope_ms_per_mb"]) == (0.05, 2.0)
+    assert (found["decode_fixed_ms"], found["decode_slope_ms_per_mb"]) == (0.0, 3.0)
+
+
+def test_what_was_measured_before_an_interruption_is_kept(here, monkeypatch, tmp_path):
+    def measure(bench, name, precision):
+        if precision == "int8":
+            raise KeyboardInterrupt
+        bench.families["cutting"][name] = {"measured": True}
+
+    monkeypatch.setattr(models._Bench, "measure", measure)
+
+    code = main(["bench", "models", "--only", "digits_vgg", "--json", str(tmp_path / "facts.json")])
+
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert code == 130
+    assert facts["complete"] is False
+    assert facts["cutting"] == {"digits_vgg": {"measured": True}}
 
 
 def test_each_target_has_its_figure_and_the_exit_code_follows(facts):

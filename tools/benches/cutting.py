@@ -31,14 +31,19 @@ _MEMORY_BYTES = 2 << 30
 """For heads and tails that the interpreter keeps open: the benchmark must fit beside other work."""
 
 
-def facts(network: Path, folder: Path, *, samples: int) -> dict[str, Any]:
-    """Of one network cut at all its one-tensor cuts (`single`) and at all possible ones (`all`)."""
+def facts(network: Path, folder: Path, *, samples: int, most_cuts: int | None = None) -> dict[str, Any]:
+    """Of one network cut at all its one-tensor cuts (`single`) and at all possible ones (`all`).
+
+    Whether they answer as the whole does is tried at no more than `most_cuts`, evenly spread.
+    """
     found = {}
     for cuts in ("single", "all"):
         bundle = folder / f"{network.stem}-{cuts}"
         found[cuts] = apart(cut, network=str(network), bundle=str(bundle), cuts=cuts)
     exact = {
-        engine: apart(inexact, bundle=str(folder / f"{network.stem}-all"), engine=engine, samples=samples)
+        engine: apart(
+            inexact, bundle=str(folder / f"{network.stem}-all"), engine=engine, samples=samples, most_cuts=most_cuts
+        )
         for engine in ENGINES
     }
     return {**found, "inexact": exact}
@@ -86,7 +91,7 @@ def cut(network: str, bundle: str, cuts: str) -> dict[str, Any]:
     }
 
 
-def inexact(bundle: str, engine: str, samples: int) -> dict[str, Any]:
+def inexact(bundle: str, engine: str, samples: int, most_cuts: int | None) -> dict[str, Any]:
     """Which cuts give other bits than the whole network run by the same engine, on random inputs.
 
     With the interpreter each head and tail packs weights of its own, so of a large network it tries some cuts only.
@@ -94,7 +99,9 @@ def inexact(bundle: str, engine: str, samples: int) -> dict[str, Any]:
     opened = Bundle.open(Path(bundle))
     runner = SignatureRunner(opened.manifest, _engine(opened, engine))
     large = engine == "interpreter" and opened.artifact(SIGNATURES).stat().st_size > _LARGE_BYTES
-    tried = replace(opened.manifest, cut_points=_some(opened.manifest.cut_points)) if large else opened.manifest
+    points = opened.manifest.cut_points
+    most = min(most_cuts or len(points), _MOST_CUTS if large else len(points))
+    tried = replace(opened.manifest, cut_points=_some(points, most))
     with timed() as cost:
         wrong = inexact_cuts(tried, runner, list(random_samples(opened.manifest, samples)))
     return {
@@ -113,7 +120,7 @@ def _engine(bundle: Bundle, name: str) -> Engine:
     return CompiledEngine(bundle, cache=weight_cache(bundle, bundle.folder.parent / "weights"))
 
 
-def _some(points: tuple[CutPoint, ...]) -> tuple[CutPoint, ...]:
-    """At most forty, evenly spread, with both ends."""
-    places = np.unique(np.linspace(0, len(points) - 1, min(len(points), _MOST_CUTS)).round().astype(int))
+def _some(points: tuple[CutPoint, ...], most: int) -> tuple[CutPoint, ...]:
+    """At most so many, evenly spread, with both ends."""
+    places = np.unique(np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(int))
     return tuple(points[place] for place in places)

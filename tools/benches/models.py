@@ -23,6 +23,8 @@ SUMMARY = "cutting, opening, running and sending"
 _TARGETED = "vgg16-fp32"
 """The network whose memory, opening and latency are held against targets; of the others they are only told."""
 _QUICK_IMAGES = 10
+_QUICK_CUTS = 5
+"""The line through the wire's needs some."""
 _REPEATS = 10
 
 
@@ -30,15 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--networks", type=Path, metavar="DIR", help="where NAME-fp32.tflite and NAME-int8.tflite lie")
     parser.add_argument("--only", metavar="NAMES", help=f"of {','.join((*ZOO, *trained()))} (default: all)")
     parser.add_argument(
-        "--repeats", type=int, default=_REPEATS, metavar="N", help="of each timing (default: %(default)s)"
+        "--repeats", type=int, metavar="N", help=f"of each timing (default: {_REPEATS}, with --quick 1)"
     )
-    parser.add_argument("--quick", action="store_true", help="only the trained networks, few images: a look, no result")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="only the trained networks, few images and cuts, one repeat: a look, no result",
+    )
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     check_json_target(arguments.json)
+    if arguments.repeats is None:
+        arguments.repeats = 1 if arguments.quick else _REPEATS
     if arguments.repeats < 1:
         raise InvalidInput(f"--repeats must be 1 or more, not {arguments.repeats}")
     if arguments.networks and not arguments.networks.is_dir():
@@ -47,11 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
     out = console()
     with tempfile.TemporaryDirectory(prefix="dynasplit-bench-") as folder:
         bench = _Bench(Path(folder), arguments, lambda what: out.print(f"measuring {what} …"))
-        for name, precision in wanted:
+        for done, (name, precision) in enumerate(wanted, start=1):
             bench.measure(name, precision)
-    facts = circumstances() | bench.facts() | {"seconds": round(time.monotonic() - started, 1)}
+            facts = circumstances() | bench.facts() | {"seconds": round(time.monotonic() - started, 1)}
+            facts["complete"] = done == len(wanted)
+            if arguments.json != "-" or facts["complete"]:
+                write_json(arguments.json, facts)
     show(facts, out)
-    write_json(arguments.json, facts)
     return 0 if facts["met"] else 1
 
 
@@ -74,6 +84,10 @@ class _Bench:
     )
     targets: list[Target] = field(default_factory=list)
 
+    @property
+    def _most_cuts(self) -> int | None:
+        return _QUICK_CUTS if self.arguments.quick else None
+
     def measure(self, name: str, precision: str) -> None:
         full_name = f"{name}-{precision}"
         with tempfile.TemporaryDirectory(dir=self.work) as folder:
@@ -87,13 +101,15 @@ class _Bench:
 
     def _cutting(self, name: str, network: Path, place: Path) -> None:
         self.tell(f"{name}: cutting")
-        found = self.families["cutting"][name] = cutting.facts(network, place, samples=1)
+        found = self.families["cutting"][name] = cutting.facts(network, place, samples=1, most_cuts=self._most_cuts)
         self.targets += cutting.targets(name, found)
 
     def _running(self, name: str, place: Path) -> None:
         self.tell(f"{name}: opening and running")
         bundle, cache = place / f"{name}-single", place / "single-weights"
-        found = self.families["running"][name] = running.facts(bundle, cache, repeats=self.arguments.repeats)
+        found = self.families["running"][name] = running.facts(
+            bundle, cache, repeats=self.arguments.repeats, most_cuts=self._most_cuts
+        )
         if name == _TARGETED:
             self.targets += running.targets(name, found)
 
@@ -114,6 +130,7 @@ class _Bench:
                 place / "weights",
                 images=_QUICK_IMAGES,
                 repeats=self.arguments.repeats,
+                most_cuts=self._most_cuts,
             )
             self.targets += wire.targets(network.name, sent)
 

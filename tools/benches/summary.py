@@ -9,6 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from tools.benches.running import most_rss_mib
+
 
 def show(facts: Mapping[str, Any], out: Console) -> None:
     """Prints what was measured, then what it was held against."""
@@ -54,7 +56,7 @@ def _running(running: Mapping[str, Any]) -> Table:
     for name, found in running.items():
         table.add_row(
             name,
-            f"{found['all_signatures']['rss_mib']:.0f}",
+            f"{most_rss_mib(found):.0f}",
             f"{found['first_open_ms']:.0f}",
             f"{found['reopen_ms']['median']:.0f}",
             f"{found['latency']['median']:.3f}",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.accuracy.samples import Samples
 from models.bundle import Bundle
 from models.manifest import CutPoint
@@ -22,11 +24,14 @@ from tools.benches.isolated import apart
 SHARE = 0.20
 CPU_MS_PER_MB = 1.0
 CODEC = Codec.INT8_ZSTD
+WAYS = ("encode", "decode")
 
 _LEAST_BYTES = 16_384
-"""Below, a request's header and the fixed cost of a call outweigh the tensor; such cuts are listed but held against nothing."""
+"""Below, a request's header outweighs the tensor; such cuts are listed, but their share is held against nothing."""
 _TIMED_BYTES = 8_000_000
 """Of fp32 per cut, codec and repeat: a clock tick or a switch of processes must not show."""
+_MOST_ROUNDS = 20
+"""For small tensors, whose cost is that of the call."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +52,39 @@ class _Trip:
             decode(tensor, spec, self.codec)
 
 
-def facts(bundle: Path, samples: Path, cache: Path, *, images: int, repeats: int) -> dict[str, Any]:
-    """By cut point and codec, and over all cut points together."""
+def facts(
+    bundle: Path, samples: Path, cache: Path, *, images: int, repeats: int, most_cuts: int | None = None
+) -> dict[str, Any]:
+    """By cut point and codec, and over all cut points together; of no more than `most_cuts`, evenly spread."""
     where = {"bundle": str(bundle), "samples": str(samples), "cache": str(cache)}
-    found: dict[str, Any] = apart(codecs, **where, images=images, repeats=repeats)
+    found: dict[str, Any] = apart(codecs, **where, images=images, repeats=repeats, most_cuts=most_cuts)
     return found
 
 
 def targets(name: str, found: Mapping[str, Any]) -> list[Target]:
-    """What is asked of int8 with zstd, over all cut points and at the worst."""
+    """What is asked of int8 with zstd: the share over all cut points, and what a further megabyte costs."""
     codec = found["together"][str(CODEC)]
     return [
         Target(f"{name}: {CODEC}, bytes over fp32, all cuts together", codec["share"], SHARE, "x"),
-        Target(f"{name}: {CODEC}, encoding, CPU per MB of fp32", codec["encode_ms_per_mb"], CPU_MS_PER_MB, "ms"),
-        Target(f"{name}: {CODEC}, decoding, CPU per MB of fp32", codec["decode_ms_per_mb"], CPU_MS_PER_MB, "ms"),
+        *(
+            Target(
+                f"{name}: {CODEC}, {way[:-1]}ing, CPU per further MB of fp32",
+                codec[f"{way}_slope_ms_per_mb"],
+                CPU_MS_PER_MB,
+                "ms",
+            )
+            for way in WAYS
+        ),
     ]
 
 
-def codecs(bundle: str, samples: str, cache: str, images: int, repeats: int) -> dict[str, Any]:
+def codecs(bundle: str, samples: str, cache: str, images: int, repeats: int, most_cuts: int | None) -> dict[str, Any]:
     """Measured: bytes of the packed request, CPU milliseconds per megabyte (10^6) of fp32, each way, medians of repeats."""
     opened = Bundle.open(Path(bundle))
     runner = open_runner(opened, cache_dir=Path(cache))
     inputs = Samples.read(Path(samples))[:images].scaled(opened.manifest)
     cuts = []
-    for point in opened.manifest.cut_points[:-1]:
+    for point in _some(opened.manifest.cut_points[:-1], most_cuts):
         boundaries = [runner.head(point.index, [image[None]]).boundary for image in inputs]
         by_codec = {str(codec): _costs(_Trip(point, boundaries, codec), repeats) for codec in Codec}
         cuts.append({"cut": point.index, "name": point.name, "fp32_bytes": point.boundary_bytes, "codecs": by_codec})
@@ -81,10 +95,16 @@ def codecs(bundle: str, samples: str, cache: str, images: int, repeats: int) -> 
     }
 
 
+def _some(points: tuple[CutPoint, ...], most: int | None) -> tuple[CutPoint, ...]:
+    count = min(len(points), most or len(points))
+    places = np.unique(np.linspace(0, len(points) - 1, count).round().astype(int))
+    return tuple(points[place] for place in places)
+
+
 def _costs(trip: _Trip, repeats: int) -> dict[str, Any]:
     sent = [trip.pack(boundary) for boundary in trip.boundaries]
     whole = trip.point.boundary_bytes * len(sent)
-    rounds = _TIMED_BYTES // whole + 1 if trip.point.boundary_bytes >= _LEAST_BYTES else 1
+    rounds = min(_TIMED_BYTES // whole + 1, _MOST_ROUNDS)
     encoding, decoding = [], []
     for _ in range(repeats):
         times = [time.process_time()]
@@ -107,20 +127,28 @@ def _costs(trip: _Trip, repeats: int) -> dict[str, Any]:
 
 
 def _together(cuts: list[dict[str, Any]], codec: str) -> dict[str, Any]:
-    """Weighted by bytes, over the cut points whose tensors outweigh a request's fixed costs."""
+    """Means weighted by bytes, over the cut points whose tensors outweigh a request's header; and the lines through all."""
     large = [cut for cut in cuts if cut["fp32_bytes"] >= _LEAST_BYTES] or cuts
     weights = [cut["fp32_bytes"] for cut in large]
-
-    def mean(values: list[float]) -> float:
-        return statistics.fmean(values, weights)
-
     parts = [cut["codecs"][codec] for cut in large]
     shares = [part["share"] for part in parts]
-    return {
-        "share": round(mean(shares), 4),
-        "worst_share": max(shares),
-        **{
-            f"{way}_ms_per_mb": round(mean([part[f"{way}_ms_per_mb"]["median"] for part in parts]), 3)
-            for way in ("encode", "decode")
-        },
-    }
+    found = {"share": round(statistics.fmean(shares, weights), 4), "worst_share": max(shares)}
+    for way in WAYS:
+        costs = [part[f"{way}_ms_per_mb"]["median"] for part in parts]
+        found[f"{way}_ms_per_mb"] = round(statistics.fmean(costs, weights), 3)
+        fixed, slope = _line(cuts, codec, way)
+        found |= {f"{way}_fixed_ms": round(fixed, 4), f"{way}_slope_ms_per_mb": round(slope, 3)}
+    return found
+
+
+def _line(cuts: list[dict[str, Any]], codec: str, way: str) -> tuple[float, float]:
+    """What a request costs in any case (ms), and each megabyte of fp32 in it (ms): least squares over the cut points.
+
+    With tensors of one size only nothing can be told apart: all of it is slope.
+    """
+    sizes = [cut["fp32_bytes"] / 1e6 for cut in cuts]
+    costs = [size * cut["codecs"][codec][f"{way}_ms_per_mb"]["median"] for size, cut in zip(sizes, cuts, strict=True)]
+    if len(set(sizes)) == 1:
+        return 0.0, statistics.fmean(costs) / sizes[0]
+    slope, fixed = statistics.linear_regression(sizes, costs)
+    return fixed, slope
