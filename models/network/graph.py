@@ -11,6 +11,7 @@ from typing import Any
 
 from models.network import tflite
 from models.network.data_types import DATATYPES
+from models.network.fusions import summed_squares
 from models.network.layers import layer_name, names_of_cuts
 from models.network.obstacles import obstacle
 from models.network.open_batch import close_batch, is_open
@@ -90,7 +91,19 @@ class Graph:
         crossing = [self.tensors[index] for index in self.boundary(cut)]
         if not crossing:
             return "nothing crosses there"
-        return next((reason for reason in map(self._cannot_cross, crossing) if reason), "")
+        reasons = (self._cannot_cross(tensor) or self._is_never_there(tensor, cut) for tensor in crossing)
+        return next((reason for reason in reasons if reason), "")
+
+    def _is_never_there(self, tensor: Tensor, cut: int) -> str:
+        if tensor.index not in self._summed_squares:
+            return ""
+        square, total = self._summed_squares[tensor.index]
+        if total.index < cut:
+            return ""
+        return (
+            f"LiteRT computes operator {square.index}, {square.name}, and operator {total.index}, {total.name}, as one, "
+            "so that a cut between them gives other bits"
+        )
 
     def _cannot_cross(self, tensor: Tensor) -> str:
         if tensor.index in self.loose:
@@ -110,6 +123,10 @@ class Graph:
                 born |= dict.fromkeys(operator.outputs, operator.index)
                 last |= dict.fromkeys(operator.inputs, operator.index)
         return {index: (start, last.get(index, -1)) for index, start in born.items()}
+
+    @cached_property
+    def _summed_squares(self) -> Mapping[int, tuple[Operator, Operator]]:
+        return summed_squares(self.operators)
 
     @cached_property
     def _boundaries(self) -> dict[int, tuple[int, ...]]:

@@ -114,6 +114,18 @@ def test_an_output_that_is_just_an_input_is_refused(sketch, tmp_path):
         choose_cuts(read_graph(sketch.save(tmp_path / "through.tflite", sketch.relu(x, "y"), x)))
 
 
+@pytest.mark.parametrize("squared", ["MUL", "SQUARE"])
+def test_no_cut_lies_between_squares_and_their_mean(squared, sketch, tmp_path):
+    x = sketch.relu(sketch.input("x", [1, 4]), "first/Relu")
+    squares = sketch.step(squared, [x, x] if squared == "MUL" else [x], "squares")
+    mean = sketch.tensor("mean", [1, 1])
+    sketch.add("MEAN", [squares, sketch.constant("axis", [1], "int32")], [mean], schema.ReducerOptionsT(keepDims=True))
+    graph = read_graph(sketch.save(tmp_path / "norm.tflite", sketch.relu(mean, "last/Relu")))
+
+    assert [cut for cut in range(1, 4) if graph.is_cut_point(cut)] == [1, 3]
+    assert f"operator 1, {squared}, and operator 2, MEAN, as one" in graph.obstacle_at(2)
+
+
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"hello, I am a text file\n", b"\x00" * 64, b"\x1c\x00\x00\x00TFL3"])
 def test_what_is_not_tflite_is_refused_by_name(content, tmp_path):
     path = tmp_path / "not.tflite"
