@@ -16,6 +16,8 @@ from edge.runner_process import RunnerProcess
 from edge.runners import RunnerKey, RunnerLost, open_fake
 from models.running.runner import RunnerFailed
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def faulty(monkeypatch):

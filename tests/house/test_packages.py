@@ -87,6 +87,7 @@ print(len(foreign))
 """
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("extra", "packages", "left_out"),
     [

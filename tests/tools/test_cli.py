@@ -34,6 +34,7 @@ def test_the_help_lists_every_verb_and_the_readme_none_that_is_not_there(capsys)
     assert set(re.findall(r"^    (\S+)", text, re.MULTILINE)) >= set(VERBS)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("verb", list(VERBS))
 def test_each_verb_also_runs_as_a_module(verb: str):
     result = subprocess.run(

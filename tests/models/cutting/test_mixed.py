@@ -286,6 +286,7 @@ def interpreter(bundle, *, cache_dir):
     return SignatureRunner(bundle.manifest, InterpreterEngine(bundle, folder=cache_dir))
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("open_one", [compiled, interpreter])
 def test_a_product_of_two_boundary_tensors_is_the_fp32_file_s_own_to_the_bit(tmp_path, monkeypatch, open_one):
     """Attention at cut 23 of the transformer: softmax and values cross, and BATCH_MATMUL comes next."""

@@ -51,8 +51,9 @@ def test_the_transformer_is_small_and_as_good_as_its_card_says(kind):
     assert abs(stated["fp32"] - stated["int8"]) <= 0.01
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("kind", ["fp32", "int8"])
-def test_the_transformer_gives_the_same_bits_when_it_is_cut(kind, tmp_path):
+def test_the_transformer_gives_the_same_bits_at_every_cut(kind, tmp_path):
     bundle = make_bundle(digits_vit(kind), tmp_path / "bundle", name="digits_vit", cuts="all")
     runner = open_runner(bundle, cache_dir=tmp_path)
     try:
