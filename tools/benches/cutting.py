@@ -7,16 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models.bundle import SIGNATURES, Bundle
 from models.cutting.exactness import inexact_cuts, random_samples
 from models.cutting.plain import make_bundle
-from models.manifest import CutPoint
 from models.running.interpreter_runner import InterpreterEngine
 from models.running.litert_runner import CompiledEngine, weight_cache
 from models.running.runner import Engine, SignatureRunner
-from tools.benches.figures import Target
+from tools.benches.figures import Target, evenly
 from tools.benches.isolated import apart, memory_mib, timed
 
 ENGINES = ("compiled", "interpreter")
@@ -101,7 +98,7 @@ def inexact(bundle: str, engine: str, samples: int, most_cuts: int | None) -> di
     large = engine == "interpreter" and opened.artifact(SIGNATURES).stat().st_size > _LARGE_BYTES
     points = opened.manifest.cut_points
     most = min(most_cuts or len(points), _MOST_CUTS if large else len(points))
-    tried = replace(opened.manifest, cut_points=_some(points, most))
+    tried = replace(opened.manifest, cut_points=evenly(points, most))
     with timed() as cost:
         wrong = inexact_cuts(tried, runner, list(random_samples(opened.manifest, samples)))
     return {
@@ -118,9 +115,3 @@ def _engine(bundle: Bundle, name: str) -> Engine:
     if name == "interpreter":
         return InterpreterEngine(bundle, memory_bytes=_MEMORY_BYTES)
     return CompiledEngine(bundle, cache=weight_cache(bundle, bundle.folder.parent / "weights"))
-
-
-def _some(points: tuple[CutPoint, ...], most: int) -> tuple[CutPoint, ...]:
-    """At most so many, evenly spread, with both ends."""
-    places = np.unique(np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(int))
-    return tuple(points[place] for place in places)

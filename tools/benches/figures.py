@@ -5,7 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -35,3 +39,10 @@ def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:
     """Median and range of repeats."""
     found = {"median": statistics.median(values), "least": min(values), "most": max(values)}
     return {name: round(value, digits) for name, value in found.items()} | {"repeats": len(values)}
+
+
+def evenly(items: Sequence[Item], most: int | None) -> tuple[Item, ...]:
+    """At most so many of them (None: all), evenly spread, with both ends."""
+    count = min(len(items), most or len(items))
+    places = np.unique(np.linspace(0, len(items) - 1, count).round().astype(int))
+    return tuple(items[place] for place in places)

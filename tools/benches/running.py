@@ -15,7 +15,7 @@ from models.cutting.exactness import random_samples
 from models.running.runner import Runner
 from models.running.runner_choice import open_runner
 from protocol.tensors import Array
-from tools.benches.figures import Target, spread
+from tools.benches.figures import Target, evenly, spread
 from tools.benches.isolated import apart, memory_mib
 
 RSS_MIB = 1024.0
@@ -98,7 +98,7 @@ def latencies(bundle: str, cache: str, repeats: int, most_cuts: int) -> dict[str
     """
     opened = Bundle.open(Path(bundle))
     runner = open_runner(opened, cache_dir=Path(cache))
-    inputs, cuts = _inputs(opened), _some(opened.manifest.cuts[1:-1], most_cuts)
+    inputs, cuts = _inputs(opened), evenly(opened.manifest.cuts[1:-1], most_cuts)
     turns = {
         cut: [_turn(runner, opened.manifest.operator_count, cut, inputs) for _ in range(repeats + 1)] for cut in cuts
     }
@@ -125,12 +125,6 @@ def _turn(runner: Runner, end: int, cut: int, inputs: Sequence[Array]) -> tuple[
     times.append(time.process_time())
     whole, part = np.diff(times) * 1e3
     return float(whole), float(part)
-
-
-def _some(cuts: tuple[int, ...], most: int) -> tuple[int, ...]:
-    """At most so many, evenly spread."""
-    places = np.unique(np.linspace(0, len(cuts) - 1, min(len(cuts), most)).round().astype(int))
-    return tuple(cuts[place] for place in places)
 
 
 def _inputs(bundle: Bundle) -> tuple[Array, ...]:

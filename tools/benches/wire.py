@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models.accuracy.samples import Samples
 from models.bundle import Bundle
 from models.manifest import CutPoint
@@ -18,7 +16,7 @@ from models.running.runner_choice import open_runner
 from protocol.configuration import Codec
 from protocol.inference import Message, Wire, pack_request, unpack_request
 from protocol.tensors import Array, decode, encode
-from tools.benches.figures import Target, spread
+from tools.benches.figures import Target, evenly, spread
 from tools.benches.isolated import apart
 
 SHARE = 0.20
@@ -84,7 +82,7 @@ def codecs(bundle: str, samples: str, cache: str, images: int, repeats: int, mos
     runner = open_runner(opened, cache_dir=Path(cache))
     inputs = Samples.read(Path(samples))[:images].scaled(opened.manifest)
     cuts = []
-    for point in _some(opened.manifest.cut_points[:-1], most_cuts):
+    for point in evenly(opened.manifest.cut_points[:-1], most_cuts):
         boundaries = [runner.head(point.index, [image[None]]).boundary for image in inputs]
         by_codec = {str(codec): _costs(_Trip(point, boundaries, codec), repeats) for codec in Codec}
         cuts.append({"cut": point.index, "name": point.name, "fp32_bytes": point.boundary_bytes, "codecs": by_codec})
@@ -93,12 +91,6 @@ def codecs(bundle: str, samples: str, cache: str, images: int, repeats: int, mos
         "cuts": cuts,
         "together": {str(codec): _together(cuts, str(codec)) for codec in Codec},
     }
-
-
-def _some(points: tuple[CutPoint, ...], most: int | None) -> tuple[CutPoint, ...]:
-    count = min(len(points), most or len(points))
-    places = np.unique(np.linspace(0, len(points) - 1, count).round().astype(int))
-    return tuple(points[place] for place in places)
 
 
 def _costs(trip: _Trip, repeats: int) -> dict[str, Any]:
