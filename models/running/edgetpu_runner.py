@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 from models.bundle import Bundle
 from models.edgetpu_roles import compiled_signatures
+from models.running.interpreter_runner import interpreter_module
 from models.running.native_log import native_messages
 from models.running.runner import Engine, RunnerFailed
 from protocol.configuration import EdgeAccelerator
@@ -111,10 +112,12 @@ class EdgeTpuEngine:
         return self._open[signature]
 
     def _prepared(self, path: Path) -> Any:
-        make, _ = _runtime()
+        module, _ = interpreter_module()
         try:
             with native_messages():
-                interpreter = make(model_path=str(path), experimental_delegates=[self._delegate], num_threads=1)
+                interpreter = module.Interpreter(
+                    model_path=str(path), experimental_delegates=[self._delegate], num_threads=1
+                )
                 interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             self._start_anew()
@@ -157,9 +160,9 @@ def _loaded(library: Path, device: str) -> Any:
     """
     try:
         _ = ctypes.PyDLL(str(library)).tflite_plugin_create_delegate
-        _, load_delegate = _runtime()
+        module, _ = interpreter_module()
         with native_messages():
-            return load_delegate(str(library), {"device": device} if device else {})
+            return module.load_delegate(str(library), {"device": device} if device else {})
     except OSError as error:
         raise AcceleratorFailed(
             f"{library} cannot be loaded ({_line(error)}): install libedgetpu1-std, or unpack the library there"
@@ -175,15 +178,3 @@ def _loaded(library: Path, device: str) -> Any:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
-
-
-def _runtime() -> tuple[Any, Any]:
-    """The interpreter and the loader of delegates, of LiteRT or else of tflite-runtime."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter, load_delegate
-    except ImportError:
-        from tflite_runtime.interpreter import (  # type: ignore[import-not-found, no-redef, unused-ignore]
-            Interpreter,
-            load_delegate,
-        )
-    return Interpreter, load_delegate

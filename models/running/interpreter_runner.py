@@ -58,7 +58,8 @@ class InterpreterEngine:
         self._activations = activation_bytes(bundle.manifest)
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._whole: Any = None
-        self._interpreter, self.runtime = _runtime()
+        module, self.runtime = interpreter_module()
+        self._interpreter = module.Interpreter
 
     def run(
         self, signature: str, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]
@@ -141,12 +142,13 @@ def activation_bytes(manifest: Manifest) -> int:
     return 4 * max(*ends, *(point.boundary_bytes for point in manifest.cut_points))
 
 
-def _runtime() -> tuple[Any, str]:
-    """LiteRT's interpreter, else that of tflite-runtime (32-bit Raspberry Pi OS), and what to call it."""
+def interpreter_module() -> tuple[Any, str]:
+    """The module with `Interpreter` and `load_delegate`, of LiteRT or else of tflite-runtime (32-bit Raspberry Pi OS), and what to
+    call its interpreter."""
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert import interpreter
     except ImportError:
-        from tflite_runtime.interpreter import Interpreter  # type: ignore[import-not-found, no-redef, unused-ignore]
+        from tflite_runtime import interpreter  # type: ignore[import-not-found, no-redef, unused-ignore]
 
-        return Interpreter, f"tflite-{version('tflite-runtime')}-interpreter"
-    return Interpreter, f"litert-{version('ai-edge-litert')}-interpreter"
+        return interpreter, f"tflite-{version('tflite-runtime')}-interpreter"
+    return interpreter, f"litert-{version('ai-edge-litert')}-interpreter"
