@@ -21,7 +21,7 @@ from rich.console import Console
 
 from models.zoo import load_digits_vgg
 from protocol.errors import DynaSplitError, InvalidInput
-from tools import report, story
+from tools import demo_report, story
 from tools.output import add_json_argument, check_json_target, console, write_json, write_text
 from tools.stack import Stack
 
@@ -72,7 +72,7 @@ def _in_folder(folder: Path, arguments: argparse.Namespace, out: Console) -> int
     with Stack(folder, device=story.DEVICE, board=story.BOARD, node=story.NODE) as stack:
         facts = story.play(stack, requests=arguments.requests, out=out)
         write_json(arguments.json, facts, mode=0o600)
-        report.show(facts, out)
+        demo_report.show(facts, out)
         if arguments.keep_running:
             _stay(stack, out)
     return 0 if facts["complete"] else 1

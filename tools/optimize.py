@@ -19,7 +19,8 @@ from models.accuracy.evaluation import read_record
 from planner.costs import fit
 from planner.pareto import front
 from planner.pricing import Prices, price
-from planner.search import Space, optimize, rows_of
+from planner.search import optimize, rows_of
+from planner.space import Space
 from protocol.configuration import Account
 from protocol.documents import parse_object
 from protocol.errors import InvalidInput

@@ -20,14 +20,15 @@ from models.cutting.plain import make_bundle
 from models.running.runner_choice import open_runner
 from models.zoo import digits_vgg, load_digits_vgg
 from planner.pricing import price
-from planner.search import Space, optimize, plan
+from planner.search import optimize, plan
+from planner.space import Space
 from planner.strategies import STRATEGIES
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.measurement import Measurement
 from protocol.messages import TableState
 from protocol.table import Table
-from tools import report
+from tools import demo_report
 from tools.comparison import Served, serve, summarise
 from tools.output import write_text
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, measure, prepare, space_of
@@ -78,7 +79,7 @@ def play(stack: Stack, *, requests: int, out: Console) -> dict[str, Any]:
         "seconds": round(time.monotonic() - started, 1),
         "endpoints": {"backend": stack.backend.url, "agent": stack.agent.url, "token": stack.token},
         "node": {"busy_watts": NODE.busy_watts, "idle_watts": NODE.idle_watts, "provenance": "estimated"},
-        "machine": report.machine(),
+        "machine": demo_report.machine(),
     }
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from planner.averages import rows_by_configuration
 from planner.costs import fit
-from planner.search import Space, plan
+from planner.search import plan
+from planner.space import Space
 from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from planner.costs import fit
 from planner.pricing import price
-from planner.search import Space, middle_cut, optimize, plan, rows_of
+from planner.search import middle_cut, optimize, plan, rows_of
+from planner.space import Space
 from planner.strategies import STRATEGIES, Candidates, Request, choose
 from protocol.configuration import Account, CloudAccelerator, Codec, Configuration, EdgeAccelerator
 from protocol.errors import BundleMismatch, InvalidInput

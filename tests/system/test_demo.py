@@ -13,7 +13,7 @@ import pytest
 from models.bundle import Bundle
 from planner.strategies import STRATEGIES
 from protocol.configuration import Provenance
-from tools.report import OVERRUNS_TO_TELL
+from tools.demo_report import OVERRUNS_TO_TELL
 
 pytestmark = pytest.mark.system
 

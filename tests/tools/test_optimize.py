@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from planner.search import Space, plan
+from planner.search import plan
+from planner.space import Space
 from protocol.configuration import Codec, Provenance
 from protocol.link import Link
 from protocol.measurement import FIGURES, Cost, Measurement

@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from models.running.processor import read_cpuinfo
-from tools.report import machine
+from tools.demo_report import machine
 
 _PACKAGES = ("zstandard", "flatbuffers")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools.report import remarks, sentence, where
+from tools.demo_report import remarks, sentence, where
 
 
 def _figures(
