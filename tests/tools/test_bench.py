@@ -110,7 +110,7 @@ def test_what_was_measured_before_an_interruption_is_kept(here, monkeypatch, tmp
 
 
 def test_each_target_has_its_figure_and_the_exit_code_follows(facts):
-    assert all({"name", "figure", "limit", "unit", "met"} == target.keys() for target in facts["targets"])
+    assert all({"name", "figure", "limit", "at_least", "unit", "met"} == target.keys() for target in facts["targets"])
     assert facts["met"] == all(target["met"] for target in facts["targets"])
     assert facts["code"] == (0 if facts["met"] else 1)
 
@@ -177,6 +177,11 @@ def test_the_trained_network_is_measured_on_its_held_out_images(tmp_path):
 def test_a_figure_at_its_limit_meets_it():
     assert Target("size", 1.02, 1.02, "x").met
     assert not Target("size", 1.021, 1.02, "x").met
+
+
+def test_a_figure_that_must_be_reached_may_be_above_its_limit():
+    assert Target("energy saved", 51.0, 50.0, "%", at_least=True).met
+    assert not Target("energy saved", 49.9, 50.0, "%", at_least=True).met
 
 
 def test_repeats_are_told_by_median_and_range():

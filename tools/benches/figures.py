@@ -14,22 +14,24 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Target:
-    """A figure that must not exceed its limit."""
+    """A figure that must not exceed its limit, or, with `at_least`, must reach it."""
 
     name: str
     figure: float
     limit: float
     unit: str
+    at_least: bool = False
 
     @property
     def met(self) -> bool:
-        return self.figure <= self.limit
+        return self.figure >= self.limit if self.at_least else self.figure <= self.limit
 
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "figure": round(self.figure, 4),
             "limit": self.limit,
+            "at_least": self.at_least,
             "unit": self.unit,
             "met": self.met,
         }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from tools.benches.running import most_rss_mib
+from tools.benches.tables import table_of, targets_table
 
 
 def show(facts: Mapping[str, Any], out: Console) -> None:
@@ -17,7 +17,7 @@ def show(facts: Mapping[str, Any], out: Console) -> None:
     out.print(_networks(facts["cutting"]))
     if facts["running"]:
         out.print(_running(facts["running"]))
-    out.print(_targets(facts["targets"]))
+    out.print(targets_table(facts["targets"]))
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     out.print(
         f"Measured on {facts['cpu']} ({facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}), "
@@ -25,15 +25,8 @@ def show(facts: Mapping[str, Any], out: Console) -> None:
     )
 
 
-def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left")
-    return table
-
-
 def _networks(cutting: Mapping[str, Any]) -> Table:
-    table = _table("cut at all points", "network", "operators", "cuts", "x network", "CPU s", "peak MiB", "exact")
+    table = table_of("cut at all points", "network", "operators", "cuts", "x network", "CPU s", "peak MiB", "exact")
     for name, found in cutting.items():
         whole = found["all"]
         wrong = sum(len(each["inexact"]) for each in found["inexact"].values())
@@ -50,7 +43,7 @@ def _networks(cutting: Mapping[str, Any]) -> Table:
 
 
 def _running(running: Mapping[str, Any]) -> Table:
-    table = _table(
+    table = table_of(
         "one-tensor cuts in one process", "network", "RSS MiB", "first open ms", "reopen ms", "cut / whole, CPU"
     )
     for name, found in running.items():
@@ -61,12 +54,4 @@ def _running(running: Mapping[str, Any]) -> Table:
             f"{found['reopen_ms']['median']:.0f}",
             f"{found['latency']['median']:.3f}",
         )
-    return table
-
-
-def _targets(targets: list[Mapping[str, Any]]) -> Table:
-    table = _table("targets", "figure", "found", "at most", "")
-    for target in targets:
-        verdict = "[green]met" if target["met"] else "[bold red]missed"
-        table.add_row(target["name"], f"{target['figure']:g} {target['unit']}", f"{target['limit']:g}", verdict)
     return table
