@@ -1,0 +1,262 @@
+"""The CSV files that DynaSplit's authors published (arXiv 2410.23881, repository hpc-tuwien/SPLINTER): trials and workloads.
+
+One line of a pool is one trial of 1000 images. Its configuration is `layer` (0: cloud-only, the last one: edge-only),
+`cpu-freq` in MHz, `edge-accelerator` and `server-accelerator` (GPU). Of the device's energy the total alone was recorded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from planner.pricing import Floats
+from planner.space import Space
+from protocol.configuration import CloudAccelerator, Configuration, EdgeAccelerator, Provenance, choose
+from protocol.errors import InvalidInput
+from protocol.link import REFERENCE_LINK
+from protocol.measurement import Cost, Measurement
+from tools.measurements.csv_lines import Line, read_lines
+from tools.measurements.edge_energy import Trial, split_mj
+from tools.measurements.recorded import Recorded
+
+__all__ = ["Recorded", "is_published", "read_deadlines", "read_published"]
+
+DEVICE, BUNDLE, RUNTIME = "pi4-published", "published", "tflite"
+CLOCKS_KHZ = tuple(range(600_000, 1_800_001, 200_000))
+IMAGES = 1000
+"""Per trial, and averaged over."""
+
+_LAST_LAYERS = {"vgg16": 22, "vit": 19}
+_PREFIXES = ("simulation_pool_", "experiment_progress_")
+_FIGURES = (
+    "latency",
+    "energy",
+    "avg energy edge (J)",
+    "avg latency edge (ms)",
+    "avg latency cloud (ms)",
+    "avg latency transfer (ms)",
+    "avg energy cloud (J)",
+    "tensor size (KB)",
+)
+_CHOICES = ("cpu-freq", "layer", "edge-accelerator", "server-accelerator")
+_SEEN_ALONG = (
+    "avg energy cloud gpu (J)",
+    "utilization cloud cpu (%)",
+    "utilization cloud gpu (%)",
+    "utilization edge cpu (%)",
+)
+"""Not used, but a line in which they cannot be is not to be trusted."""
+
+_MEASURED = ("head_ms", "transfer_ms", "cloud_ms", "latency_ms", "cloud_node_mj")
+_SPLIT = ("head_mj", "wait_mj")
+_KINDS = dict.fromkeys(_MEASURED, Provenance.MEASURED) | dict.fromkeys(_SPLIT, Provenance.ESTIMATED)
+
+
+def is_published(columns: Iterable[str]) -> bool:
+    """Whether a header is that of published trials, be it with a column too few."""
+    found = set(columns)
+    return len(found.intersection(_CHOICES)) > len(_CHOICES) // 2 and bool(found.intersection(_FIGURES))
+
+
+def read_published(path: Path, *, skip_bad: bool = False, network: str = "") -> Recorded:
+    """The trials of a pool, one measurement each.
+
+    `network` is what they are of; left empty, what the file's name says behind `simulation_pool_`. The device's energy is
+    told apart by `edge_energy`, so both parts are `estimated`, while their sum is as recorded. InvalidInput for the first
+    line that cannot be, unless `skip_bad`, and where no line is left.
+    """
+    lines = read_lines(path, columns=(*_FIGURES, *_CHOICES), what="published trials")
+    network = network or _network_of(path)
+    last = _last_layer(lines, network)
+    trials, skipped = [], []
+    for line in lines:
+        try:
+            trials.append(_trial(line, last))
+        except InvalidInput as fault:
+            reason = f"{line.where}: {fault}"
+            if not skip_bad:
+                raise InvalidInput(f"{reason} (--skip-bad leaves such lines out)") from fault
+            skipped.append(reason)
+    if not trials:
+        raise InvalidInput(f"{path}: no line is left, {len(skipped)} cannot be; the first: {skipped[0]}")
+    measurements = _measurements(trials, network)
+    return Recorded(measurements, tuple(trial.where for trial in trials), _space(trials, last), tuple(skipped))
+
+
+def read_deadlines(path: Path, network: str) -> Floats:
+    """The deadlines in ms of a published workload (`Index`, `Network`, `Latency`), those of one network in their order."""
+    lines = read_lines(path, columns=("Network", "Latency"), what="deadlines")
+    deadlines = []
+    for line in lines:
+        if line.fault:
+            raise InvalidInput(f"{line.where}: {line.fault}")
+        if line.fields["Network"] == network:
+            deadlines.append(_deadline_ms(line))
+    if not deadlines:
+        there = ", ".join(sorted({line.fields["Network"] for line in lines}))
+        raise InvalidInput(f"{path} holds no deadlines for network {network or '(none given)'}; it has {there}")
+    return np.array(deadlines, dtype=np.float64)
+
+
+def _deadline_ms(line: Line) -> float:
+    try:
+        return line.number("Latency")
+    except InvalidInput as fault:
+        raise InvalidInput(f"{line.where}: {fault}") from fault
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A line that can be, read. Times in ms, energies in mJ."""
+
+    where: str
+    configuration: Configuration
+    head_ms: float
+    transfer_ms: float
+    cloud_ms: float
+    latency_ms: float
+    edge_mj: float
+    cloud_node_mj: float
+    up_bytes: int
+    accuracy: float | None
+
+
+def _network_of(path: Path) -> str:
+    name = path.stem
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _last_layer(lines: Sequence[Line], network: str) -> int:
+    """The edge-only layer: known of the published networks, else the one at which most lines send nothing."""
+    if network in _LAST_LAYERS:
+        return _LAST_LAYERS[network]
+    silent: Counter[int] = Counter()
+    for line in lines:
+        try:
+            if not line.fault and line.number("tensor size (KB)") == 0:
+                silent[line.whole("layer")] += 1
+        except InvalidInput:
+            """Told when the line itself is read."""
+    if not silent:
+        raise InvalidInput("the published trials hold no edge-only run (tensor size 0): which layer is the last one?")
+    return max(silent, key=lambda layer: (silent[layer], layer))
+
+
+def _trial(line: Line, last: int) -> _Trial:
+    if line.fault:
+        raise InvalidInput(line.fault)
+    figures = {name: line.number(name) for name in _FIGURES}
+    for name in _SEEN_ALONG:
+        if name in line.fields:
+            line.number(name)
+    up_bytes = round(figures["tensor size (KB)"] * 1024)
+    return _Trial(
+        where=line.where,
+        configuration=_configuration(line, last, sends=up_bytes > 0),
+        head_ms=figures["avg latency edge (ms)"],
+        transfer_ms=figures["avg latency transfer (ms)"],
+        cloud_ms=figures["avg latency cloud (ms)"],
+        latency_ms=figures["latency"],
+        edge_mj=figures["avg energy edge (J)"] * 1000,
+        cloud_node_mj=figures["avg energy cloud (J)"] * 1000,
+        up_bytes=up_bytes,
+        accuracy=_accuracy(line),
+    )
+
+
+def _configuration(line: Line, last: int, *, sends: bool) -> Configuration:
+    """InvalidInput for what is outside the space, and for an edge-only run that sends or another one that does not."""
+    layer, cpu_khz = line.whole("layer"), round(line.number("cpu-freq") * 1000)
+    accelerator = choose(EdgeAccelerator, line.fields["edge-accelerator"], what="edge-accelerator")
+    gpu = _flag(line, "server-accelerator")
+    if layer > last:
+        raise InvalidInput(f"layer {layer} is outside the space: the last one is {last}")
+    if cpu_khz not in CLOCKS_KHZ:
+        raise InvalidInput(f"cpu-freq {line.fields['cpu-freq']} is outside the space: 600 to 1800 MHz in steps of 200")
+    if layer == 0 and accelerator is not EdgeAccelerator.OFF:
+        raise InvalidInput(f"edge-accelerator {accelerator} at layer 0 is outside the space: no head is computed there")
+    if layer == last and gpu:
+        raise InvalidInput(f"server-accelerator True at layer {last} is outside the space: no tail is computed there")
+    if sends == (layer == last):
+        raise InvalidInput(f"layer {layer} of {last} cannot have sent {line.fields['tensor size (KB)']} KB")
+    return Configuration(layer, cpu_khz, accelerator, CloudAccelerator.GPU if gpu else CloudAccelerator.CPU)
+
+
+def _flag(line: Line, column: str) -> bool:
+    flags: Mapping[str, bool] = {"true": True, "false": False}
+    try:
+        return flags[line.fields[column].lower()]
+    except KeyError as error:
+        raise InvalidInput(f"{column} must be True or False, not {line.fields[column]!r:.40}") from error
+
+
+def _accuracy(line: Line) -> float | None:
+    if "accuracy" not in line.fields:
+        return None
+    accuracy = line.number("accuracy")
+    if accuracy > 1:
+        raise InvalidInput(f"accuracy must lie between 0 and 1, not {accuracy:g}")
+    return accuracy
+
+
+def _measurements(trials: Sequence[_Trial], network: str) -> tuple[Measurement, ...]:
+    parts = split_mj([_energy(trial) for trial in trials])
+    return tuple(
+        Measurement(
+            configuration=trial.configuration,
+            cost=_cost(trial, head_mj=head_mj, wait_mj=wait_mj),
+            network=network,
+            bundle=BUNDLE,
+            device=DEVICE,
+            runtime=RUNTIME,
+            link=REFERENCE_LINK,
+            at=0.0,
+            clock_synced=False,
+            repeats=IMAGES,
+            accuracy=trial.accuracy,
+        )
+        for trial, (head_mj, wait_mj) in zip(trials, parts, strict=True)
+    )
+
+
+def _energy(trial: _Trial) -> Trial:
+    plugged = trial.configuration.edge_accelerator is not EdgeAccelerator.OFF
+    return Trial(
+        group=(trial.configuration.cpu_khz, plugged),
+        kind=plugged,
+        head_ms=trial.head_ms,
+        waited_ms=trial.transfer_ms + trial.cloud_ms,
+        edge_mj=trial.edge_mj,
+    )
+
+
+def _cost(trial: _Trial, *, head_mj: float, wait_mj: float) -> Cost:
+    return Cost(
+        head_ms=trial.head_ms,
+        transfer_ms=trial.transfer_ms,
+        cloud_ms=trial.cloud_ms,
+        latency_ms=trial.latency_ms,
+        up_bytes=trial.up_bytes,
+        down_bytes=0,
+        head_mj=head_mj,
+        wait_mj=wait_mj,
+        cloud_node_mj=trial.cloud_node_mj,
+        cloud_active_mj=None,
+        provenance=_KINDS,
+    )
+
+
+def _space(trials: Sequence[_Trial], last: int) -> Space:
+    seen = {trial.configuration.edge_accelerator for trial in trials}
+    return Space(
+        cuts=tuple(range(last + 1)),
+        clocks_khz=CLOCKS_KHZ,
+        accelerators=tuple(accelerator for accelerator in EdgeAccelerator if accelerator in seen),
+        cloud_accelerators=tuple(CloudAccelerator),
+    )
