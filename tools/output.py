@@ -9,16 +9,19 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from protocol.errors import InvalidInput
 from protocol.files import read_regular
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 def console() -> Console:
     """The console for people, on stderr."""
+    from rich.console import Console
+
     return Console(stderr=True)
 
 
