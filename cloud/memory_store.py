@@ -171,6 +171,8 @@ class MemoryStore:
 
 
 def _selected(arrival: Arrival, selection: Selection) -> bool:
+    if selection.received_since is not None and arrival.received_at < selection.received_since:
+        return False
     pairs = (
         (selection.device, arrival.device),
         (selection.network, getattr(arrival.content, "network", None)),

@@ -219,8 +219,7 @@ class SqlStore:
         """Records page by page, so that neither memory nor a transaction grows with their number."""
         keys = [table.c[name] for name in _RECORD_ORDER]
         order = [key.desc() if latest_first else key.asc() for key in keys]
-        wanted = [table.c[name] == getattr(selection, name) for name in filters if getattr(selection, name) is not None]
-        query = sa.select(*keys, table.c.body).where(*wanted).order_by(*order)
+        query = sa.select(*keys, table.c.body).where(*_conditions(table, selection, filters)).order_by(*order)
         left, last = limit, None
         while left is None or left > 0:
             page = query.limit(_PAGE if left is None else min(_PAGE, left))
@@ -232,6 +231,14 @@ class SqlStore:
             if len(rows) < _PAGE:
                 return
             last, left = rows[-1][:4], None if left is None else left - len(rows)
+
+
+def _conditions(table: sa.Table, selection: Selection, filters: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
+    for name in filters:
+        if (wanted := getattr(selection, name)) is not None:
+            yield table.c[name] == wanted
+    if selection.received_since is not None:
+        yield table.c.received_at >= selection.received_since
 
 
 def _table_of(arrival: Arrival) -> sa.Table:

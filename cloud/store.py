@@ -80,12 +80,16 @@ class Kept:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which records to read: those that have all the given values (None: any)."""
+    """Which records to read: those that have all the given values (None: any).
+
+    `received_since`: those that came in then or later, in seconds since the epoch.
+    """
 
     device: str | None = None
     network: str | None = None
     bundle: str | None = None
     run: str | None = None
+    received_since: float | None = None
 
 
 class Store(Protocol):

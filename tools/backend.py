@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import urllib.parse
 from collections.abc import Iterator
+from typing import Any
 
 from models.bundle import Bundle
 from protocol.errors import NotFound
@@ -69,6 +70,15 @@ class Backend:
         """Stored measurements, by `network`, `bundle`, `device`, `run`."""
         query = urllib.parse.urlencode({name: value for name, value in filters.items() if value})
         return (Measurement.from_json(line) for line in self._web.lines(f"/api/v1/measurements?{query}"))
+
+    def devices(self) -> set[str]:
+        """The devices that are registered or were heard of."""
+        return {str(item.get("id")) for item in self._web.items("/api/v1/devices")}
+
+    def inferences(self, **filters: str) -> Iterator[dict[str, Any]]:
+        """Stored inferences with their identity, latest first, by `device`, `network`, `run`, `received_since`."""
+        query = urllib.parse.urlencode({name: value for name, value in filters.items() if value})
+        return self._web.lines(f"/api/v1/inferences?{query}")
 
     def count_inferences(self, run: str) -> int:
         """Distinct inferences that the store holds for a run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import urllib3
@@ -27,6 +27,9 @@ _BY_STATUS: Mapping[int, type[DynaSplitError]] = {
     kind.http_status: kind
     for kind in (InvalidInput, NotAuthenticated, NotAllowed, NotFound, Conflict, TooLarge, Overloaded, ServiceMissing)
 }
+
+
+_PIECE_BYTES = 1 << 16
 
 
 def quoted(name: str) -> str:
@@ -52,19 +55,28 @@ class Web:
         self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False)
 
     def call(
-        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        whole: bool = True,
     ) -> urllib3.BaseHTTPResponse:
-        """One request. ServiceMissing when nobody answers; the error that fits the status otherwise."""
+        """One request; without `whole`, the body is still to be read. ServiceMissing when nobody answers; the error that
+        fits the status otherwise."""
         try:
             response = self._pool.request(
-                method, self.url + path, body=body, headers={**self._headers, **(headers or {})}
+                method,
+                self.url + path,
+                body=body,
+                headers={**self._headers, **(headers or {})},
+                preload_content=whole,
             )
+            if response.status >= 400:
+                raise _error(response, f"{self._name} {self.url}{path}")
         except urllib3.exceptions.HTTPError as error:
-            raise ServiceMissing(
-                f"{self._name} {self.url} does not answer: is it running? ({_reason(error)})"
-            ) from error
-        if response.status >= 400:
-            raise _error(response, f"{self._name} {self.url}{path}")
+            raise self._away(error) from error
         return response
 
     def get(self, path: str) -> dict[str, Any]:
@@ -73,7 +85,10 @@ class Web:
 
     def items(self, path: str) -> list[dict[str, Any]]:
         """A JSON list of objects."""
-        content = json.loads(self.call("GET", path).data)
+        try:
+            content = json.loads(self.call("GET", path).data)
+        except ValueError:
+            content = None
         if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
             raise InvalidInput(f"{self._name} {self.url}{path} did not answer with a list; is it ours?")
         return content
@@ -83,10 +98,28 @@ class Web:
         body = json.dumps(content).encode()
         return self._object(self.call(method, path, body=body, headers={"Content-Type": "application/json"}), path)
 
-    def lines(self, path: str) -> list[dict[str, Any]]:
-        """JSON lines."""
-        text = self.call("GET", path).data
-        return [parse_object(line, what=f"{self._name} {self.url}{path}") for line in text.splitlines() if line.strip()]
+    def lines(self, path: str) -> Iterator[dict[str, Any]]:
+        """JSON lines, read while they come. ServiceMissing where they break off before their end."""
+        response = self.call("GET", path, whole=False)
+        return (
+            parse_object(line, what=f"{self._name} {self.url}{path}") for line in self._pieces(response) if line.strip()
+        )
+
+    def _pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        """The lines of a body, of which no more than one and a piece are in memory."""
+        begun = b""
+        try:
+            for piece in response.stream(_PIECE_BYTES):
+                *lines, begun = (begun + piece).split(b"\n")
+                yield from lines
+        except urllib3.exceptions.HTTPError as error:
+            raise self._away(error) from error
+        finally:
+            response.close()
+        yield begun
+
+    def _away(self, error: urllib3.exceptions.HTTPError) -> ServiceMissing:
+        return ServiceMissing(f"{self._name} {self.url} does not answer: is it running? ({_reason(error)})")
 
     def _object(self, response: urllib3.BaseHTTPResponse, path: str) -> dict[str, Any]:
         return parse_object(response.data or b"{}", what=f"the answer of {self._name} {self.url}{path}")

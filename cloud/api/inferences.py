@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from cloud.api.json_lines import json_lines
-from cloud.api.requests import operator_only, query, query_count
+from cloud.api.requests import operator_only, query, query_count, query_number
 from cloud.services import services
 from cloud.store import Kept, Selection
 
@@ -14,9 +14,13 @@ blueprint = Blueprint("inferences", __name__)
 
 @blueprint.get("/api/v1/inferences")
 def list_inferences() -> Response:
-    """JSON lines with identity, `received_at` and the record, latest first; filtered by the query, at most `limit`."""
+    """JSON lines with identity, `received_at` and the record, latest first; filtered by the query, at most `limit`.
+
+    `received_since` leaves out what came in before, in seconds since the epoch.
+    """
     operator_only()
-    selection = Selection(**{name: query(name) for name in ("device", "network", "run")})
+    filters = {name: query(name) for name in ("device", "network", "run")}
+    selection = Selection(**filters, received_since=query_number("received_since"))
     kept = services().store.inferences(selection, limit=query_count("limit"))
     return json_lines(_line(record) for record in kept)
 

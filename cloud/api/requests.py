@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from flask import request
@@ -54,3 +55,17 @@ def query_count(name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
         raise InvalidInput(f"query '{name}' must be a whole number of 1 or more, not {text!r:.40}")
     return int(text)
+
+
+def query_number(name: str) -> float | None:
+    """A value of the query string that is a finite number."""
+    text = query(name)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidInput(f"query '{name}' must be a number, not {text!r:.40}")
+    return number

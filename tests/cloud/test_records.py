@@ -64,6 +64,20 @@ def test_a_limit_that_is_no_count_is_400(filled, limit):
     assert filled.call("GET", f"/api/v1/inferences?limit={limit}").status_code == 400
 
 
+def test_inferences_that_came_in_before_a_time_are_left_out(filled):
+    found = lines(filled.call("GET", "/api/v1/inferences?received_since=0.5"))
+
+    assert [line["sequence"] for line in found] == [2, 1]
+
+
+@pytest.mark.parametrize("moment", ["x", "nan", "inf", "1e999", "7d"])
+def test_a_time_that_is_no_number_is_400(filled, moment):
+    response = filled.call("GET", f"/api/v1/inferences?received_since={moment}")
+
+    assert response.status_code == 400
+    assert "received_since" in response.get_json()["error"]
+
+
 def test_inferences_are_counted_by_run(filled):
     def count(query: str) -> int:
         return filled.call("GET", f"/api/v1/inferences/count{query}").get_json()["count"]

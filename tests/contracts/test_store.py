@@ -447,6 +447,16 @@ def test_records_are_selected_by_all_given_values(store):
     assert list(store.measurements(Selection(network="faces", run="night"))) == []
 
 
+def test_what_came_in_before_a_time_is_left_out(store):
+    store.write([arrival(number, received_at=float(number)) for number in range(1, 6)])
+    store.write([measured(number, received_at=float(number)) for number in range(11, 14)])
+
+    assert [each.sequence for each in store.inferences(Selection(received_since=3.0))] == [5, 4, 3]
+    assert [each.sequence for each in store.inferences(Selection(received_since=3.5, device="pi-1"), limit=1)] == [5]
+    assert [each.sequence for each in store.measurements(Selection(received_since=12.0))] == [12, 13]
+    assert list(store.inferences(Selection(received_since=6.0))) == []
+
+
 def test_more_records_than_a_page_are_read_once_each(store):
     store.write([arrival(number, received_at=float(number // 100)) for number in range(2500)])
 
