@@ -39,7 +39,14 @@ def test_measurements_are_json_lines_that_read_back(filled, measurement):
 
 @pytest.mark.parametrize(
     ("query", "count"),
-    [("network=faces", 1), ("run=profile", 2), ("device=pi-2", 0), (f"bundle={'b' * 64}", 2), ("run=", 2)],
+    [
+        ("network=faces", 1),
+        ("run=profile", 2),
+        ("device=pi-2", 0),
+        (f"bundle={'b' * 64}", 2),
+        ("run=", 2),
+        ("received_since=11", 1),
+    ],
 )
 def test_measurements_are_filtered(filled, query, count):
     assert len(lines(filled.call("GET", f"/api/v1/measurements?{query}"))) == count
