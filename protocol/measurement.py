@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
@@ -17,16 +18,19 @@ SCHEMA = 1
 FIGURES = ("head_ms", "transfer_ms", "cloud_ms", "latency_ms", "head_mj", "wait_mj", "cloud_node_mj", "cloud_active_mj")
 """The figures of time and energy, each of which carries its provenance."""
 
+LARGEST = 1e12
+"""No figure of one request in ms, mJ or bytes comes near it: 30 years, 280 kWh, a terabyte."""
+
 
 @dataclass(frozen=True)
 class Cost:
     """What one request cost.
 
-    Times in ms, energies in mJ. `head_ms` is the work on the device (head and encoding), `transfer_ms` the round trip
-    without `cloud_ms`, `latency_ms` everything from the request's last byte to the reply. `wait_mj` is what the
-    device spent while it waited for the cloud. `cloud_node_mj` is the whole node while it worked on the request,
-    `cloud_active_mj` its part above idle, None where the idle power is unknown. `provenance` names the kind of each
-    figure in `FIGURES` that is not zero by definition.
+    Times in ms, energies in mJ, all finite, 0 or more, at most `LARGEST`. `head_ms` is the work on the device (head and
+    encoding), `transfer_ms` the round trip without `cloud_ms`, `latency_ms` everything from the request's last byte to
+    the reply. `wait_mj` is what the device spent while it waited for the cloud. `cloud_node_mj` is the whole node while
+    it worked on the request, `cloud_active_mj` its part above idle, None where the idle power is unknown. `provenance`
+    names the kind of each figure in `FIGURES` that is not zero by definition.
     """
 
     head_ms: float
@@ -44,8 +48,8 @@ class Cost:
     def __post_init__(self) -> None:
         for name in (*FIGURES, "up_bytes", "down_bytes"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise InvalidInput(f"cost: {name} must be 0 or more, not {value}")
+            if value is not None and not 0 <= value <= LARGEST:
+                raise InvalidInput(f"cost: {name} must be 0 or more and not beyond {LARGEST:g}, not {value}")
 
     @property
     def edge_mj(self) -> float:
@@ -105,6 +109,8 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.repeats < 1:
             raise InvalidInput(f"measurement: repeats must be 1 or more, not {self.repeats}")
+        if not math.isfinite(self.at):
+            raise InvalidInput(f"measurement: at must be a finite number of seconds, not {self.at}")
         if self.accuracy is not None and not 0 <= self.accuracy <= 1:
             raise InvalidInput(f"measurement: accuracy must lie between 0 and 1, not {self.accuracy}")
 
