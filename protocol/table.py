@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as default
@@ -14,7 +15,8 @@ from protocol.errors import InvalidInput
 from protocol.link import Link
 from protocol.measurement import provenance_from_json
 
-SCHEMA = 1
+SCHEMA = 2
+"""Schema 2 is for rows that say how uncertain they are; a table without any is written as schema 1, and keeps its digest."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class Row:
     `head_ms` and `head_mj`: the work on the device. `wait_w`: what the device draws while it waits for the cloud.
     `cloud_node_mj`, `cloud_active_mj` (None: unknown): the tail, for the whole node and above idle. `accuracy`: None
     where nobody evaluated it. An edge-only row has no bytes and no cloud time.
+
+    `uncertainty`: by figure, as in `provenance`, the relative standard deviation of what one more measurement would say,
+    where the figure is a prediction that knows it.
     """
 
     configuration: Configuration
@@ -37,11 +42,15 @@ class Row:
     cloud_active_mj: float | None
     accuracy: float | None
     provenance: Mapping[str, Provenance] = default(default_factory=dict)
+    uncertainty: Mapping[str, float] = default(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (*_NUMBERS, *_COUNTS):
             if not getattr(self, name) >= 0:
                 raise InvalidInput(f"row: {name} must be 0 or more, not {getattr(self, name)}")
+        for name, share in self.uncertainty.items():
+            if not 0 <= share < math.inf:
+                raise InvalidInput(f"row: the uncertainty of {name} must be 0 or more, not {share}")
 
     @property
     def uses_cloud(self) -> bool:
@@ -49,11 +58,12 @@ class Row:
         return self.up_bytes > 0
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        content = {
             "configuration": self.configuration.to_json(),
             **{name: getattr(self, name) for name in (*_NUMBERS, *_COUNTS, "cloud_active_mj", "accuracy")},
             "provenance": {name: kind.value for name, kind in self.provenance.items()},
         }
+        return content | ({"uncertainty": dict(self.uncertainty)} if self.uncertainty else {})
 
     @classmethod
     def from_json(cls, content: object, *, what: str = "row") -> Row:
@@ -66,10 +76,17 @@ class Row:
         return cls(
             configuration=Configuration.from_json(content.get("configuration"), what=f"{what}: configuration"),
             provenance=provenance_from_json(content.get("provenance", {}), what=what),
+            uncertainty=_uncertainty(content.get("uncertainty", {}), what=what),
             **{name: field(content, name, float, what=what) for name in _NUMBERS},
             **{name: field(content, name, int, what=what) for name in _COUNTS},
             **optional,
         )
+
+
+def _uncertainty(content: object, *, what: str) -> dict[str, float]:
+    if not isinstance(content, Mapping):
+        raise InvalidInput(f"{what}: 'uncertainty' must be an object")
+    return {str(name): checked(share, float, what=f"{what}: uncertainty of {name}") for name, share in content.items()}
 
 
 _NUMBERS = ("head_ms", "head_mj", "wait_w", "cloud_ms", "cloud_node_mj")
@@ -106,7 +123,7 @@ class Table:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA if any(row.uncertainty for row in self.rows) else 1,
             "network": self.network,
             "bundle": self.bundle,
             "device": self.device,
