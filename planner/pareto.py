@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from planner.policy import Indices
-from planner.pricing import Flags, Floats, Parts, Prices
+from planner.pricing import Flags, Floats, Indices, Parts, Prices
 from protocol.table import Row
 
 _BLOCK = 256
@@ -28,8 +27,23 @@ def undominated(rows: Sequence[Row]) -> list[Row]:
     return [row for row, keep in zip(rows, kept, strict=True) if keep]
 
 
-def front(prices: Prices) -> Indices:
-    """The rows that are worth using at these prices, the fastest first: each next one is slower and cheaper."""
+def front(prices: Prices, accuracy: Floats | None = None) -> Indices:
+    """The rows that are worth using at these prices, the fastest first: each next one is slower and cheaper.
+
+    With their accuracies [n] (NaN: unknown, which is never better) a row may also be slower and dearer, but more
+    accurate than all that beat it; of rows that are equal in everything the first one stays.
+    """
+    if accuracy is None or np.isnan(accuracy).all():
+        return _slower_and_cheaper(prices)
+    order = np.lexsort((prices.energy_mj, prices.latency_ms))
+    points = np.column_stack([prices.latency_ms, prices.energy_mj, -np.nan_to_num(accuracy, nan=-1.0)])
+    _, first = np.unique(points, axis=0, return_index=True)
+    kept = np.zeros(len(points), dtype=np.bool_)
+    kept[np.sort(first)[_undominated(points[np.sort(first)])]] = True
+    return order[kept[order]]
+
+
+def _slower_and_cheaper(prices: Prices) -> Indices:
     order = np.lexsort((prices.energy_mj, prices.latency_ms))
     energy = prices.energy_mj[order]
     cheapest_before = np.minimum.accumulate(np.concatenate(([np.inf], energy[:-1])))

@@ -54,6 +54,13 @@ def optimize(
     """
     check_origin(measurements, device=device, bundle=bundle, network=network)
     rows = rows_of(space, fit(measurements), partial=partial)
+    return table_of(rows, space, measurements, device=device, bundle=bundle, network=network)
+
+
+def table_of(
+    rows: Sequence[Row], space: Space, measurements: Sequence[Measurement], *, device: str, bundle: str, network: str
+) -> Table:
+    """The draft of a table with those of the rows that are worth using, and the anchors; as `optimize` makes it."""
     kept = {row.configuration for row in [*undominated(rows), *_anchors(rows, space)]}
     return Table(
         network=network,

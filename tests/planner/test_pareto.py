@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -189,3 +190,18 @@ def test_at_given_prices_the_front_gets_slower_and_cheaper_and_misses_nothing(po
     assert np.all(np.diff(energy_mj[chosen]) < 0)
     best = {(x, y) for x, y in points if not any(a <= x and b <= y and (a, b) != (x, y) for a, b in points)}
     assert set(zip(latency_ms[chosen], energy_mj[chosen], strict=True)) == best
+
+
+@given(st.lists(st.tuples(figures, figures, st.sampled_from([0.7, 0.8, 0.9, math.nan])), min_size=1, max_size=15))
+def test_where_accuracy_is_known_the_front_also_keeps_what_is_more_accurate(points):
+    latency_ms, energy_mj, accuracy = np.array(points).T
+    seen = [(x, y, -1.0 if math.isnan(z) else z) for x, y, z in points]
+
+    chosen = front(Prices(latency_ms, energy_mj), accuracy)
+
+    best = {p for p in seen if not any(q[0] <= p[0] and q[1] <= p[1] and q[2] >= p[2] and q != p for q in seen)}
+    known = {p for p in best if p[2] >= 0} if any(p[2] >= 0 for p in seen) else best
+    assert known <= {seen[index] for index in chosen}
+    assert {seen[index] for index in chosen} <= best
+    assert len({seen[index] for index in chosen}) == len(chosen)
+    assert np.all(np.diff(latency_ms[chosen]) >= 0)
