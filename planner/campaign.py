@@ -40,7 +40,11 @@ class Ledger(Protocol):
         ...
 
     def left(self) -> int:
-        """How many configurations may still be claimed."""
+        """How many configurations may still be claimed.
+
+        Where workers share the ledger and none is left, it waits for what the others are measuring: whoever dies gives
+        its own back.
+        """
         ...
 
     def claim(self, configuration: Configuration) -> bool:
@@ -49,6 +53,10 @@ class Ledger(Protocol):
 
     def record(self, configuration: Configuration, measurements: Sequence[Measurement]) -> None:
         """What a claimed configuration gave."""
+        ...
+
+    def give_back(self, configuration: Configuration) -> None:
+        """Returns a claim: the configuration was not measured after all."""
         ...
 
 
@@ -87,6 +95,10 @@ class LocalLedger:
 
     def record(self, configuration: Configuration, measurements: Sequence[Measurement]) -> None:
         self._known[configuration] = tuple(measurements)
+
+    def give_back(self, configuration: Configuration) -> None:
+        self._claimed.discard(configuration)
+        self._left += 1
 
 
 def _nothing(_campaign: Campaign) -> None:
@@ -131,7 +143,11 @@ class Campaign:
             return known
         if not self.ledger.claim(configuration):
             return None
-        found = tuple(self.measurer.measure(configuration))
+        try:
+            found = tuple(self.measurer.measure(configuration))
+        except BaseException:
+            self.ledger.give_back(configuration)
+            raise
         self.ledger.record(configuration, found)
         self.measured(self)
         return found
@@ -146,9 +162,10 @@ class Method(Protocol):
 def exhaustive(campaign: Campaign, aim: Aim) -> None:
     """Measures the space in its order, for as long as the budget lasts; the aim does not matter."""
     del aim
-    for configuration in campaign.space.configurations():
-        if campaign.measure(configuration) is None and not campaign.left:
-            return
+    while campaign.left:
+        for configuration in campaign.space.configurations():
+            if campaign.measure(configuration) is None and not campaign.left:
+                return
 
 
 def asks_of(budget: float | int, space: Space) -> int:

@@ -38,6 +38,25 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     return float(((corner[0] - first) * (above - lowest)).sum())
 
 
+def improvements(candidates: Floats, *, front: Floats, reference: Floats) -> Floats:
+    """By how much the hypervolume of `front` [k, 2] would grow with each of `candidates` [..., 2] alone: an array [...].
+
+    Between two neighbours on the front a candidate adds a rectangle: from where it begins, or the strip does, to the
+    strip's end, and up to the neighbour's height.
+    """
+    inside = front[(front < reference).all(axis=1)]
+    first, second = inside[np.lexsort(inside.T[::-1])].T if len(inside) else np.empty((2, 0))
+    ends = np.concatenate((first, reference[:1]))
+    heights = np.concatenate((reference[1:], np.minimum.accumulate(second)))
+    grown = np.zeros(candidates.shape[:-1])
+    begin = -np.inf
+    for end, height in zip(ends, heights, strict=True):
+        width = end - np.maximum(candidates[..., 0], begin)
+        grown += np.maximum(width, 0.0) * np.maximum(height - candidates[..., 1], 0.0)
+        begin = end
+    return grown
+
+
 def _checked(points: npt.ArrayLike, *, least: int = 1) -> Floats:
     found = np.asarray(points, dtype=np.float64)
     if found.size == 0 and least == 0:

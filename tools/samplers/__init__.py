@@ -1,0 +1,1 @@
+"""Searching with Optuna's samplers, and by several workers at once."""

@@ -1,0 +1,324 @@
+"""The ledger that several workers share: leases in a database, which end when their worker dies.
+
+It lives beside Optuna's tables in one database, SQLite or PostgreSQL. A lease belongs to the worker that first wrote
+its row; while that worker measures, it renews the lease. A lease that nobody has renewed for the grace period is given
+back to the budget, and anybody may claim that configuration again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
+
+from planner.campaign import Known
+from planner.space import Space
+from protocol.configuration import Configuration
+from protocol.documents import canonical_bytes, digest_of
+from protocol.errors import Conflict, InvalidInput, ServiceMissing
+from protocol.measurement import Measurement
+
+GRACE_S = 60
+"""A worker that has not been heard of for so long is taken for dead."""
+
+logger = logging.getLogger(__name__)
+
+_TABLES_LOCK = 0x44594E53
+"""The key of the PostgreSQL advisory lock under which tables are made."""
+
+_TABLES = sa.MetaData()
+_CAMPAIGNS = sa.Table(
+    "dynasplit_campaigns",
+    _TABLES,
+    sa.Column("study", sa.String(300), primary_key=True),
+    sa.Column("space", sa.String(64), nullable=False),
+    sa.Column("budget", sa.Integer, nullable=False),
+)
+_LEASES = sa.Table(
+    "dynasplit_leases",
+    _TABLES,
+    sa.Column("study", sa.String(300), primary_key=True),
+    sa.Column("configuration", sa.String(300), primary_key=True),
+    sa.Column("worker", sa.String(32), nullable=False),
+    sa.Column("renewed_at", sa.Double, nullable=False),
+    sa.Column("measurements", sa.Text),
+)
+
+
+class SharedLedger:
+    """A `planner.campaign.Ledger` in a database. One per worker process; `study` names the search that workers share.
+
+    The first worker's budget and space hold for all: Conflict for a worker that comes with another one. InvalidInput for
+    a URL that cannot be, ServiceMissing while the database is away. A worker that others took for dead, and that comes
+    back, has what it measured discarded.
+    """
+
+    def __init__(self, url: str, *, study: str, space: Space, budget: int, grace_s: float = GRACE_S) -> None:
+        self.study = study
+        self._url = _parsed(url)
+        self._engine = _engine(self._url)
+        self._worker = uuid.uuid4()
+        self._grace_s = grace_s
+        self._known: dict[Configuration, Sequence[Measurement]] = {}
+        self._renewal: _Renewal | None = None
+        self._also: Callable[[], None] | None = None
+        with self.telling_faults(), _alone(self._engine):
+            _TABLES.create_all(self._engine)
+            self._storage = self._made_storage()
+        self._budget = self._joined(space, budget)
+
+    @property
+    def worker_number(self) -> int:
+        """A number that differs between workers."""
+        return self._worker.int % 2**31
+
+    def optuna_storage(self) -> RDBStorage:
+        """Optuna's part of the database, with heartbeats."""
+        return self._storage
+
+    def known(self) -> Known:
+        new = sa.select(_LEASES.c.configuration, _LEASES.c.measurements).where(
+            _LEASES.c.study == self.study, _LEASES.c.measurements.is_not(None)
+        )
+        with self.telling_faults(), self._engine.connect() as connection:
+            count = connection.scalar(sa.select(sa.func.count()).select_from(new.subquery()))
+            found = connection.execute(new.order_by(_LEASES.c.renewed_at)).all() if count != len(self._known) else ()
+        for text, measurements in found:
+            configuration = Configuration.from_json(json.loads(text))
+            if configuration not in self._known:
+                self._known[configuration] = tuple(map(Measurement.from_json, json.loads(measurements)))
+        return self._known
+
+    def left(self) -> int:
+        paused = threading.Event()
+        while True:
+            with self.telling_faults(), self._engine.begin() as connection:
+                self._locked(connection)
+                held = connection.execute(
+                    sa.select(_LEASES.c.measurements.is_(None)).where(_LEASES.c.study == self.study)
+                ).all()
+            open_leases = sum(bool(is_open) for (is_open,) in held)
+            if len(held) < self._budget or not open_leases:
+                return max(0, self._budget - len(held))
+            paused.wait(min(self._grace_s / 10, 1.0))
+
+    def claim(self, configuration: Configuration) -> bool:
+        with self.telling_faults(), self._engine.begin() as connection:
+            self._locked(connection)
+            count = connection.scalar(
+                sa.select(sa.func.count()).select_from(_LEASES).where(_LEASES.c.study == self.study)
+            )
+            if (count or 0) >= self._budget or connection.scalar(sa.select(sa.exists(self._lease(configuration)))):
+                return False
+            connection.execute(
+                _LEASES.insert().values(
+                    study=self.study,
+                    configuration=_text(configuration),
+                    worker=self._worker.hex,
+                    renewed_at=self._now,
+                )
+            )
+        self._renewal = _Renewal(lambda: self._renew(configuration), every_s=self._grace_s / 4)
+        return True
+
+    def record(self, configuration: Configuration, measurements: Sequence[Measurement]) -> None:
+        self._stop_renewing()
+        content = json.dumps([item.to_json() for item in measurements])
+        with self.telling_faults(), self._engine.begin() as connection:
+            connection.execute(
+                _LEASES.update().where(*self._mine(configuration)).values(measurements=content, renewed_at=self._now)
+            )
+
+    def give_back(self, configuration: Configuration) -> None:
+        self._stop_renewing()
+        with self.telling_faults(), self._engine.begin() as connection:
+            connection.execute(_LEASES.delete().where(*self._mine(configuration)))
+
+    @contextmanager
+    def telling(self, alive: Callable[[], None]) -> Iterator[None]:
+        """Calls `alive` as well whenever a lease is renewed."""
+        alive()
+        self._also = alive
+        try:
+            yield
+        finally:
+            self._also = None
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._stop_renewing()
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+        self._engine.dispose()
+
+    def _joined(self, space: Space, budget: int) -> int:
+        """Enters the campaign, or checks that it is the one that was entered; the budget that holds."""
+        mine = {"study": self.study, "space": _digest(space), "budget": budget}
+        with self.telling_faults():
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(_CAMPAIGNS.insert().values(**mine))
+            except IntegrityError:
+                """Another worker came first, or the search is gone on with."""
+            with self._engine.connect() as connection:
+                (found,) = connection.execute(_CAMPAIGNS.select().where(_CAMPAIGNS.c.study == self.study)).mappings()
+        if found["space"] != mine["space"]:
+            raise Conflict(f"the study {self.study} of this storage searches another space: name another study")
+        if found["budget"] != budget:
+            raise Conflict(f"the study {self.study} of this storage has a budget of {found['budget']}, not {budget}")
+        return budget
+
+    def _locked(self, connection: sa.Connection) -> None:
+        """One worker at a time from here to the end of the transaction, and what the dead held is given back."""
+        connection.execute(
+            _CAMPAIGNS.update().where(_CAMPAIGNS.c.study == self.study).values(budget=_CAMPAIGNS.c.budget)
+        )
+        connection.execute(
+            _LEASES.delete().where(
+                _LEASES.c.study == self.study,
+                _LEASES.c.measurements.is_(None),
+                _LEASES.c.renewed_at < self._now - self._grace_s,
+            )
+        )
+
+    def _renew(self, configuration: Configuration) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(_LEASES.update().where(*self._mine(configuration)).values(renewed_at=self._now))
+        if self._also:
+            self._also()
+
+    def _stop_renewing(self) -> None:
+        if self._renewal:
+            self._renewal.stop()
+        self._renewal = None
+
+    def _lease(self, configuration: Configuration) -> sa.Select[tuple[str]]:
+        return sa.select(_LEASES.c.worker).where(
+            _LEASES.c.study == self.study, _LEASES.c.configuration == _text(configuration)
+        )
+
+    def _mine(self, configuration: Configuration) -> tuple[sa.ColumnElement[bool], ...]:
+        return (
+            _LEASES.c.study == self.study,
+            _LEASES.c.configuration == _text(configuration),
+            _LEASES.c.worker == self._worker.hex,
+            _LEASES.c.measurements.is_(None),
+        )
+
+    @cached_property
+    def _now(self) -> sa.ColumnElement[float]:
+        """The database's clock, in seconds: that of the workers may differ."""
+        if self._engine.dialect.name == "sqlite":
+            return sa.literal_column("(julianday('now') - 2440587.5) * 86400.0", sa.Double)
+        return sa.literal_column("extract(epoch from clock_timestamp())", sa.Double)
+
+    def _made_storage(self) -> RDBStorage:
+        beat_s = max(1, int(self._grace_s / 4))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return RDBStorage(
+                self._url.render_as_string(hide_password=False),
+                engine_kwargs=_engine_arguments(self._url),
+                heartbeat_interval=beat_s,
+                grace_period=max(2 * beat_s, int(self._grace_s)),
+            )
+
+    @contextmanager
+    def telling_faults(self) -> Iterator[None]:
+        """What the database does wrong becomes ServiceMissing, in one line."""
+        try:
+            yield
+        except (DatabaseError, StorageInternalError) as error:
+            where = self._url.render_as_string(hide_password=True)
+            raise ServiceMissing(f"storage {where} cannot be used: {_first_line(error)}") from error
+
+
+class _Renewal:
+    """Renews a lease from a thread of its own until it is stopped. A renewal that fails is tried again at the next one."""
+
+    def __init__(self, renew: Callable[[], None], *, every_s: float) -> None:
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(renew, every_s), name="lease", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self, renew: Callable[[], None], every_s: float) -> None:
+        while not self._stopped.wait(every_s):
+            try:
+                renew()
+            except (DatabaseError, StorageInternalError) as error:
+                logger.warning("a lease of the search could not be renewed: %s", _first_line(error))
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError as error:
+        raise InvalidInput("storage must look like sqlite:///FILE or postgresql://user:password@host/name") from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise InvalidInput(f"storage {parsed.drivername!r:.40} is not supported: use sqlite or postgresql")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise InvalidInput("storage: SQLite needs a file, as in sqlite:///search.sqlite")
+    return parsed
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    try:
+        return sa.create_engine(url, **_engine_arguments(url))
+    except (NoSuchModuleError, ImportError) as error:
+        raise InvalidInput(f"storage driver {url.drivername!r:.40} cannot be used: {error}") from error
+
+
+def _engine_arguments(url: sa.URL) -> dict[str, Any]:
+    waiting = {"timeout": 30} if url.get_backend_name() == "sqlite" else {"connect_timeout": 5}
+    return {"connect_args": waiting, "pool_pre_ping": True}
+
+
+@contextmanager
+def _alone(engine: sa.Engine) -> Iterator[None]:
+    """Held by one worker at a time: tables that two make at once are an error."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(_TABLES_LOCK)))
+            yield
+            return
+    path = Path(f"{engine.url.database}.lock")
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise ServiceMissing(f"storage {engine.url}: {path} cannot be made: {error.strerror}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _text(configuration: Configuration) -> str:
+    return canonical_bytes(configuration.to_json()).decode()
+
+
+def _digest(space: Space) -> str:
+    return digest_of([item.to_json() for item in space.configurations()])
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(cause).__name__
