@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.hypervolume import hypervolume, reference_point
+from planner.hypervolume import hypervolume, improvements, reference_point
 from protocol.errors import InvalidInput
 
 whole = st.integers(0, 12)
@@ -32,7 +32,7 @@ def test_another_point_never_makes_it_smaller(found, another):
 
 @given(points.filter(len), st.randoms())
 def test_neither_order_nor_repeats_matter(found, random):
-    shuffled = random.sample(found, len(found)) + [found[0]]
+    shuffled = [*random.sample(found, len(found)), found[0]]
 
     assert hypervolume(shuffled, CORNER) == hypervolume(found, CORNER)
 
@@ -66,3 +66,11 @@ def test_points_of_three_figures_are_refused():
 def test_a_reference_of_nothing_is_refused():
     with pytest.raises(InvalidInput, match="two figures"):
         reference_point([])
+
+
+@given(points, st.tuples(whole, whole))
+def test_an_improvement_is_what_a_point_adds(found, another):
+    front = np.array(found, dtype=float).reshape(-1, 2)
+    grown = hypervolume([*found, another], CORNER) - hypervolume(found, CORNER)
+
+    assert improvements(np.array([another], dtype=float), front=front, reference=np.array(CORNER)) == grown
