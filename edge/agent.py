@@ -9,7 +9,7 @@ from typing import Any
 
 from edge.capabilities import Capabilities
 from edge.execution import Execution, Job, Outcome
-from edge.experience import Experience
+from edge.experience import Experience, Lesson
 from edge.networks import Network, Networks, Plan
 from edge.offload import Cloud
 from edge.recorder import Recorder, Served, Subject
@@ -17,7 +17,8 @@ from edge.request import Asked
 from edge.turns import Turns
 from hardware.clock import Clock
 from models.bundle import Bundle
-from planner.strategies import Candidates, Choice, Request, choose
+from planner.candidates import Candidates
+from planner.strategies import Choice, Request, choose
 from protocol.configuration import Configuration
 from protocol.errors import DeadlineHopeless, DynaSplitError, NotFound, ServiceMissing
 from protocol.inference import Message
@@ -58,7 +59,8 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """How a request will be run: by the row that was chosen, or as the caller pinned it (`choice` and `plan` None).
+    """How a request will be run: by the row that was chosen from the candidates with so much left of its deadline, or as
+    the caller pinned it (`choice`, `plan` and `candidates` None).
 
     `avoided` is why a row without the cloud was chosen although one with it would have been ("" otherwise).
     """
@@ -67,6 +69,8 @@ class Decision:
     configuration: Configuration
     plan: Plan | None = None
     choice: Choice | None = None
+    candidates: Candidates | None = None
+    deadline_ms: float | None = None
     avoided: str = ""
 
     @property
@@ -142,7 +146,7 @@ class Agent:
         if asked.reject_late and not choice.in_time:
             raise DeadlineHopeless(_hopeless(asked, request, choice))
         avoided = "" if available else _avoided(asked.strategy, candidates, request)
-        return Decision(plan.bundle, choice.row.configuration, plan, choice, avoided)
+        return Decision(plan.bundle, choice.row.configuration, plan, choice, candidates, request.deadline_ms, avoided)
 
     def _job(self, decision: Decision, inputs: Sequence[Array], asked: Asked) -> Job:
         choice, plan, configuration = decision.choice, decision.plan, decision.configuration
@@ -162,8 +166,9 @@ class Agent:
         if outcome.fallback:
             return
         self._experience.observe_transfer(outcome.cost, now_s)
-        if decision.plan and decision.choice:
-            self._experience.observe_latency(decision.plan, decision.choice, outcome.cost, took_ms=took_ms)
+        if decision.plan and decision.choice and decision.candidates:
+            lesson = Lesson(decision.candidates, decision.choice, decision.deadline_ms, outcome.cost, took_ms)
+            self._experience.observe(decision.plan, lesson)
 
     def _record(self, network: Network, decision: Decision, served: Served, asked: Asked) -> Measurement | None:
         if not asked.profile:

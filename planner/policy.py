@@ -1,55 +1,78 @@
-"""The rule of DynaSplit (arXiv 2410.23881): the cheapest row that is in time, else the fastest.
+"""The rule of DynaSplit (arXiv 2410.23881): the cheapest row that is in time, else the one that has the best chance.
 
-Rows are given as arrays of their latency in ms and energy in mJ; answers are row indices. `guarded_ms` is the latency
-with the margin on it, which is what must meet the deadline. Equal energy goes to the faster row, equal latency to the
-cheaper one, a full tie to the row that comes first.
+Answers are row indices. In time is a row whose guarded latency, the one with the margin on it, meets the deadline. Where
+none is, the row goes first that is most likely in time all the same; where nothing has a chance, the fastest. Equal
+energy goes to the row with the lower guarded latency, equal latency to the cheaper one, a full tie to the row that comes first.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
-from planner.pricing import Floats
+from planner.pricing import Expected, Floats, Indices
 from protocol.errors import InvalidInput
 
-Indices = npt.NDArray[np.intp]
+_HOPELESS = -3.0
+"""Standard deviations below the expected latency at which a deadline has no chance."""
 
 
-def fastest(latency_ms: Floats, energy_mj: Floats) -> int:
+def fastest(expected: Expected) -> int:
     """The row with the lowest latency."""
-    return _lowest(latency_ms, energy_mj)
+    return _lowest(expected.latency_ms, expected.energy_mj)
 
 
-def cheapest(latency_ms: Floats, energy_mj: Floats) -> int:
+def cheapest(expected: Expected) -> int:
     """The row with the lowest energy."""
-    return _lowest(energy_mj, latency_ms)
+    return _lowest(expected.energy_mj, expected.guarded_ms)
 
 
-def cheapest_in_time(guarded_ms: Floats, energy_mj: Floats, deadline_ms: float) -> int | None:
+def cheapest_in_time(expected: Expected, deadline_ms: float) -> int | None:
     """The cheapest row whose guarded latency meets the deadline; None when there is none. Linear, for one request."""
-    in_time = guarded_ms <= deadline_ms
+    in_time = expected.guarded_ms <= deadline_ms
     if not in_time.any():
         return None
-    return _lowest(np.where(in_time, energy_mj, np.inf), guarded_ms)
+    return _lowest(np.where(in_time, expected.energy_mj, np.inf), expected.guarded_ms)
 
 
-def rows_for(
-    deadlines_ms: npt.ArrayLike, latency_ms: Floats, energy_mj: Floats, *, guarded_ms: Floats | None = None
-) -> Indices:
-    """The row for each deadline: what `cheapest_in_time`, else `fastest`, say, for n rows and m deadlines in
-    O((n + m) log n). Without `guarded_ms` the latencies stand for themselves; an infinite deadline is no deadline."""
+def likeliest(expected: Expected, deadline_ms: float) -> int:
+    """The row that is most likely in time although none is surely; the fastest where even that is hopeless."""
+    if math.isinf(deadline_ms):
+        return fastest(expected)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviations = (deadline_ms - expected.latency_ms) / expected.spread_ms
+    chances = np.nan_to_num(deviations, nan=np.inf)  # exactly in time, for certain
+    best = float(chances.max())
+    if best < _HOPELESS:
+        return fastest(expected)
+    return _lowest(-chances, expected.energy_mj)
+
+
+def rows_for(expected: Expected, deadlines_ms: npt.ArrayLike) -> Indices:
+    """The row for each deadline: what `cheapest_in_time`, else `likeliest`, say, for n rows and m deadlines in
+    O((n + m) log n), and O(n) more for each different deadline that none surely meets. Infinite: no deadline."""
     deadlines = np.asarray(deadlines_ms, dtype=np.float64)
     if np.isnan(deadlines).any():
         raise InvalidInput("a deadline is NaN; use infinity for none")
-    guarded = latency_ms if guarded_ms is None else guarded_ms
-    order = np.lexsort((energy_mj, guarded))
-    energy = energy_mj[order]
+    order = np.lexsort((expected.energy_mj, expected.guarded_ms))
+    energy = expected.energy_mj[order]
     cheapest_so_far = np.minimum.accumulate(energy)
     improves = np.concatenate(([True], energy[1:] < cheapest_so_far[:-1]))
     best = order[np.maximum.accumulate(np.where(improves, np.arange(len(order)), 0))]
-    in_time = np.searchsorted(guarded[order], deadlines, side="right")
-    return np.where(in_time > 0, best[in_time - 1], fastest(latency_ms, energy_mj))
+    in_time = np.searchsorted(expected.guarded_ms[order], deadlines, side="right")
+    chosen = best[in_time - 1]
+    return np.where(in_time > 0, chosen, _likeliest_rows(expected, deadlines, in_time == 0))
+
+
+def _likeliest_rows(expected: Expected, deadlines: Floats, tight: npt.NDArray[np.bool_]) -> Indices:
+    """`likeliest` where `tight`, anything elsewhere."""
+    chosen = np.zeros(deadlines.shape, dtype=np.intp)
+    values, places = np.unique(deadlines[tight], return_inverse=True)
+    if len(values):
+        chosen[tight] = np.array([likeliest(expected, float(value)) for value in values], dtype=np.intp)[places]
+    return chosen
 
 
 def _lowest(first: Floats, second: Floats) -> int:

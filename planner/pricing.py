@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from protocol.configuration import Account
+from protocol.configuration import Account, CloudAccelerator, EdgeAccelerator
 from protocol.errors import InvalidInput
 from protocol.link import Link
 from protocol.table import Row
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,39 @@ class Prices:
 
 
 @dataclass(frozen=True, eq=False)
+class Expected:
+    """What the next request would show if it took a row: prices, corrected by what was learned.
+
+    `spread_ms` is the standard deviation of the latency, `guarded_ms` the latency that must meet the deadline.
+    """
+
+    latency_ms: Floats
+    spread_ms: Floats
+    guarded_ms: Floats
+    energy_mj: Floats
+
+    @classmethod
+    def exactly(cls, prices: Prices) -> Expected:
+        """Prices taken at their word."""
+        return cls(prices.latency_ms, np.zeros_like(prices.latency_ms), prices.latency_ms, prices.energy_mj)
+
+    def of(self, rows: Indices) -> Expected:
+        """The part of these rows."""
+        return Expected(self.latency_ms[rows], self.spread_ms[rows], self.guarded_ms[rows], self.energy_mj[rows])
+
+    def later(self, delay_ms: Floats, delay_mj: Floats) -> Expected:
+        """The same after something that comes first: its time and energy, one figure a row."""
+        return Expected(
+            self.latency_ms + delay_ms, self.spread_ms, self.guarded_ms + delay_ms, self.energy_mj + delay_mj
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Parts:
     """The columns of rows that prices follow from: read once a table, priced again whenever the link changes.
 
-    Arrays of float64, one figure a row, not to be written to. Unknown `cloud_active_mj` and `accuracy` are NaN.
+    Arrays of float64, one figure a row, not to be written to. Unknown `cloud_active_mj` and `accuracy` are NaN, and so
+    is a relative uncertainty (`…_sd`) that the row does not state. Accelerators are told by their place in the enum.
     """
 
     head_ms: Floats
@@ -46,6 +76,12 @@ class Parts:
     accuracy: Floats
     cut: Floats
     cpu_khz: Floats
+    edge_accelerator: Floats
+    cloud_accelerator: Floats
+    head_ms_sd: Floats
+    cloud_ms_sd: Floats
+    head_mj_sd: Floats
+    cloud_node_mj_sd: Floats
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Parts:
@@ -112,7 +148,13 @@ def _figures(row: Row) -> tuple[float, ...]:
         math.nan if row.accuracy is None else row.accuracy,
         row.configuration.cut,
         row.configuration.cpu_khz,
+        _EDGE_ACCELERATORS[row.configuration.edge_accelerator],
+        _CLOUD_ACCELERATORS[row.configuration.cloud_accelerator],
+        *(row.uncertainty.get(name, math.nan) for name in _UNCERTAIN),
     )
 
 
-_COLUMNS = 11
+_EDGE_ACCELERATORS = {kind: place for place, kind in enumerate(EdgeAccelerator)}
+_CLOUD_ACCELERATORS = {kind: place for place, kind in enumerate(CloudAccelerator)}
+_UNCERTAIN = ("head_ms", "cloud_ms", "head_mj", "cloud_node_mj")
+_COLUMNS = len(fields(Parts))

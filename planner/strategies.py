@@ -1,43 +1,40 @@
 """How a request gets its row: DynaSplit's rule and the baselines that it is compared with.
 
-The one implementation for agent, simulator and demo. `dynasplit`: the cheapest row in time, else the fastest.
-`cloud-only`, `edge-only`: the fastest such row at the highest clock. `fastest`: the lowest latency. `energy-saver`: the
-lowest energy, whatever the deadline.
+The one implementation for agent, simulator and demo. `dynasplit`: the cheapest row in time, else the one with the best
+chance. `cloud-only`, `edge-only`: the fastest such row at the highest clock. `fastest`: the lowest latency.
+`energy-saver`: the lowest energy, whatever the deadline.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from planner import policy
-from planner.margin import Margin
-from planner.policy import Indices
-from planner.pricing import Flags, Floats, Parts, Prices
+from planner.candidates import Candidates
+from planner.load import latest_end_ms
+from planner.pricing import Expected, Flags, Floats, Indices
 from protocol.configuration import Account
 from protocol.errors import InvalidInput, ServiceMissing
-from protocol.link import Link
 from protocol.table import Row
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Request:
     """What a request asks for. `deadline_ms` is what remains of it (None: none given, may be negative: already late).
 
-    With `min_accuracy`, rows that are not proven to reach it are out, those of unknown accuracy among them.
+    With `min_accuracy`, rows that are not proven to reach it are out, those of unknown accuracy among them. `behind_ms`:
+    what remains of the deadlines of those who wait behind it, in their order.
     """
 
     deadline_ms: float | None = None
     account: Account = Account.EDGE_NODE
     min_accuracy: float | None = None
+    behind_ms: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.deadline_ms is not None and math.isnan(self.deadline_ms):
@@ -48,85 +45,51 @@ class Request:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen row, its predicted cost without the margin, and why it was chosen.
+    """The chosen row, its index, its expected cost without the margin, and why it was chosen.
 
     `in_time`: the prediction with the margin meets the deadline (always, when there is none).
     """
 
     row: Row
+    index: int
     predicted_ms: float
     predicted_mj: float
     reason: str
     in_time: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """The rows of a table, priced for the link and the margin of now. Thread-safe; prices are worked out on first use.
-
-    Build once a table with `of`; when link, margin or the cloud's availability change, `now` prices the same columns
-    again, which costs microseconds.
-    """
-
-    rows: Sequence[Row]
-    parts: Parts
-    link: Link
-    margin: Margin
-    cloud_available: bool = True
-
-    @classmethod
-    def of(
-        cls, rows: Sequence[Row], link: Link, *, margin: Margin | None = None, cloud_available: bool = True
-    ) -> Candidates:
-        """Candidates from at least one row; without a margin, with its start value."""
-        if not rows:
-            raise InvalidInput("candidates: a table needs at least one row")
-        return cls(rows, Parts.of(rows), link, margin or Margin(), cloud_available)
-
-    def now(self, link: Link, *, margin: Margin | None = None, cloud_available: bool = True) -> Candidates:
-        """The same rows for another link; the margin stays when none is given."""
-        return replace(self, link=link, margin=margin or self.margin, cloud_available=cloud_available)
-
-    def prices(self, account: Account) -> Prices:
-        """Latency and energy of all rows; InvalidInput for `edge_active` where it is unknown."""
-        prices = self._priced.get(account)
-        if prices is None:
-            prices = self._priced[account] = self.parts.priced(self.link, account)
-        return prices
-
-    @cached_property
-    def guarded_ms(self) -> Floats:
-        """The latency of each row with the margin on it: on the head that of the device, on the rest that of the cloud."""
-        return self.parts.head_ms * self.margin.edge + self.parts.waiting_ms(self.link) * self.margin.cloud
-
-    @cached_property
-    def _priced(self) -> dict[Account, Prices]:
-        return {}
-
-
-def choose(strategy: str, table_view: Candidates, request: Request) -> Choice:
+def choose(strategy: str, candidates: Candidates, request: Request) -> Choice:
     """The row for a request.
 
-    While the cloud is not available, rows that use it are out whatever the strategy; `cloud-only` then takes what
-    `edge-only` would. Raises InvalidInput for an unknown strategy, for an accuracy that no row is proven to reach, for
-    `edge_active` where it is unknown, and when no row is left of the kind that the strategy is about; ServiceMissing
-    when only rows that need the absent cloud are left.
+    While the cloud is not available, or nothing more may be sent today, rows that use it are out whatever the strategy;
+    `cloud-only` then takes what `edge-only` would. Raises InvalidInput for an unknown strategy, for an accuracy that no
+    row is proven to reach, for `edge_active` where it is unknown, and when no row is left of the kind that the strategy
+    is about; ServiceMissing when only rows are left that may not be used now.
     """
-    try:
-        rule = _RULES[strategy]
-    except KeyError as error:
-        raise InvalidInput(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r:.40}") from error
-    prices = table_view.prices(request.account)
-    pool = _Pool(table_view, prices, indices=_eligible(table_view, request), deadline_ms=request.deadline_ms)
-    index, reason = rule(pool)
-    guarded_ms = float(table_view.guarded_ms[index])
+    rule = _rule(strategy)
+    pool = _pool(candidates, request.account, request.min_accuracy)
+    index, reason = rule(pool, request)
+    expected = candidates.expected(request.account)
     return Choice(
-        row=table_view.rows[index],
-        predicted_ms=float(prices.latency_ms[index]),
-        predicted_mj=float(prices.energy_mj[index]),
+        row=candidates.rows[index],
+        index=index,
+        predicted_ms=float(expected.latency_ms[index]),
+        predicted_mj=float(expected.energy_mj[index]),
         reason=reason,
-        in_time=request.deadline_ms is None or guarded_ms <= request.deadline_ms,
+        in_time=request.deadline_ms is None or bool(expected.guarded_ms[index] <= request.deadline_ms),
     )
+
+
+def choose_rows(strategy: str, candidates: Candidates, deadlines_ms: Floats, request: Request | None = None) -> Indices:
+    """What `choose` says for many requests that differ in their deadline only, decided with what is known now.
+
+    `deadlines_ms` [n], infinite for none; the answer [n] are indices of rows. Errors as for `choose`.
+    """
+    rule, asked = _rule(strategy), request or Request()
+    pool = _pool(candidates, asked.account, asked.min_accuracy)
+    if strategy == DYNASPLIT:
+        return pool.indices_of(policy.rows_for(pool.expected, deadlines_ms))
+    return np.full(np.shape(deadlines_ms), rule(pool, asked)[0], dtype=np.intp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,50 +97,64 @@ class _Pool:
     """The rows that a strategy may still pick, as indices into the table; None stands for all of them."""
 
     candidates: Candidates
-    prices: Prices
+    account: Account
     indices: Indices | None
-    deadline_ms: float | None
 
-    def of(self, column: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
-        """The pool's part of a column of the table."""
-        return column if self.indices is None else column[self.indices]
+    @cached_property
+    def expected(self) -> Expected:
+        whole = self.candidates.expected(self.account)
+        return whole if self.indices is None else whole.of(self.indices)
 
     def index(self, position: int) -> int:
         """The row's index in the table."""
         return position if self.indices is None else int(self.indices[position])
 
+    def indices_of(self, positions: Indices) -> Indices:
+        """As `index`, for many."""
+        return positions if self.indices is None else self.indices[positions]
+
     def where(self, keep: Flags) -> _Pool:
-        """The pool without the rows that are not to be kept; `keep` has one flag a row of the pool."""
-        indices = np.flatnonzero(keep)
-        return replace(self, indices=indices if self.indices is None else self.indices[indices])
+        """The pool without the rows that are not to be kept; `keep` has one flag a row of the table."""
+        indices = np.flatnonzero(keep) if self.indices is None else self.indices[keep[self.indices]]
+        return replace(self, indices=indices)
 
     @property
-    def latency_ms(self) -> Floats:
-        return self.of(self.prices.latency_ms)
-
-    @property
-    def energy_mj(self) -> Floats:
-        return self.of(self.prices.energy_mj)
-
-    @property
-    def guarded_ms(self) -> Floats:
-        return self.of(self.candidates.guarded_ms)
+    def empty(self) -> bool:
+        return self.indices is not None and not len(self.indices)
 
 
-def _eligible(candidates: Candidates, request: Request) -> Indices | None:
-    if candidates.cloud_available and request.min_accuracy is None:
-        return None
-    parts = candidates.parts
-    fit = np.ones(len(candidates.rows), dtype=np.bool_)
-    if request.min_accuracy is not None:
-        fit &= parts.accuracy >= request.min_accuracy
-        if not fit.any():
-            raise InvalidInput(_accuracy_out_of_reach(parts.accuracy, request.min_accuracy))
+def _rule(strategy: str) -> _Rule:
+    try:
+        return _RULES[strategy]
+    except KeyError as error:
+        raise InvalidInput(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r:.40}") from error
+
+
+def _pool(candidates: Candidates, account: Account, min_accuracy: float | None) -> _Pool:
+    """The rows that device and request allow."""
+    wanted = candidates.limits.accuracy_with(min_accuracy)
+    pool = _Pool(candidates, account, None)
+    if wanted is not None:
+        pool = pool.where(candidates.limits.accurate(candidates.parts, min_accuracy))
+        if pool.empty:
+            raise InvalidInput(_accuracy_out_of_reach(candidates.parts.accuracy, wanted))
+    if not candidates.all_allowed:
+        pool = pool.where(candidates.allowed)
+        if pool.empty:
+            raise ServiceMissing(f"{_why_alone(candidates)}, and the table has no edge-only row that would serve")
+    return pool
+
+
+def _why_alone(candidates: Candidates) -> str:
+    """Why rows that use the cloud are out."""
     if not candidates.cloud_available:
-        fit &= ~parts.uses_cloud
-        if not fit.any():
-            raise ServiceMissing("the cloud cannot be reached, and the table has no edge-only row that would serve")
-    return np.flatnonzero(fit)
+        return "the cloud cannot be reached"
+    return f"nothing that this device may still send would do ({_limits(candidates)})"
+
+
+def _limits(candidates: Candidates) -> str:
+    limits = candidates.limits
+    return f"min_cut {limits.min_cut}, bytes left today: {limits.bytes_left:.0f}"
 
 
 def _accuracy_out_of_reach(accuracy: Floats, wanted: float) -> str:
@@ -186,44 +163,53 @@ def _accuracy_out_of_reach(accuracy: Floats, wanted: float) -> str:
     return f"no row of the table is proven to reach accuracy {wanted:.4g}: {best}"
 
 
-def _dynasplit(pool: _Pool) -> tuple[int, str]:
-    if pool.deadline_ms is None:
-        return _energy_saver(pool)[0], "lowest energy; no deadline"
-    position = policy.cheapest_in_time(pool.guarded_ms, pool.energy_mj, pool.deadline_ms)
+def _dynasplit(pool: _Pool, request: Request) -> tuple[int, str]:
+    expected = pool.expected
+    own_ms = math.inf if request.deadline_ms is None else request.deadline_ms
+    load_ms = latest_end_ms(request.behind_ms, float(expected.guarded_ms.min())) if request.behind_ms else math.inf
+    if math.isinf(own_ms) and math.isinf(load_ms):
+        return pool.index(policy.cheapest(expected)), "lowest energy; no deadline"
+    position = policy.cheapest_in_time(expected, min(own_ms, load_ms))
     if position is None:
-        return _fastest(pool)[0], "lowest latency; none is in time"
-    return pool.index(position), "lowest energy in time"
+        return pool.index(policy.likeliest(expected, own_ms)), "best chance; none is surely in time"
+    waited_for = load_ms < own_ms
+    return pool.index(position), "lowest energy in time for those behind it" if waited_for else "lowest energy in time"
 
 
-def _cloud_only(pool: _Pool) -> tuple[int, str]:
-    if not pool.candidates.cloud_available:
-        index, reason = _edge_only(pool)
-        return index, f"{reason}; the cloud cannot be reached"
-    return _fastest_at_top_clock(pool.where(pool.of(pool.candidates.parts.cut) == 0), "cloud-only")
+def _cloud_only(pool: _Pool, request: Request) -> tuple[int, str]:
+    parts, allowed = pool.candidates.parts, pool.candidates.allowed
+    if not (allowed & parts.uses_cloud).any() and parts.uses_cloud.any():
+        index, reason = _edge_only(pool, request)
+        return index, f"{reason}; {_why_alone(pool.candidates)}"
+    return _fastest_at_top_clock(pool, parts.cut == 0, "cloud-only")
 
 
-def _edge_only(pool: _Pool) -> tuple[int, str]:
-    return _fastest_at_top_clock(pool.where(~pool.of(pool.candidates.parts.uses_cloud)), "edge-only")
+def _edge_only(pool: _Pool, _request: Request) -> tuple[int, str]:
+    return _fastest_at_top_clock(pool, ~pool.candidates.parts.uses_cloud, "edge-only")
 
 
-def _fastest_at_top_clock(pool: _Pool, kind: str) -> tuple[int, str]:
-    cpu_khz = pool.of(pool.candidates.parts.cpu_khz)
-    if not len(cpu_khz):
-        raise InvalidInput(f"strategy {kind}: the table has no {kind} row that would serve this request")
-    index, reason = _fastest(pool.where(cpu_khz == cpu_khz.max()))
-    return index, f"{kind}, {reason} at the highest clock"
+def _fastest_at_top_clock(pool: _Pool, kind: Flags, name: str) -> tuple[int, str]:
+    ends, cpu_khz = pool.where(kind), pool.candidates.parts.cpu_khz
+    if ends.empty:
+        raise InvalidInput(f"strategy {name}: the table has no {name} row that would serve this request")
+    at_top = ends.where(cpu_khz == cpu_khz[ends.indices].max())
+    return at_top.index(policy.fastest(at_top.expected)), f"{name}, lowest latency at the highest clock"
 
 
-def _fastest(pool: _Pool) -> tuple[int, str]:
-    return pool.index(policy.fastest(pool.latency_ms, pool.energy_mj)), "lowest latency"
+def _fastest(pool: _Pool, _request: Request) -> tuple[int, str]:
+    return pool.index(policy.fastest(pool.expected)), "lowest latency"
 
 
-def _energy_saver(pool: _Pool) -> tuple[int, str]:
-    return pool.index(policy.cheapest(pool.latency_ms, pool.energy_mj)), "lowest energy"
+def _energy_saver(pool: _Pool, _request: Request) -> tuple[int, str]:
+    return pool.index(policy.cheapest(pool.expected)), "lowest energy"
 
 
-_RULES: Mapping[str, Callable[[_Pool], tuple[int, str]]] = {
-    "dynasplit": _dynasplit,
+_Rule = Callable[[_Pool, Request], tuple[int, str]]
+
+DYNASPLIT = "dynasplit"
+
+_RULES: Mapping[str, _Rule] = {
+    DYNASPLIT: _dynasplit,
     "cloud-only": _cloud_only,
     "edge-only": _edge_only,
     "fastest": _fastest,

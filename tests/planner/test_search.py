@@ -4,11 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from planner.candidates import Candidates
 from planner.costs import fit
 from planner.pricing import price
 from planner.search import middle_cut, optimize, plan, rows_of
 from planner.space import Space
-from planner.strategies import STRATEGIES, Candidates, Request, choose
+from planner.strategies import STRATEGIES, Request, choose
 from protocol.configuration import Account, CloudAccelerator, Codec, Configuration, EdgeAccelerator
 from protocol.errors import BundleMismatch, InvalidInput
 from protocol.link import Link

@@ -1,0 +1,208 @@
+"""What served requests taught about a table's rows: by how much to correct each prediction, and how far to trust it.
+
+Per row and figure it keeps the logarithm of observed over predicted, and draws it towards the row's group (`effects`):
+heads and the device's energy by edge accelerator, waiting and the cloud's energy by cloud accelerator. What has changed in
+the last few dozen requests (heat, a busy cloud) is a level of its own that moves fast. A row's guarded latency lies so many
+standard deviations above its expected one that a wanted share of requests takes longer; that number is learned from how
+often it happened (adaptive conformal inference: Gibbs and Candès, arXiv 2106.00170), so no distribution is assumed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+
+from planner.effects import Effects, Sums, effects
+from planner.pricing import Expected, Floats, Indices, Parts
+from protocol.configuration import Account
+from protocol.errors import InvalidInput
+from protocol.link import Link
+
+DEFAULT_VIOLATION_RATE = 0.001
+
+HEAD_MS, WAITING_MS, EDGE_MJ, CLOUD_MJ = range(4)
+FIGURES = ("head_ms", "waiting_ms", "edge_mj", "cloud_mj")
+
+_ROW_SD, _LEAST_SD = 0.05, 0.003
+"""A row's uncertainty where it does not state any, and the least that is believed."""
+_HALF_LIFE, _RECENT_HALF_LIFE = 2000, 20
+"""After so many requests an observation of a row, and one of the recent level, weighs half."""
+_RECENT_PRIOR = 10.0
+_STEP, _LEAST_STRETCH, _MOST_STRETCH = 0.5, 2.0, 12.0
+_MOST_RATIO = 8.0
+"""Beyond it something else happened than a slow request; it counts as this much."""
+_GROUPS = 4
+_NO_HEAD = 3
+_JITTER_SD = np.repeat([0.005, 0.02, 0.01, 0.02], _GROUPS)
+"""How much observations of one row scatter, by figure, before anything is known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What n requests showed. `rows` [n] are indices into the table, the figures float64 [n], NaN where unknown.
+
+    `deadlines_ms`: what was left of each when it was decided, infinite for none. `waiting_ms`: the way there and back, and
+    the tail; `edge_mj`: the device, head and waiting; `cloud_mj`: the whole node.
+    """
+
+    rows: Indices
+    deadlines_ms: Floats
+    head_ms: Floats
+    waiting_ms: Floats
+    edge_mj: Floats
+    cloud_mj: Floats
+
+    @cached_property
+    def figures(self) -> Floats:
+        """[4, n], in the order of FIGURES."""
+        return np.array([self.head_ms, self.waiting_ms, self.edge_mj, self.cloud_mj], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Experience:
+    """Learned from the rows of one table; a value: `after` gives the next one. Build with `of`."""
+
+    parts: Parts
+    violation_rate: float
+    sums: Sums
+    recent: Floats
+    recent_weight: Floats
+    stretch: Floats
+    requests: int = 0
+
+    @classmethod
+    def of(cls, parts: Parts, *, violation_rate: float = DEFAULT_VIOLATION_RATE) -> Experience:
+        """Nothing seen yet. `violation_rate` is the share of requests that may take longer than their row's guarded latency."""
+        if not 0 < violation_rate < 0.5:
+            raise InvalidInput(f"violation_rate must lie above 0 and below 0.5, not {violation_rate}")
+        empty, groups = np.zeros(4 * len(parts.cut)), np.zeros(4 * _GROUPS)
+        start = NormalDist().inv_cdf(1 - violation_rate)
+        return cls(parts, violation_rate, Sums(empty, empty, empty), groups, groups, np.full(2, start))
+
+    def expected(self, link: Link, account: Account) -> Expected:
+        """All rows over this link; InvalidInput for `edge_active` where it is unknown."""
+        waiting_ms = self.parts.waiting_ms(link)
+        latency_ms, spread_ms = self._latency(waiting_ms)
+        edge_mj = (self.parts.head_mj + self.parts.wait_w * waiting_ms) * self._factors[EDGE_MJ]
+        return Expected(
+            latency_ms=latency_ms,
+            spread_ms=spread_ms,
+            guarded_ms=latency_ms + self._stretches * spread_ms,
+            energy_mj=edge_mj + self.parts.cloud_mj(account) * self._factors[CLOUD_MJ],
+        )
+
+    def after(self, observed: Observed, link: Link) -> Experience:
+        """The experience after these requests, all decided with this one. Leave out those that went otherwise than
+        decided (a fallback): they tell nothing of the row."""
+        count = len(observed.rows)
+        if not count:
+            return self
+        ratios = self._ratios(observed, link)
+        places = np.flatnonzero(~np.isnan(ratios).ravel())
+        values = ratios.ravel()[places]
+        rows = self._flat(observed.rows)[places]
+        recent, weight = self._recent_after(rows, values, count)
+        return replace(
+            self,
+            sums=self._sums_after(rows, values, count),
+            recent=recent,
+            recent_weight=weight,
+            stretch=self._stretch_after(observed, link),
+            requests=self.requests + count,
+        )
+
+    def _latency(self, waiting_ms: Floats) -> tuple[Floats, Floats]:
+        """Expected latency and its standard deviation."""
+        head_ms, waiting_ms = self.parts.head_ms * self._factors[HEAD_MS], waiting_ms * self._factors[WAITING_MS]
+        return head_ms + waiting_ms, np.hypot(head_ms * self._sd[HEAD_MS], waiting_ms * self._sd[WAITING_MS])
+
+    def _ratios(self, observed: Observed, link: Link) -> Floats:
+        """Logarithms of observed over predicted, [4, n]; NaN where there is nothing to learn."""
+        predicted = self._predicted(link)[:, observed.rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = np.log(observed.figures / predicted)
+        return np.where(np.isfinite(ratios), np.clip(ratios, -math.log(_MOST_RATIO), math.log(_MOST_RATIO)), np.nan)
+
+    def _predicted(self, link: Link) -> Floats:
+        parts, waiting_ms = self.parts, self.parts.waiting_ms(link)
+        edge_mj = parts.head_mj + parts.wait_w * waiting_ms
+        return np.array([parts.head_ms, waiting_ms, edge_mj, parts.cloud_node_mj * parts.uses_cloud])
+
+    def _sums_after(self, rows: Indices, values: Floats, count: int) -> Sums:
+        fade, size = 0.5 ** (count / _HALF_LIFE), len(self.sums.count)
+        return Sums(
+            self.sums.count * fade + np.bincount(rows, minlength=size),
+            self.sums.total * fade + np.bincount(rows, values, size),
+            self.sums.squares * fade + np.bincount(rows, values**2, size),
+        )
+
+    def _recent_after(self, rows: Indices, values: Floats, count: int) -> tuple[Floats, Floats]:
+        """The level of the last requests, over what the rows' own history says."""
+        fade, groups = 0.5 ** (count / _RECENT_HALF_LIFE), self._groups[rows]
+        scatter = np.sqrt(self._effects.variance[rows])
+        residuals = np.clip(values - self._effects.mean[rows], -3 * scatter, 3 * scatter)
+        size = len(self.recent)
+        return (
+            self.recent * fade + np.bincount(groups, residuals, size),
+            self.recent_weight * fade + np.bincount(groups, minlength=size),
+        )
+
+    def _stretch_after(self, observed: Observed, link: Link) -> Floats:
+        """Up by much whenever a request was late that had been predicted in time, down by little otherwise, so that in
+        the long run the wanted share is late; apart for rows with and without the cloud."""
+        took_ms = np.nansum(observed.figures[:2], axis=0)
+        latency_ms, spread_ms = self._latency(self.parts.waiting_ms(link))
+        rows = observed.rows
+        promised = latency_ms[rows] + self._stretches[rows] * spread_ms[rows] <= observed.deadlines_ms
+        late = took_ms > observed.deadlines_ms
+        steps = _STEP * np.bincount(self._kinds[rows], promised * (late - self.violation_rate), 2)
+        return np.clip(self.stretch + steps, _LEAST_STRETCH, _MOST_STRETCH)
+
+    def _flat(self, rows: Indices) -> Indices:
+        size = len(self.parts.cut)
+        return (np.arange(4)[:, None] * size + rows[None, :]).ravel()
+
+    @cached_property
+    def _groups(self) -> Indices:
+        """The group of each figure of each row, [4 x rows]."""
+        edge = np.where(self.parts.cut > 0, self.parts.edge_accelerator, _NO_HEAD)
+        cloud = self.parts.cloud_accelerator
+        kinds = np.concatenate([edge, cloud, edge, cloud]).astype(np.intp)
+        return kinds + _GROUPS * np.repeat(np.arange(4), len(edge))
+
+    @cached_property
+    def _prior_variance(self) -> Floats:
+        parts = self.parts
+        stated = np.concatenate([parts.head_ms_sd, parts.cloud_ms_sd, parts.head_mj_sd, parts.cloud_node_mj_sd])
+        known = np.where(np.isnan(stated), _ROW_SD, stated)
+        return np.asarray(np.maximum(known, _LEAST_SD) ** 2)
+
+    @cached_property
+    def _effects(self) -> Effects:
+        return effects(self.sums, prior_variance=self._prior_variance, jitter_sd=_JITTER_SD, groups=self._groups)
+
+    @cached_property
+    def _recent_level(self) -> Floats:
+        return self.recent / (self.recent_weight + _RECENT_PRIOR)
+
+    @cached_property
+    def _factors(self) -> Floats:
+        """What to multiply each prediction with, [4, rows]."""
+        return np.exp(self._effects.mean + self._recent_level[self._groups]).reshape(4, -1)
+
+    @cached_property
+    def _sd(self) -> Floats:
+        return np.sqrt(self._effects.variance).reshape(4, -1)
+
+    @cached_property
+    def _stretches(self) -> Floats:
+        """By how many standard deviations each row is guarded."""
+        return self.stretch[self._kinds]
+
+    @cached_property
+    def _kinds(self) -> Indices:
+        return self.parts.uses_cloud.astype(np.intp)

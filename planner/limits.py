@@ -1,0 +1,45 @@
+"""What a device may not do, whatever a request asks for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.pricing import Flags, Parts
+from protocol.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`min_cut`: what leaves the device has passed at least so many operators (1: never the input itself). `bytes_left`:
+    what may still be sent today. `min_accuracy`: below it, or unproven, a row is out, whatever a request allows."""
+
+    min_cut: int = 0
+    bytes_left: float = math.inf
+    min_accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_cut < 0 or not self.bytes_left >= 0:
+            raise InvalidInput(
+                f"limits: min_cut and bytes_left must be 0 or more, not {self.min_cut}, {self.bytes_left}"
+            )
+        if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
+            raise InvalidInput(f"min_accuracy must lie between 0 and 1, not {self.min_accuracy}")
+
+    def may_send(self, parts: Parts) -> Flags:
+        """The rows that send nothing, or no more and no earlier than they may."""
+        return ~parts.uses_cloud | ((parts.cut >= self.min_cut) & (parts.up_bytes <= self.bytes_left))
+
+    def accuracy_with(self, asked: float | None) -> float | None:
+        """The stricter of the device's and the request's; None where neither says anything."""
+        return max((value for value in (self.min_accuracy, asked) if value is not None), default=None)
+
+    def accurate(self, parts: Parts, asked: float | None) -> Flags:
+        """The rows proven to reach what device and request ask for."""
+        wanted = self.accuracy_with(asked)
+        return np.ones(len(parts.cut), dtype=np.bool_) if wanted is None else parts.accuracy >= wanted
+
+
+NO_LIMITS = Limits()
