@@ -84,7 +84,8 @@ def read_published(path: Path, *, skip_bad: bool = False, network: str = "") -> 
     if not trials:
         raise InvalidInput(f"{path}: no line is left, {len(skipped)} cannot be; the first: {skipped[0]}")
     measurements = _measurements(trials, network)
-    return Recorded(measurements, tuple(trial.where for trial in trials), _space(trials, last), tuple(skipped))
+    where = tuple(trial.where for trial in trials)
+    return Recorded(measurements, where, _space(trials, last), tuple(skipped), sampled=True)
 
 
 def read_deadlines(path: Path, network: str) -> Floats:

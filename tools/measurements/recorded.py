@@ -12,10 +12,12 @@ from protocol.measurement import Measurement
 class Recorded:
     """Measurements with their places (`file.csv:12`), one for each, and the space that they are of.
 
-    `skipped`: for each line that cannot be and was left out, its place and what is wrong with it.
+    `skipped`: for each line that cannot be and was left out, its place and what is wrong with it. `sampled`: there is more
+    in the space than was ever measured, so that the measurements do not cover it is no fault.
     """
 
     measurements: tuple[Measurement, ...]
     where: tuple[str, ...]
     space: Space
     skipped: tuple[str, ...] = ()
+    sampled: bool = False
