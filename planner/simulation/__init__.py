@@ -1,0 +1,1 @@
+"""Serving a workload in a world of recorded trials, by one strategy after the other."""

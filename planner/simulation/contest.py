@@ -1,0 +1,97 @@
+"""All strategies on the same requests in the same world."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.pricing import Floats, Indices
+from planner.replay import Recording, World
+from planner.scenario import Scenario, Timeline
+from planner.simulation.choosers import Adaptive, Baseline, Chooser, Known, Oracle, Published
+from planner.simulation.serving import Served, Workload, serve
+from protocol.configuration import Account, Configuration
+from protocol.errors import InvalidInput
+from protocol.link import Link
+from protocol.table import Row
+
+BASELINES = ("cloud-only", "edge-only", "fastest", "energy-saver")
+STRATEGIES = ("dynasplit", "paper", "oracle", *BASELINES)
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """What strategies are compared in.
+
+    `recording`: what was recorded, `world`: what answers (the recording itself, or one that scatters more). `table`: the
+    rows that `dynasplit` chooses from, `recorded`: a row for each configuration that was recorded, for the baselines;
+    `link`: the link over which it was. Of all rows those that were never recorded are not chosen.
+    """
+
+    recording: Recording
+    world: World
+    table: Sequence[Row]
+    recorded: Sequence[Row]
+    link: Link
+    account: Account = Account.EDGE_NODE
+
+    def serve(self, strategy: str, workload: Workload, scenario: Scenario | None = None) -> Served:
+        """What each request of the workload gets by a strategy; InvalidInput for one that there is not."""
+        timeline = (scenario or Scenario()).timeline(len(workload.deadlines_ms))
+        chooser = self._chooser(strategy, workload, timeline)
+        return serve(chooser, self.world, workload, timeline=timeline, link=self.link)
+
+    def infeasible(self, deadlines_ms: Floats) -> int:
+        """How many deadlines lie below the lowest median latency of a configuration."""
+        return int((deadlines_ms < self.recording.median_ms.min()).sum())
+
+    def _chooser(self, strategy: str, workload: Workload, timeline: Timeline) -> Chooser:
+        if strategy == "dynasplit":
+            return Adaptive(self._known(self.table), self.account)
+        if strategy == "paper":
+            return Published(self.recording)
+        if strategy == "oracle":
+            return Oracle(self.world, workload.luck, timeline, self.account)
+        if strategy in BASELINES:
+            return Baseline(strategy, self._known(self.recorded), self.account)
+        raise InvalidInput(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r:.40}")
+
+    def _known(self, rows: Sequence[Row]) -> Known:
+        return Known.of(rows, self.recording.configurations, self.link)
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """How a strategy fared. A violation is a request that was answered after its deadline."""
+
+    requests: int
+    violations: int
+    fallbacks: int
+    median_latency_ms: float
+    median_energy_mj: float
+    edge_mj: float
+    edge_node_mj: float
+    decisions: Mapping[Configuration, int]
+
+
+def summary(served: Served, workload: Workload, configurations: Sequence[Configuration], account: Account) -> Summary:
+    """Energy of the account; totals of `edge` and `edge_node`. Decisions are counted, the most frequent first."""
+    counts = Counter(dict(zip(*_counted(served.rows), strict=True)))
+    return Summary(
+        requests=len(served.rows),
+        violations=int((served.latency_ms > workload.deadlines_ms).sum()),
+        fallbacks=int(served.fallback.sum()),
+        median_latency_ms=float(np.median(served.latency_ms)),
+        median_energy_mj=float(np.median(served.energy_mj(account))),
+        edge_mj=float(served.edge_mj.sum()),
+        edge_node_mj=float(served.energy_mj(Account.EDGE_NODE).sum()),
+        decisions={configurations[place]: count for place, count in counts.most_common()},
+    )
+
+
+def _counted(rows: Indices) -> tuple[list[int], list[int]]:
+    places, counts = np.unique(rows, return_counts=True)
+    return places.tolist(), counts.tolist()
