@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,10 @@ STYLE: Any = {
 _DOTS_PER_INCH = 160
 
 
-def check_plot_target(path: Path) -> None:
+def check_plot_target(path: Path, *, formats: Sequence[str] = FORMATS) -> None:
     """InvalidInput when no figure could be saved there later, ServiceMissing without matplotlib: told before the work."""
-    if path.suffix.lower() not in FORMATS:
-        raise InvalidInput(f"--plot {path}: the name must end in {' or '.join(FORMATS)}")
+    if path.suffix.lower() not in formats:
+        raise InvalidInput(f"--plot {path}: the name must end in {' or '.join(formats)}")
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise InvalidInput(f"--plot {path}: give a file in a folder that exists and can be written")
     try:
