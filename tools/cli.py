@@ -27,6 +27,7 @@ VERBS = {
     "keys": "tools.keys",
     "push": "tools.push",
     "infer": "tools.infer",
+    "report": "tools.report",
     "bench": "tools.bench",
 }
 """Each module has SUMMARY, add_arguments(parser) and run(arguments) -> exit code."""
