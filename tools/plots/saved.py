@@ -52,7 +52,8 @@ def _draw(facts: Mapping[str, Any], path: Path) -> None:
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
         axes = figure.subplots()
         size, unit = _scale(facts["days"])
-        _draw_days(axes, facts, size)
+        if facts["days"]:
+            _draw_days(axes, facts, size)
         axes.set_ylabel(f"{unit} a day, account {facts['account']}")
         figure.suptitle(sentence(facts), fontsize=11.5, x=0.01, ha="left", wrap=True)
         figure.supxlabel(_caption(facts), fontsize=8, x=0.01, ha="left", color="#555555")

@@ -203,7 +203,7 @@ def _count(count: int, noun: str) -> str:
 
 def _percent(share: float) -> str:
     percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 10 or not percent else f"{percent:.2g} %"
+    return f"{percent:,.0f} %" if percent >= 10 or not percent else f"{percent:.2g} %"
 
 
 def _bytes(count: int) -> str:
