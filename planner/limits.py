@@ -30,7 +30,15 @@ class Limits:
 
     def may_send(self, parts: Parts) -> Flags:
         """The rows that send nothing, or no more and no earlier than they may."""
-        return ~parts.uses_cloud | ((parts.cut >= self.min_cut) & (parts.up_bytes <= self.bytes_left))
+        return ~parts.uses_cloud | (self.late_enough(parts) & self.small_enough(parts))
+
+    def late_enough(self, parts: Parts) -> Flags:
+        """The rows that are cut no earlier than they may be, were they to send anything."""
+        return parts.cut >= self.min_cut
+
+    def small_enough(self, parts: Parts) -> Flags:
+        """The rows that send no more than is left."""
+        return parts.up_bytes <= self.bytes_left
 
     def accuracy_with(self, asked: float | None) -> float | None:
         """The stricter of the device's and the request's; None where neither says anything."""

@@ -39,15 +39,19 @@ def cheapest_in_time(expected: Expected, deadline_ms: float) -> int | None:
 
 def likeliest(expected: Expected, deadline_ms: float) -> int:
     """The row that is most likely in time although none is surely; the fastest where even that is hopeless."""
+    known = chances(expected, deadline_ms)
+    return fastest(expected) if known is None else _lowest(-known, expected.energy_mj)
+
+
+def chances(expected: Expected, deadline_ms: float) -> Floats | None:
+    """By how many of its standard deviations each row is expected before the deadline, the more the likelier in time
+    (infinite: for certain, or certainly not). None without a deadline, and where all are hopeless."""
     if math.isinf(deadline_ms):
-        return fastest(expected)
+        return None
     with np.errstate(divide="ignore", invalid="ignore"):
         deviations = (deadline_ms - expected.latency_ms) / expected.spread_ms
-    chances = np.nan_to_num(deviations, nan=np.inf)  # exactly in time, for certain
-    best = float(chances.max())
-    if best < _HOPELESS:
-        return fastest(expected)
-    return _lowest(-chances, expected.energy_mj)
+    known: Floats = np.nan_to_num(deviations, nan=np.inf, posinf=np.inf, neginf=-np.inf)  # NaN: exactly in time
+    return known if known.max() >= _HOPELESS else None
 
 
 def rows_for(expected: Expected, deadlines_ms: npt.ArrayLike) -> Indices:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +59,26 @@ class Choice:
     in_time: bool
 
 
+class Aim(StrEnum):
+    """By what one row is better than another."""
+
+    ENERGY = "energy"
+    LATENCY = "latency"
+    CHANCE = "chance"
+
+
+@dataclass(frozen=True, eq=False)
+class Grounds:
+    """What a choice went by: the best row by `aim` among `rows` (indices; None: all).
+
+    By energy, only those count whose guarded latency meets `deadline_ms`; by chance, it is that of meeting it.
+    """
+
+    rows: Indices | None
+    aim: Aim
+    deadline_ms: float = math.inf
+
+
 def choose(strategy: str, candidates: Candidates, request: Request) -> Choice:
     """The row for a request.
 
@@ -66,11 +87,15 @@ def choose(strategy: str, candidates: Candidates, request: Request) -> Choice:
     row is proven to reach, for `edge_active` where it is unknown, and when no row is left of the kind that the strategy
     is about; ServiceMissing when only rows are left that may not be used now.
     """
+    return decide(strategy, candidates, request)[0]
+
+
+def decide(strategy: str, candidates: Candidates, request: Request) -> tuple[Choice, Grounds]:
+    """As `choose`, with what it went by."""
     rule = _rule(strategy)
-    pool = _pool(candidates, request.account, request.min_accuracy)
-    index, reason = rule(pool, request)
+    index, reason, grounds = rule(_pool(candidates, request.account, request.min_accuracy), request)
     expected = candidates.expected(request.account)
-    return Choice(
+    choice = Choice(
         row=candidates.rows[index],
         index=index,
         predicted_ms=float(expected.latency_ms[index]),
@@ -78,6 +103,7 @@ def choose(strategy: str, candidates: Candidates, request: Request) -> Choice:
         reason=reason,
         in_time=request.deadline_ms is None or bool(expected.guarded_ms[index] <= request.deadline_ms),
     )
+    return choice, grounds
 
 
 def choose_rows(strategy: str, candidates: Candidates, deadlines_ms: Floats, request: Request | None = None) -> Indices:
@@ -105,9 +131,10 @@ class _Pool:
         whole = self.candidates.expected(self.account)
         return whole if self.indices is None else whole.of(self.indices)
 
-    def index(self, position: int) -> int:
-        """The row's index in the table."""
-        return position if self.indices is None else int(self.indices[position])
+    def picked(self, position: int, reason: str, aim: Aim, deadline_ms: float = math.inf) -> _Picked:
+        """The row at this position of the pool, as an index into the table, with the grounds."""
+        index = position if self.indices is None else int(self.indices[position])
+        return index, reason, Grounds(self.indices, aim, deadline_ms)
 
     def indices_of(self, positions: Indices) -> Indices:
         """As `index`, for many."""
@@ -163,48 +190,60 @@ def _accuracy_out_of_reach(accuracy: Floats, wanted: float) -> str:
     return f"no row of the table is proven to reach accuracy {wanted:.4g}: {best}"
 
 
-def _dynasplit(pool: _Pool, request: Request) -> tuple[int, str]:
+def _dynasplit(pool: _Pool, request: Request) -> _Picked:
     expected = pool.expected
     own_ms = math.inf if request.deadline_ms is None else request.deadline_ms
     load_ms = latest_end_ms(request.behind_ms, float(expected.guarded_ms.min())) if request.behind_ms else math.inf
-    if math.isinf(own_ms) and math.isinf(load_ms):
-        return pool.index(policy.cheapest(expected)), "lowest energy; no deadline"
-    position = policy.cheapest_in_time(expected, min(own_ms, load_ms))
+    deadline_ms = min(own_ms, load_ms)
+    if math.isinf(deadline_ms):
+        return pool.picked(policy.cheapest(expected), "lowest energy; no deadline", Aim.ENERGY)
+    position = policy.cheapest_in_time(expected, deadline_ms)
     if position is None:
-        return pool.index(policy.likeliest(expected, own_ms)), "best chance; none is surely in time"
-    waited_for = load_ms < own_ms
-    return pool.index(position), "lowest energy in time for those behind it" if waited_for else "lowest energy in time"
+        return _in_spite(pool, own_ms)
+    reason = "lowest energy in time for those behind it" if load_ms < own_ms else "lowest energy in time"
+    return pool.picked(position, reason, Aim.ENERGY, deadline_ms)
 
 
-def _cloud_only(pool: _Pool, request: Request) -> tuple[int, str]:
+def _in_spite(pool: _Pool, deadline_ms: float) -> _Picked:
+    """Where no row is surely in time."""
+    position = policy.likeliest(pool.expected, deadline_ms)
+    if policy.chances(pool.expected, deadline_ms) is None:
+        return pool.picked(position, "lowest latency; none can be in time", Aim.LATENCY)
+    return pool.picked(position, "best chance; none is surely in time", Aim.CHANCE, deadline_ms)
+
+
+def _cloud_only(pool: _Pool, request: Request) -> _Picked:
     parts, allowed = pool.candidates.parts, pool.candidates.allowed
     if not (allowed & parts.uses_cloud).any() and parts.uses_cloud.any():
-        index, reason = _edge_only(pool, request)
-        return index, f"{reason}; {_why_alone(pool.candidates)}"
+        index, reason, grounds = _edge_only(pool, request)
+        return index, f"{reason}; {_why_alone(pool.candidates)}", grounds
     return _fastest_at_top_clock(pool, parts.cut == 0, "cloud-only")
 
 
-def _edge_only(pool: _Pool, _request: Request) -> tuple[int, str]:
+def _edge_only(pool: _Pool, _request: Request) -> _Picked:
     return _fastest_at_top_clock(pool, ~pool.candidates.parts.uses_cloud, "edge-only")
 
 
-def _fastest_at_top_clock(pool: _Pool, kind: Flags, name: str) -> tuple[int, str]:
+def _fastest_at_top_clock(pool: _Pool, kind: Flags, name: str) -> _Picked:
     ends, cpu_khz = pool.where(kind), pool.candidates.parts.cpu_khz
     if ends.empty:
         raise InvalidInput(f"strategy {name}: the table has no {name} row that would serve this request")
     at_top = ends.where(cpu_khz == cpu_khz[ends.indices].max())
-    return at_top.index(policy.fastest(at_top.expected)), f"{name}, lowest latency at the highest clock"
+    return at_top.picked(policy.fastest(at_top.expected), f"{name}, lowest latency at the highest clock", Aim.LATENCY)
 
 
-def _fastest(pool: _Pool, _request: Request) -> tuple[int, str]:
-    return pool.index(policy.fastest(pool.expected)), "lowest latency"
+def _fastest(pool: _Pool, _request: Request) -> _Picked:
+    return pool.picked(policy.fastest(pool.expected), "lowest latency", Aim.LATENCY)
 
 
-def _energy_saver(pool: _Pool, _request: Request) -> tuple[int, str]:
-    return pool.index(policy.cheapest(pool.expected)), "lowest energy"
+def _energy_saver(pool: _Pool, _request: Request) -> _Picked:
+    return pool.picked(policy.cheapest(pool.expected), "lowest energy", Aim.ENERGY)
 
 
-_Rule = Callable[[_Pool, Request], tuple[int, str]]
+_Picked = tuple[int, str, Grounds]
+"""The row's index in the table, why, and by what."""
+
+_Rule = Callable[[_Pool, Request], _Picked]
 
 DYNASPLIT = "dynasplit"
 
