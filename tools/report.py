@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_json_target(arguments.json)
     if arguments.plot:
         check_target(arguments.plot)
-    with _records(arguments) as records:
+    with _records(arguments) as records, console().status("Reading inferences …"):
         facts = report(records, question)
     if arguments.plot:
         draw_saved(facts, arguments.plot)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cloud.app import create_app
 from cloud.memory_store import MemoryStore
@@ -292,6 +292,17 @@ def test_sums_come_by_device_by_network_and_by_day(report):
     assert facts["days"][1]["saved_kwh"] is None
 
 
+def test_a_large_fleet_is_all_in_the_json_and_told_in_part(report):
+    found = [each for number in range(60) for each in arrivals(ours(1), device=f"pi-{number:02}")]
+
+    facts = report.facts("--from", report.file(*found))
+
+    assert len(facts["lines"]) == 60
+    assert "pi-39, vgg16" in report.said
+    assert "pi-40, vgg16" not in report.said
+    assert "… 20 more" in report.said
+
+
 def test_devices_and_network_narrow_the_question(report):
     file = report.file(
         *arrivals(ours(2) + ours(3, network="vit")),
@@ -431,11 +442,21 @@ def store() -> Iterator[Store]:
     yield MemoryStore()
 
 
+class _Chunking(WSGIRequestHandler):
+    """Sends what has no length in chunks, as gunicorn does."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_arguments: object) -> None:
+        """Quiet."""
+
+
 @pytest.fixture
 def backend(tmp_path, store) -> Iterator[str]:
     """A real backend on a port, with a store that lies at hand."""
     settings = BackendSettings(data_dir=tmp_path / "data", operator_token=TOKEN, node_busy_watts=40.0)
-    server = make_server("127.0.0.1", 0, create_app(settings, store=store, publisher=MemoryPublisher()), threaded=True)
+    app = create_app(settings, store=store, publisher=MemoryPublisher())
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Chunking)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -64,14 +64,15 @@ def _draw_days(axes: Axes, facts: Mapping[str, Any], size: float) -> None:
     days: Sequence[Day] = facts["days"]
     places: Any = [date.fromisoformat(day["day"]) for day in days]
     known = [(day["compared_spent_kwh"] or 0.0) / size for day in days]
-    other = [day["spent_kwh"] / size - part for day, part in zip(days, known, strict=True)]
+    partly = [day["compared_answers"] < day["answers"] for day in days]
+    other = [(day["spent_kwh"] / size - part) * more for day, part, more in zip(days, known, partly, strict=True)]
     saved = [(day["saved_kwh"] or 0.0) / size for day in days]
     against = facts["against"]
-    axes.bar(places, known, _BAR_WIDTH, color=_BLUE, label=f"spent by {facts['strategy']}")
-    _stack(axes, places, [max(0.0, part) for part in saved], known, colour=_GREEN, label=f"saved against {against}")
     over = [max(0.0, -part) for part in saved]
     under = [part - more for part, more in zip(known, over, strict=True)]
-    _stack(axes, places, over, under, colour=_RED, label=f"more than {against} would have spent")
+    axes.bar(places, under, _BAR_WIDTH, color=_BLUE, label=f"spent by {facts['strategy']}")
+    _stack(axes, places, [max(0.0, part) for part in saved], known, colour=_GREEN, label=f"saved against {against}")
+    _stack(axes, places, over, under, colour=_RED, label=f"spent beyond what {against} would have")
     tops = [part + max(0.0, more) for part, more in zip(known, saved, strict=True)]
     label = f"spent, where {against}'s share is unknown"
     _stack(axes, places, other, tops, colour=_GREY, label=label)
