@@ -150,6 +150,11 @@ class _Pool:
         return self.indices is not None and not len(self.indices)
 
 
+def check_strategy(strategy: str) -> None:
+    """InvalidInput for a name that is none."""
+    _rule(strategy)
+
+
 def _rule(strategy: str) -> _Rule:
     try:
         return _RULES[strategy]

@@ -44,7 +44,8 @@ class Switching:
             return np.zeros_like(parts.head_ms)
         wanted, now = parts.edge_accelerator, list(EdgeAccelerator).index(self.board.edge_accelerator)
         wakes = (wanted != now) & (wanted != _OFF)
-        return self.clock_ms * (parts.cpu_khz != self.board.cpu_khz) + self.accelerator_ms * wakes
+        delay_ms: Floats = self.clock_ms * (parts.cpu_khz != self.board.cpu_khz) + self.accelerator_ms * wakes
+        return delay_ms
 
     def delay_mj(self, parts: Parts) -> Floats:
         """The device draws meanwhile what it draws when it waits; for a row that never waits, what its head draws."""
