@@ -422,6 +422,7 @@ def test_a_bad_line_is_told_with_file_number_and_reason(report, bad, reason):
         ("/nowhere/records.jsonl", "No such file"),
         ("/dev/zero", "not a regular file"),
         ("sqlite:////nowhere/dynasplit.sqlite", "does not exist"),
+        ("sqlite+pysqlite:////tmp/nowhere.sqlite", "does not exist"),
         ("mysql://me:secret@host/db", "not supported"),
         ("http://127.0.0.1:1", "--backend"),
     ],

@@ -196,8 +196,8 @@ def opened(source: str) -> Iterator[Records]:
 
 def _check_is_there(url: str) -> None:
     """A report makes no new database: SQLite would, of a name that was mistyped."""
-    path = url.partition("?")[0].removeprefix("sqlite:///")
-    if url.startswith("sqlite:///") and path and not Path(path).is_file():
+    scheme, _, path = url.partition("?")[0].partition(":///")
+    if scheme.startswith("sqlite") and path and not Path(path).is_file():
         raise InvalidInput(f"database {path} does not exist: is the name right?")
 
 
