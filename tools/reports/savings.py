@@ -87,15 +87,7 @@ def facts_of(
     """All that the report says, as JSON holds it. Energies in kWh; what is unknown is null."""
     sums = [_sums(line, baseline) for line, baseline in zip(lines, baselines, strict=True)]
     return {
-        "since": question.period.since_s,
-        "until": question.period.until_s,
-        "period": str(question.period),
-        "source": source,
-        "strategy": OURS,
-        "against": question.against,
-        "account": question.account.value,
-        "price_per_kwh": question.price.per_kwh if question.price else None,
-        "currency": question.price.currency if question.price else None,
+        **_asked(question, source=source),
         "total": _total(sums).to_json(question.price),
         "devices": _grouped((line.device for line in lines), sums, question.price),
         "networks": _grouped((line.network for line in lines), sums, question.price),
@@ -132,6 +124,20 @@ def not_counted(lines: Iterable[Line], question: Question) -> dict[str, int]:
         for name, count in {question.against: line.baseline.requests, **line.others}.items():
             counts[name] += count
     return {name: count for name, count in sorted(counts.items()) if count}
+
+
+def _asked(question: Question, *, source: str) -> dict[str, Any]:
+    return {
+        "since": question.period.since_s,
+        "until": question.period.until_s,
+        "period": str(question.period),
+        "source": source,
+        "strategy": OURS,
+        "against": question.against,
+        "account": question.account.value,
+        "price_per_kwh": question.price.per_kwh if question.price else None,
+        "currency": question.price.currency if question.price else None,
+    }
 
 
 def _sums(line: Line, baseline: Baseline) -> Sums:
