@@ -179,6 +179,11 @@ class Recording:
         spent = (_HEAD_MJ, _WAIT_MJ, _NODE_MJ)
         return np.array([np.median(trials[:, spent].sum(axis=1)) for trials in self.by_configuration()])
 
+    @property
+    def knows_active(self) -> bool:
+        """Whether of every trial it is known what the cloud spent above idle."""
+        return not np.isnan(self.figures[:, _ACTIVE_MJ]).any()
+
     @cached_property
     def kinds(self) -> Indices:
         """Of each configuration: it sends the input, computes a part, or is edge-only."""

@@ -24,6 +24,7 @@ VERBS = {
     "evaluate": "tools.evaluate",
     "profile": "tools.profile_device",
     "optimize": "tools.optimize",
+    "simulate": "tools.simulate",
     "keys": "tools.keys",
     "push": "tools.push",
     "infer": "tools.infer",

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from planner.experience import DEFAULT_VIOLATION_RATE
 from planner.pricing import Floats, Indices
 from planner.replay import Recording, World
 from planner.scenario import Scenario, Timeline
 from planner.simulation.choosers import Adaptive, Baseline, Chooser, Known, Oracle, Published
 from planner.simulation.serving import Served, Workload, serve
-from protocol.configuration import Account, Configuration
+from protocol.configuration import Account, Configuration, Provenance
 from protocol.errors import InvalidInput
 from protocol.link import Link
 from protocol.table import Row
 
 BASELINES = ("cloud-only", "edge-only", "fastest", "energy-saver")
+_PARTS = {"latency_ms": ("head_ms", "cloud_ms"), "energy_j": ("head_mj", "wait_w", "cloud_node_mj")}
 STRATEGIES = ("dynasplit", "paper", "oracle", *BASELINES)
 
 
@@ -28,7 +30,8 @@ class Contest:
 
     `recording`: what was recorded, `world`: what answers (the recording itself, or one that scatters more). `table`: the
     rows that `dynasplit` chooses from, `recorded`: a row for each configuration that was recorded, for the baselines;
-    `link`: the link over which it was. Of all rows those that were never recorded are not chosen.
+    `link`: the link over which it was. Rows whose configuration was never recorded are left out. `violation_rate`: the share
+    of late requests that `dynasplit` aims at. InvalidInput for `edge_active` where it was not recorded.
     """
 
     recording: Recording
@@ -37,6 +40,13 @@ class Contest:
     recorded: Sequence[Row]
     link: Link
     account: Account = Account.EDGE_NODE
+    violation_rate: float = DEFAULT_VIOLATION_RATE
+
+    def __post_init__(self) -> None:
+        if self.account is Account.EDGE_ACTIVE and not self.recording.knows_active:
+            raise InvalidInput(
+                "account edge_active: what the cloud spends above idle was not recorded; use edge_node or edge"
+            )
 
     def serve(self, strategy: str, workload: Workload, scenario: Scenario | None = None) -> Served:
         """What each request of the workload gets by a strategy; InvalidInput for one that there is not."""
@@ -48,9 +58,14 @@ class Contest:
         """How many deadlines lie below the lowest median latency of a configuration."""
         return int((deadlines_ms < self.recording.median_ms.min()).sum())
 
+    @property
+    def kinds(self) -> Mapping[str, frozenset[Provenance]]:
+        """Of latency and energy: the kinds of the figures that the recorded rows are made of."""
+        return {name: _kinds(self.recorded, parts) for name, parts in _PARTS.items()}
+
     def _chooser(self, strategy: str, workload: Workload, timeline: Timeline) -> Chooser:
         if strategy == "dynasplit":
-            return Adaptive(self._known(self.table), self.account)
+            return Adaptive(self._known(self.table), self.account, violation_rate=self.violation_rate)
         if strategy == "paper":
             return Published(self.recording)
         if strategy == "oracle":
@@ -61,6 +76,10 @@ class Contest:
 
     def _known(self, rows: Sequence[Row]) -> Known:
         return Known.of(rows, self.recording.configurations, self.link)
+
+
+def _kinds(rows: Sequence[Row], parts: Sequence[str]) -> frozenset[Provenance]:
+    return frozenset(row.provenance[part] for row in rows for part in parts if part in row.provenance)
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,12 @@ def of_all(measurements: Sequence[Measurement], space: Space) -> Knowledge:
 
 
 def of_campaign(
-    measurements: Sequence[Measurement], space: Space, method: Method, *, budget: float | int, aim: Aim
+    measurements: Sequence[Measurement],
+    space: Space,
+    method: Method,
+    *,
+    budget: float | int,
+    aim: Aim,
 ) -> Knowledge:
     """From what the method measures within the budget, a share of the space or a count; each ask gives one recorded
     trial, or nothing where none was recorded. The aim's seed decides which."""

@@ -17,6 +17,8 @@ from protocol.link import Link
 
 LARGEST_CHUNK = 4096
 _CHUNK_SHARE = 16
+_UNTAUGHT_CHUNK = 131_072
+"""For who does not learn: as much as fits the memory well."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,7 @@ class _Device:
     def _chunk(self, number: int, link: Link) -> int:
         if link != self._believed:
             return 1
-        return chunk_size(number) if self._chooser.learns else len(self.served.rows)
+        return chunk_size(number) if self._chooser.learns else _UNTAUGHT_CHUNK
 
     def _learn_if_due(self, served: int, link: Link) -> None:
         """Before it believes in another link, so that what was seen over the old one is held against that."""
@@ -141,7 +143,8 @@ class _Device:
         self.served.enter(place, rows, outcomes)
         self._lessons.append((asked, rows, outcomes))
         self._answered_ms += float(self.served.latency_ms[place].sum())
-        self._arrived_ms = self._head_free_ms = self._answered_ms
+        self._arrived_ms = self._answered_ms - float(self.served.latency_ms[place.stop - 1])
+        self._head_free_ms = self._arrived_ms + float(outcomes.head_ms[-1])
 
     def _alone(self, number: int, world: World) -> None:
         """One request: it waits until the device is free, which counts against its deadline."""
