@@ -105,6 +105,13 @@ class Parts:
         transfer_ms = link.rtt_ms + self.up_bytes / link.up_bytes_per_ms + self.down_bytes / link.down_bytes_per_ms
         return (transfer_ms + self.cloud_ms) * self.uses_cloud
 
+    def figures(self, link: Link) -> Floats:
+        """What a request of each row shows by the table, [4, rows]: time of the head, time waiting, energy of the device
+        and of the cloud's node. 0 for what a row does not have."""
+        waiting_ms = self.waiting_ms(link)
+        edge_mj = self.head_mj + self.wait_w * waiting_ms
+        return np.array([self.head_ms, waiting_ms, edge_mj, self.cloud_node_mj * self.uses_cloud])
+
     def cloud_mj(self, account: Account) -> Floats | float:
         """Energy in mJ that the account adds for the cloud; InvalidInput where `edge_active` is not known."""
         if account is Account.EDGE:
