@@ -1,50 +1,29 @@
-"""Costs compose: from the measured parts of some configurations to the row of any other in the space.
+"""Costs compose: from the measured parts of some configurations to the row of any other in the space, and how sure that is.
 
-A configuration is put together from its head at a reference clock, the curve that takes it to another clock, what the
-device draws while it waits at that clock, and its tail.
+A configuration is put together from the time of its head (`head_times`), the watts that go with it, the watts while it
+waits, and the time and watts of its tail (`fields`). All are fitted robustly: a few wrong measurements do not pull.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import isclose, isnan
 from statistics import median
-from typing import TypeVar
 
-from planner.averages import HEAD_FIGURES, alone, least_certain, median_known, rows_by_configuration, usable
-from planner.clocks import Curve, HeadCost, HeadKey, Mode, curves, head_costs, head_key, mode_of, reference_clocks
-from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator, Provenance
+from planner.averages import CLOUD_FIGURES, HEAD_FIGURES, alone, least_certain, rows_by_configuration, usable
+from planner.predictions import Boundary, Predictions, boundary_of, grouped
+from protocol.configuration import CloudAccelerator, Configuration, EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from protocol.table import Row
 
-TailKey = tuple[int, Codec, CloudAccelerator]
-WaitKey = tuple[EdgeAccelerator, int]
-"""Edge accelerator (plugged in, it draws) and clock in kHz."""
+Mode = tuple[EdgeAccelerator, int]
+"""How a device computes: edge accelerator and threads."""
 
-Key = TypeVar("Key", bound=Hashable)
-Kinds = Mapping[str, Provenance]
-
-
-@dataclass(frozen=True)
-class Tail:
-    """What a cut costs in the cloud and on the wire."""
-
-    up_bytes: int
-    down_bytes: int
-    cloud_ms: float
-    cloud_node_mj: float
-    cloud_active_mj: float | None
-    provenance: Kinds
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What the device draws while it waits for the cloud."""
-
-    watts: float
-    provenance: Provenance | None
+Figures = Mapping[str, tuple[list[float], list[float]]]
+"""By figure, of several configurations: values and relative standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,95 +31,88 @@ class CostModel:
     """What `fit` learned; `row` is what it is for.
 
     `measured` holds the rows of the configurations that were measured themselves. `throttled` counts the measurements
-    that were left out since the device was throttled.
+    that were left out since the device was throttled. `bytes`: up and down, at each cut with each codec.
     """
 
     measured: Mapping[Configuration, Row]
     throttled: int
-    reference_khz: Mapping[Mode, int]
-    heads: Mapping[tuple[HeadKey, int], HeadCost]
-    curves: Mapping[tuple[Mode, int], Curve]
-    waits: Mapping[WaitKey, Wait]
-    tails: Mapping[TailKey, Tail]
-    accuracy: Mapping[tuple[int, Codec], float | None]
     edge_only_cut: int | None
+    bytes: Mapping[Boundary, tuple[int, int]]
+    accuracy: Mapping[Boundary, float | None]
+    modes: frozenset[Mode]
+    clouds: frozenset[CloudAccelerator]
+    predictions: Predictions
+    kinds: Mapping[str, Provenance]
+    _known: dict[Configuration, Row] = field(default_factory=dict, repr=False)
 
     def row(self, configuration: Configuration) -> Row:
         """The configuration's row: its head as measured where it was, else composed; InvalidInput as for `composed`.
 
-        The tail knows nothing of the device's clock, so what was measured at all clocks goes into it: rows that differ in
-        their clock alone shall not differ by the noise of the cloud.
+        The tail knows nothing of the device's clock, so all that was measured of tails goes into it: rows that differ in
+        their clock alone shall not differ by the noise of the cloud. What that moved is an estimate.
         """
-        measured = self.measured.get(self._plain(configuration))
-        if measured is None:
-            return self.composed(configuration)
-        if not measured.uses_cloud:
-            return measured
-        tail = self._tail(measured.configuration)
-        return replace(
-            measured,
-            cloud_ms=tail.cloud_ms,
-            cloud_node_mj=tail.cloud_node_mj,
-            cloud_active_mj=tail.cloud_active_mj,
-        )
+        composed = self.composed(configuration)
+        measured = self.measured.get(composed.configuration)
+        return _with_own_head(composed, measured) if measured else composed
 
     def composed(self, configuration: Configuration) -> Row:
         """The row put together from parts, also where the configuration itself was measured.
 
-        Its figures are `emulated` where anything in them was, else `estimated`. InvalidInput names the part that the
-        measurements do not cover.
+        Its figures are `emulated` where anything of that kind was, else `estimated`, and carry their uncertainty.
+        InvalidInput names what the measurements do not tell, see `gap`.
         """
-        plain = self._plain(configuration)
-        head = self._head(plain)
-        if plain.cut == self.edge_only_cut:
-            return self._composed(plain, head, _NO_WAIT, _NO_TAIL)
-        return self._composed(plain, head, self._wait(plain), self._tail(plain))
+        plain = alone(configuration) if configuration.cut == self.edge_only_cut else configuration
+        if plain not in self._known:
+            self._know(plain)
+        return self._known[plain]
 
-    def _composed(self, configuration: Configuration, head: HeadCost, wait: Wait, tail: Tail) -> Row:
-        kinds = dict.fromkeys(HEAD_FIGURES, _derived(head.provenance))
-        if tail is not _NO_TAIL:
-            kinds |= {"wait_w": _derived(wait.provenance)} | dict(tail.provenance)
+    def gap(self, configuration: Configuration) -> str | None:
+        """What the measurements do not tell of a configuration; None where there is a row."""
+        accelerator, threads = configuration.edge_accelerator, configuration.threads
+        if (accelerator, threads) not in self.modes:
+            return f"nothing was measured with tpu {accelerator} and {threads} thread(s)"
+        if boundary_of(configuration) not in self.bytes:
+            return "nothing was measured at this cut with this codec, so what it sends is unknown"
+        if configuration.cut != self.edge_only_cut and configuration.cloud_accelerator not in self.clouds:
+            return f"no tail was measured with cloud {configuration.cloud_accelerator}"
+        return None
+
+    def _know(self, wanted: Configuration) -> None:
+        """Works out the row that is wanted and, the first time, all that was measured in parts: it costs little more."""
+        gap = self.gap(wanted)
+        if gap is not None:
+            raise InvalidInput(f"the measurements do not cover {wanted}: {gap}; profile it first")
+        found = list(dict.fromkeys([wanted] if self._known else [wanted, *self._of_measured_parts()]))
+        columns = self.predictions.columns(found)
+        figures = {name: (values.tolist(), off.tolist()) for name, (values, off) in columns.items()}
+        self._known.update((item, self._row(item, place, figures)) for place, item in enumerate(found))
+
+    def _of_measured_parts(self) -> Iterable[Configuration]:
+        clocks_khz = sorted({item.cpu_khz for item in self.measured})
+        clouds = [cloud for cloud in CloudAccelerator if cloud in self.clouds]
+        for (cut, codec), cpu_khz, (accelerator, threads) in product(self.bytes, clocks_khz, self.modes):
+            for cloud in clouds if cut != self.edge_only_cut else [CloudAccelerator.CPU]:
+                yield Configuration(cut, cpu_khz, accelerator, cloud, codec, threads)
+
+    def _row(self, configuration: Configuration, place: int, figures: Figures) -> Row:
+        boundary, sends = boundary_of(configuration), configuration.cut != self.edge_only_cut
+        value = {name: figures[name][0][place] for name in (HEAD_FIGURES + CLOUD_FIGURES if sends else HEAD_FIGURES)}
+        known = [name for name in value if not isnan(value[name])]
+        up_bytes, down_bytes = self.bytes[boundary]
         return Row(
             configuration=configuration,
-            head_ms=head.time_ms,
-            head_mj=head.energy_mj,
-            wait_w=wait.watts,
-            up_bytes=tail.up_bytes,
-            down_bytes=tail.down_bytes,
-            cloud_ms=tail.cloud_ms,
-            cloud_node_mj=tail.cloud_node_mj,
-            cloud_active_mj=tail.cloud_active_mj,
-            accuracy=self.accuracy.get((configuration.cut, configuration.codec)),
-            provenance=kinds,
+            head_ms=value["head_ms"],
+            head_mj=value["head_mj"],
+            wait_w=value.get("wait_w", 0.0),
+            up_bytes=up_bytes,
+            down_bytes=down_bytes,
+            cloud_ms=value.get("cloud_ms", 0.0),
+            cloud_node_mj=value.get("cloud_node_mj", 0.0),
+            cloud_active_mj=value["cloud_active_mj"] if "cloud_active_mj" in known else None,
+            accuracy=self.accuracy.get(boundary),
+            provenance={name: self.kinds[name] for name in known},
+            uncertainty={name: round(figures[name][1][place], 5) for name in known},
         )
-
-    def _plain(self, configuration: Configuration) -> Configuration:
-        return alone(configuration) if configuration.cut == self.edge_only_cut else configuration
-
-    def _head(self, configuration: Configuration) -> HeadCost:
-        mode = mode_of(configuration)
-        reference_khz = self.reference_khz.get(mode)
-        if reference_khz is None:
-            raise _not_covered(configuration, f"nothing was measured with tpu {mode[0]} and {mode[1]} thread(s)")
-        head = self.heads.get((head_key(configuration), reference_khz))
-        if head is None:
-            raise _not_covered(configuration, f"its head was not measured at {_mhz(reference_khz)}")
-        curve = self.curves.get((mode, configuration.cpu_khz))
-        if curve is None:
-            raise _not_covered(configuration, f"no head was measured both at this clock and at {_mhz(reference_khz)}")
-        return curve.at_clock(head)
-
-    def _wait(self, configuration: Configuration) -> Wait:
-        wait = self.waits.get(_wait_key(configuration))
-        if wait is None:
-            raise _not_covered(configuration, "nothing that waits for the cloud was measured at this clock")
-        return wait
-
-    def _tail(self, configuration: Configuration) -> Tail:
-        tail = self.tails.get(_tail_key(configuration))
-        if tail is None:
-            raise _not_covered(configuration, "its tail was not measured with this codec and cloud accelerator")
-        return tail
 
 
 def fit(measurements: Sequence[Measurement]) -> CostModel:
@@ -151,70 +123,40 @@ def fit(measurements: Sequence[Measurement]) -> CostModel:
     """
     kept = usable(measurements)
     measured = rows_by_configuration(kept)
-    sending = [row for row in measured.values() if row.uses_cloud]
-    heads = head_costs(measured.values())
-    reference_khz = reference_clocks(heads)
+    rows = list(measured.values())
     return CostModel(
         measured=measured,
         throttled=len(measurements) - len(kept),
-        reference_khz=reference_khz,
-        heads=heads,
-        curves=curves(heads, reference_khz),
-        waits={key: _average_wait(rows) for key, rows in _grouped(sending, _wait_key).items()},
-        tails={key: _average_tail(rows) for key, rows in _grouped(sending, _tail_key).items()},
-        accuracy={(row.configuration.cut, row.configuration.codec): row.accuracy for row in measured.values()},
-        edge_only_cut=next((row.configuration.cut for row in measured.values() if not row.uses_cloud), None),
+        edge_only_cut=next((row.configuration.cut for row in rows if not row.uses_cloud), None),
+        bytes={key: _bytes(group) for key, group in grouped(rows, boundary_of).items()},
+        accuracy={boundary_of(row.configuration): row.accuracy for row in rows},
+        modes=frozenset((item.edge_accelerator, item.threads) for item in measured),
+        clouds=frozenset(row.configuration.cloud_accelerator for row in rows if row.uses_cloud),
+        predictions=Predictions.of(rows),
+        kinds={name: _derived(rows, name) for name in HEAD_FIGURES + CLOUD_FIGURES},
     )
 
 
-def _wait_key(configuration: Configuration) -> WaitKey:
-    return configuration.edge_accelerator, configuration.cpu_khz
+def _bytes(rows: Sequence[Row]) -> tuple[int, int]:
+    return round(median(row.up_bytes for row in rows)), round(median(row.down_bytes for row in rows))
 
 
-def _tail_key(configuration: Configuration) -> TailKey:
-    return configuration.cut, configuration.codec, configuration.cloud_accelerator
-
-
-def _grouped(rows: Iterable[Row], key_of: Callable[[Configuration], Key]) -> dict[Key, list[Row]]:
-    groups: dict[Key, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[key_of(row.configuration)].append(row)
-    return groups
-
-
-def _average_wait(rows: Sequence[Row]) -> Wait:
-    return Wait(median(row.wait_w for row in rows), _kind(rows, "wait_w"))
-
-
-def _average_tail(rows: Sequence[Row]) -> Tail:
-    active_mj = median_known(row.cloud_active_mj for row in rows)
-    figures = ("cloud_ms", "cloud_node_mj") if active_mj is None else ("cloud_ms", "cloud_node_mj", "cloud_active_mj")
-    return Tail(
-        up_bytes=round(median(row.up_bytes for row in rows)),
-        down_bytes=round(median(row.down_bytes for row in rows)),
-        cloud_ms=median(row.cloud_ms for row in rows),
-        cloud_node_mj=median(row.cloud_node_mj for row in rows),
-        cloud_active_mj=active_mj,
-        provenance={figure: _derived(_kind(rows, figure)) for figure in figures},
-    )
-
-
-def _kind(rows: Iterable[Row], figure: str) -> Provenance | None:
-    return least_certain(row.provenance[figure] for row in rows if figure in row.provenance)
-
-
-def _derived(kind: Provenance | None) -> Provenance:
-    """What a figure is that was worked out from figures of this kind."""
+def _derived(rows: Iterable[Row], figure: str) -> Provenance:
+    """What a figure is that was worked out from those of these rows."""
+    kind = least_certain(row.provenance[figure] for row in rows if figure in row.provenance)
     return Provenance.EMULATED if kind is Provenance.EMULATED else Provenance.ESTIMATED
 
 
-def _not_covered(configuration: Configuration, reason: str) -> InvalidInput:
-    return InvalidInput(f"the measurements do not cover {configuration}: {reason}; profile it first")
+def _with_own_head(composed: Row, measured: Row) -> Row:
+    """The head and the waiting as measured; the tail keeps its kind where its figures are as they were measured."""
+    own = {name: getattr(measured, name) for name in (*HEAD_FIGURES, "wait_w")}
+    kept = [name for name in CLOUD_FIGURES if name in own or _same(composed, measured, name)]
+    kinds = {name: kind for name, kind in measured.provenance.items() if name in own or name in kept}
+    moved = {name: kind for name, kind in composed.provenance.items() if name not in own and name not in kept}
+    off = {name: share for name, share in composed.uncertainty.items() if name not in own}
+    return replace(composed, provenance=kinds | moved, uncertainty=off, **own)
 
 
-def _mhz(khz: int) -> str:
-    return f"{khz / 1000:.0f} MHz"
-
-
-_NO_WAIT = Wait(watts=0.0, provenance=None)
-_NO_TAIL = Tail(up_bytes=0, down_bytes=0, cloud_ms=0.0, cloud_node_mj=0.0, cloud_active_mj=None, provenance={})
+def _same(composed: Row, measured: Row, name: str) -> bool:
+    one, other = getattr(composed, name), getattr(measured, name)
+    return one is None or other is None or isclose(one, other, rel_tol=1e-6)
