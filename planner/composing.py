@@ -1,20 +1,124 @@
-"""The method `compose`: measures parts from which the whole space follows, then what looks worth using."""
+"""The method `compose`: measures the parts from which the whole space follows, then what looks worth using.
+
+First the anchors, then a design of parts: both ends at all clocks, every cut once, and a few of each other way to
+compute. All that is left goes where it is expected to improve the measured front most, by what the model of the costs
+says and how sure it is.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from itertools import cycle, zip_longest
+
 import numpy as np
 
-from planner.campaign import Aim, Campaign
-from planner.search import plan
+from planner.campaign import Aim, Campaign, objectives
+from planner.promise import promising
+from planner.space import Space
+from protocol.configuration import CloudAccelerator, Configuration, EdgeAccelerator
+
+_ENDS_SHARE, _CUTS_SHARE, _OTHERS_SHARE = 0.15, 0.5, 0.06
+"""How much of the budget the parts may take at most: the ends at other clocks, every cut, other ways to compute."""
+_STEPS = 8
+"""So many times at most what is left of the budget is planned anew."""
 
 
 def compose(campaign: Campaign, aim: Aim) -> None:
-    """Measures the ends of the space and what the plan names; then others in random order while the budget lasts."""
+    """Measures anchors, parts, and then what promises most for the aim's account and link, until the budget is spent."""
     rng = np.random.default_rng(aim.seed)
-    everything = list(campaign.space.configurations())
-    ends = [item for item in everything if item.cut in (0, campaign.space.edge_only_cut)]
-    rest = [everything[place] for place in rng.permutation(len(everything))]
-    for configuration in (*ends, *plan(campaign.space), *rest):
+    space, budget = campaign.space, campaign.left
+    _measure(campaign, anchors(space))
+    usual = _usual(campaign, aim)
+    _measure(campaign, _thinned(list(ends(space, *usual)), round(budget * _ENDS_SHARE)))
+    _cover(campaign, usual, rng, most=round(budget * _CUTS_SHARE))
+    _measure(campaign, _thinned(list(others(space, *usual)), round(budget * _OTHERS_SHARE)))
+    while left := campaign.left:
+        batch = promising(campaign, aim, count=max(1, min(left, -(-budget // (2 * _STEPS)))))
+        _measure(campaign, batch or _by_chance(campaign, rng))
+
+
+def anchors(space: Space) -> list[Configuration]:
+    """Cloud-only and edge-only at the highest clock, in every way: what all else is compared with."""
+    top_khz = max(space.clocks_khz)
+    return [item for item in space.configurations() if item.cut in (0, space.edge_only_cut) and item.cpu_khz == top_khz]
+
+
+def ends(space: Space, edge: EdgeAccelerator, cloud: CloudAccelerator) -> Iterator[Configuration]:
+    """Cloud-only and edge-only at the other clocks, from the highest on, in the usual way."""
+    for cpu_khz in sorted(space.clocks_khz, reverse=True)[1:]:
+        for item in space.configurations():
+            usual = (
+                item.cloud_accelerator is cloud if item.cut == 0 else item.edge_accelerator is edge
+            ) and item.codec is space.codecs[0]
+            if item.cpu_khz == cpu_khz and item.cut in (0, space.edge_only_cut) and usual:
+                yield item
+
+
+def others(space: Space, edge: EdgeAccelerator, cloud: CloudAccelerator) -> Iterator[Configuration]:
+    """Every other way to compute a head or a tail, at a few cuts and clocks that are far apart."""
+    inner = [cut for cut in sorted(space.cuts) if 0 < cut < space.edge_only_cut]
+    places = [inner[round(share * (len(inner) - 1))] for share in (0.75, 0.25, 0.5)] if inner else []
+    clocks = sorted(space.clocks_khz)
+    for cut, clock in zip(places, cycle((clocks[-1], clocks[0], clocks[len(clocks) // 2]))):
+        for item in space.configurations():
+            if (item.cut, item.cpu_khz, item.codec) != (cut, clock, space.codecs[0]):
+                continue
+            if (item.edge_accelerator is edge) != (item.cloud_accelerator is cloud):
+                yield item
+
+
+def _cover(
+    campaign: Campaign, usual: tuple[EdgeAccelerator, CloudAccelerator], rng: np.random.Generator, *, most: int
+) -> None:
+    """Measures each cut with each codec once in the usual way, at clocks that vary; where one cannot be, at another."""
+    space, edge, cloud = campaign.space, *usual
+    queues = []
+    for cut in (cut for cut in space.cuts if 0 < cut < space.edge_only_cut):
+        for codec in space.codecs:
+            clocks = _varied(space.clocks_khz, rng)
+            queues.append([Configuration(cut, khz, edge, cloud, codec, max(space.threads)) for khz in clocks])
+    done: set[int] = set()
+    for each_round in zip_longest(*queues):
+        for place, item in enumerate(each_round):
+            if most and campaign.left and place not in done:
+                most -= 1
+                if campaign.measure(item):
+                    done.add(place)
+
+
+def _varied(clocks_khz: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """The clocks by chance, those of the upper half, which are rather worth using, before the others."""
+    ascending = sorted(clocks_khz)
+    lower, upper = np.split(np.array(ascending), [len(ascending) // 2])
+    return [int(khz) for khz in (*rng.permutation(upper), *rng.permutation(lower))]
+
+
+def _usual(campaign: Campaign, aim: Aim) -> tuple[EdgeAccelerator, CloudAccelerator]:
+    """The accelerators that run the whole network best, there and here: by the product of latency and energy."""
+    space = campaign.space
+    measured = [(item.configuration, math.prod(objectives(item, aim.account))) for item in campaign.measurements]
+    edge = [(cost, item.edge_accelerator) for item, cost in measured if item.cut == space.edge_only_cut]
+    cloud = [(cost, item.cloud_accelerator) for item, cost in measured if item.cut == 0]
+    return (
+        min(edge, default=(0.0, space.accelerators[-1]))[1],
+        min(cloud, default=(0.0, space.cloud_accelerators[-1]))[1],
+    )
+
+
+def _measure(campaign: Campaign, configurations: Sequence[Configuration]) -> None:
+    for configuration in configurations:
         if not campaign.left:
             return
         campaign.measure(configuration)
+
+
+def _by_chance(campaign: Campaign, rng: np.random.Generator) -> list[Configuration]:
+    unknown = [item for item in campaign.space.configurations() if item not in campaign.known]
+    return [unknown[rng.integers(len(unknown))]] if unknown else []
+
+
+def _thinned(items: Sequence[Configuration], most: int) -> list[Configuration]:
+    """At most so many, evenly spread."""
+    places = np.unique(np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int))
+    return [items[place] for place in places]
