@@ -35,7 +35,7 @@ def _unprivileged() -> dict[str, object]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgresql() -> Iterator[Callable[[], str]]:
     """A private cluster on a unix socket; gives the URL of a fresh database at each call."""
     programs, rights = _programs(), _unprivileged()

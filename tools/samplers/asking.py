@@ -23,7 +23,7 @@ from tools.samplers.gaussian import GaussianSampler
 from tools.samplers.parameters import Parameters
 from tools.samplers.shared import SharedLedger
 
-REPEATS = 20
+REPEATS = 10
 """So many suggestions in a row that are known already, then one unknown configuration is taken by chance."""
 
 _DIRECTIONS = (optuna.study.StudyDirection.MINIMIZE,) * 2
@@ -122,6 +122,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
+            warnings.filterwarnings("ignore", message="Heartbeat of storage")  # which beats here as well
             yield
     finally:
         optuna.logging.set_verbosity(level)

@@ -75,10 +75,15 @@ class SharedLedger:
         self._known: dict[Configuration, Sequence[Measurement]] = {}
         self._renewal: _Renewal | None = None
         self._also: Callable[[], None] | None = None
-        with self.telling_faults(), _alone(self._engine):
-            _TABLES.create_all(self._engine)
-            self._storage = self._made_storage()
-        self._budget = self._joined(space, budget)
+        self._storage: RDBStorage | None = None
+        try:
+            with self.telling_faults(), _alone(self._engine):
+                _TABLES.create_all(self._engine)
+                self._storage = self._made_storage()
+            self._budget = self._joined(space, budget)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def worker_number(self) -> int:
@@ -87,6 +92,8 @@ class SharedLedger:
 
     def optuna_storage(self) -> RDBStorage:
         """Optuna's part of the database, with heartbeats."""
+        if self._storage is None:
+            raise RuntimeError("the ledger was never opened")
         return self._storage
 
     def known(self) -> Known:
@@ -160,8 +167,9 @@ class SharedLedger:
     def close(self) -> None:
         """Closes the connections."""
         self._stop_renewing()
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        if self._storage:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
         self._engine.dispose()
 
     def _joined(self, space: Space, budget: int) -> int:
@@ -233,7 +241,7 @@ class SharedLedger:
                 self._url.render_as_string(hide_password=False),
                 engine_kwargs=_engine_arguments(self._url),
                 heartbeat_interval=beat_s,
-                grace_period=max(2 * beat_s, int(self._grace_s)),
+                grace_period=max(2 * beat_s, int(self._grace_s / 2)),  # trials end before their leases
             )
 
     @contextmanager
@@ -296,8 +304,8 @@ def _engine_arguments(url: sa.URL) -> dict[str, Any]:
 def _alone(engine: sa.Engine) -> Iterator[None]:
     """Held by one worker at a time: tables that two make at once are an error."""
     if engine.dialect.name == "postgresql":
-        with engine.connect() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_lock(_TABLES_LOCK)))
+        with engine.begin() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
             yield
             return
     path = Path(f"{engine.url.database}.lock")

@@ -1,0 +1,247 @@
+"""What every ledger must do: in memory, and shared in SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+
+from planner.campaign import Aim, Campaign, LocalLedger, exhaustive
+from planner.space import Space
+from protocol.configuration import Configuration
+from protocol.errors import Conflict, InvalidInput, ServiceMissing
+from protocol.link import REFERENCE_LINK
+from protocol.measurement import Cost, Measurement
+from tools.samplers.asking import Sampled
+from tools.samplers.shared import SharedLedger
+
+SPACE = Space(cuts=tuple(range(6)), clocks_khz=(600_000, 1_200_000, 1_800_000))
+FIRST, SECOND, THIRD, *_ = SPACE.configurations()
+WORKER = Path(__file__).with_name("search_worker.py")
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+def measured(configuration: Configuration) -> Measurement:
+    cost = Cost(1.0 + configuration.cut, 2.0, 3.0, 6.0 + configuration.cut, 100, 10, 5.0, 1.0, 9.0, None)
+    return Measurement(configuration, cost, "vgg", "b" * 64, "pi", "fake", REFERENCE_LINK, 0.0, True)
+
+
+class Device:
+    def __init__(self) -> None:
+        self.asked: Counter[Configuration] = Counter()
+
+    def measure(self, configuration: Configuration) -> list[Measurement]:
+        self.asked[configuration] += 1
+        return [measured(configuration)]
+
+
+def url_of(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/search.sqlite"
+    return str(request.getfixturevalue("postgresql")())
+
+
+@pytest.fixture(params=["memory", *DATABASES])
+def ledger(request, tmp_path):
+    if request.param == "memory":
+        yield LocalLedger(2)
+        return
+    made = SharedLedger(url_of(request, tmp_path), study="test", space=SPACE, budget=2)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=DATABASES)
+def url(request, tmp_path):
+    return url_of(request, tmp_path)
+
+
+@pytest.fixture
+def join(url):
+    """Makes ledgers of one study on one empty database, as several workers do."""
+    made = []
+
+    def another(**changes) -> SharedLedger:
+        made.append(SharedLedger(url, **{"study": "test", "space": SPACE, "budget": 18} | changes))
+        return made[-1]
+
+    yield another
+    for each in made:
+        each.close()
+
+
+def test_a_configuration_is_claimed_once(ledger):
+    assert ledger.claim(FIRST)
+    assert not ledger.claim(FIRST)
+    assert ledger.left() == 1
+
+
+def test_a_spent_budget_lets_nothing_be_claimed(ledger):
+    for each in (FIRST, SECOND):
+        assert ledger.claim(each)
+        ledger.record(each, [measured(each)])
+
+    assert not ledger.claim(THIRD)
+    assert ledger.left() == 0
+
+
+def test_what_was_recorded_is_known_in_order(ledger):
+    for each in (SECOND, FIRST):
+        ledger.claim(each)
+        ledger.record(each, [measured(each)] if each is SECOND else [])
+
+    assert list(ledger.known()) == [SECOND, FIRST]
+    assert list(ledger.known()[SECOND]) == [measured(SECOND)]
+    assert list(ledger.known()[FIRST]) == []
+
+
+def test_what_is_claimed_is_not_known_yet(ledger):
+    ledger.claim(FIRST)
+
+    assert FIRST not in ledger.known()
+
+
+def test_a_claim_that_is_given_back_costs_nothing(ledger):
+    ledger.claim(FIRST)
+    ledger.give_back(FIRST)
+
+    assert ledger.left() == 2
+    assert ledger.claim(FIRST)
+
+
+def test_workers_do_not_claim_each_others_configurations(join):
+    one, other = join(), join()
+
+    assert one.claim(FIRST)
+    assert not other.claim(FIRST)
+    assert other.claim(SECOND)
+    assert one.left() == other.left() == 16
+
+
+def test_workers_know_what_the_others_measured(join):
+    one, other = join(), join()
+    one.claim(FIRST)
+    one.record(FIRST, [measured(FIRST)])
+
+    assert list(other.known()[FIRST]) == [measured(FIRST)]
+
+
+def test_a_dead_workers_claim_is_given_back(join):
+    dead, other = join(budget=1, grace_s=0.2), join(budget=1, grace_s=0.2)
+    dead.claim(FIRST)
+    dead.close()
+
+    assert other.left() == 1, "waits until the lease has ended"
+    assert other.claim(FIRST)
+
+
+def test_a_lease_is_renewed_while_its_worker_lives(join):
+    alive, other = join(budget=1, grace_s=0.4), join(budget=1, grace_s=0.4)
+    alive.claim(FIRST)
+    renewed = threading.Semaphore(0)
+    with alive.telling(renewed.release):
+        for _ in range(6):
+            assert renewed.acquire(timeout=20)
+
+    assert not other.claim(FIRST)
+
+
+def test_what_a_worker_measured_that_was_taken_for_dead_does_not_count(join):
+    slow, other = join(budget=1, grace_s=0.2), join(budget=1, grace_s=0.2)
+    slow.claim(FIRST)
+    slow.close()
+    other.left()
+    other.claim(FIRST)
+    other.record(FIRST, [measured(FIRST)])
+    slow.record(FIRST, [])
+
+    assert list(join(budget=1).known()[FIRST]) == [measured(FIRST)]
+
+
+def test_a_search_goes_on_where_it_was_left(join):
+    first, again = Device(), Device()
+    one = join()
+    campaign = Campaign(SPACE, first, one)
+    for configuration in (FIRST, SECOND):
+        campaign.measure(configuration)
+    one.close()
+
+    exhaustive(Campaign(SPACE, again, join()), Aim())
+
+    assert first.asked + again.asked == Counter(SPACE.configurations())
+
+
+@pytest.mark.parametrize("method", ["tpe", "gp", "nsga3"])
+def test_a_worker_goes_on_with_the_study_of_another(join, method):
+    devices = [Device(), Device()]
+    one, other = join(budget=8), join(budget=8)
+    for configuration in (FIRST, SECOND, THIRD):
+        Campaign(SPACE, devices[0], one).measure(configuration)
+
+    Sampled(method)(Campaign(SPACE, devices[1], other), Aim())
+
+    asked = devices[0].asked + devices[1].asked
+    assert asked.total() == len(asked) == 8
+
+
+@pytest.mark.parametrize("changes", [{"budget": 5}, {"space": Space(cuts=(0, 1), clocks_khz=(600_000,))}])
+def test_a_worker_with_another_budget_or_space_is_refused(join, changes):
+    join()
+
+    with pytest.raises(Conflict, match="study test"):
+        join(**changes)
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "postgresql+pg8000://u@localhost/n"]
+)
+def test_a_url_that_cannot_be_is_refused(url):
+    with pytest.raises(InvalidInput, match="storage"):
+        SharedLedger(url, study="test", space=SPACE, budget=1)
+
+
+@pytest.mark.parametrize("url", ["postgresql://user:hunter2@127.0.0.1:1/none", "sqlite:////proc/nowhere/search.sqlite"])
+def test_a_database_that_is_away_is_told_without_its_password(url):
+    with pytest.raises(ServiceMissing, match="storage") as told:
+        SharedLedger(url, study="test", space=SPACE, budget=1)
+    assert "hunter2" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    (tmp_path / "search.sqlite").write_text("these are words, and no database at all\n" * 100)
+
+    with pytest.raises(ServiceMissing, match="not a database"):
+        SharedLedger(f"sqlite:///{tmp_path}/search.sqlite", study="test", space=SPACE, budget=1)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("method", ["exhaustive", "gp"])
+def test_a_search_completes_though_a_worker_is_killed(url, join, method):
+    """Two processes share the space; one is killed in the middle of its third measurement."""
+
+    def start(hangs_at: int) -> subprocess.Popen[str]:
+        command = [sys.executable, str(WORKER), url, method, "18", str(hangs_at)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    with start(hangs_at=3) as killed:
+        assert killed.stdout
+        seen = [killed.stdout.readline().strip() for _ in range(3)]
+        with start(hangs_at=0) as other:
+            assert other.stdout
+            rest = [other.stdout.readline().strip()]
+            killed.kill()
+            rest += other.communicate(timeout=60)[0].split("\n")[:-1]
+
+    finished = Counter(seen[:2]) + Counter(rest)
+    assert other.returncode == 0
+    assert finished == Counter(map(str, SPACE.configurations()))
+    if method == "gp":
+        trials = optuna.load_study(study_name="shared", storage=join(study="again").optuna_storage()).trials
+        assert Counter(item.state.name for item in trials if item.values)["COMPLETE"] == 18
+        assert not [item for item in trials if item.state.name == "RUNNING"]
