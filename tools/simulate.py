@@ -24,7 +24,7 @@ from planner.replay import Recording, Residuals, World
 from planner.scenario import Scenario
 from planner.simulation.contest import STRATEGIES, Contest
 from planner.simulation.knowledge import Knowledge, of_all, of_campaign
-from planner.simulation.serving import Served, Workload
+from planner.simulation.served import Served, Workload
 from protocol.configuration import Account
 from protocol.documents import parse_object
 from protocol.errors import InvalidInput

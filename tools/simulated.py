@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.simulation.contest import Contest, Summary, summary
-from planner.simulation.serving import Served, Workload
+from planner.simulation.served import Served, Workload
 from protocol.configuration import Configuration
 from tools.output import console
 

@@ -13,7 +13,8 @@ from planner.pricing import Floats, Indices
 from planner.replay import Recording, World
 from planner.scenario import Scenario, Timeline
 from planner.simulation.choosers import Adaptive, Baseline, Chooser, Known, Oracle, Published
-from planner.simulation.serving import Served, Workload, serve
+from planner.simulation.served import Served, Workload
+from planner.simulation.serving import serve
 from protocol.configuration import Account, Configuration, Provenance
 from protocol.errors import InvalidInput
 from protocol.link import Link

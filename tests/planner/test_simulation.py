@@ -13,7 +13,8 @@ from planner.replay import Recording, Residuals
 from planner.scenario import Scenario
 from planner.simulation.contest import BASELINES, STRATEGIES, Contest, summary
 from planner.simulation.knowledge import of_all, of_campaign
-from planner.simulation.serving import LARGEST_CHUNK, Workload, chunk_size
+from planner.simulation.served import Workload
+from planner.simulation.serving import LARGEST_CHUNK, chunk_size
 from planner.space import Space
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput

@@ -20,7 +20,7 @@ from planner.pricing import Floats
 from planner.replay import Recording, Residuals, World
 from planner.simulation.contest import STRATEGIES, Contest, Summary, summary
 from planner.simulation.knowledge import Knowledge, of_all, of_campaign
-from planner.simulation.serving import Workload
+from planner.simulation.served import Workload
 from planner.strategies import Request, choose
 from protocol.configuration import Account, Configuration
 from protocol.link import Link
