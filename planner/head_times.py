@@ -23,7 +23,7 @@ from planner.pricing import Flags, Floats
 from protocol.configuration import Codec, Configuration, EdgeAccelerator
 
 _ROUNDS, _MANY = 6, 150
-_AGREE = 0.03
+_AGREE = 0.02
 """Repeats that are closer than this (in the logarithm) are one cell."""
 _PRIOR_STRETCH = 0.85
 """The share of a head that the clock stretches, before anything is known: between memory (0) and arithmetic (1)."""
