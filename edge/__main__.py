@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import descriptions
-from edge.agent import Agent
+from edge.agent import Agent, Bounds
+from edge.allowance import Allowance
 from edge.api import Served, create_app
 from edge.bundles import BundleStore, HttpSource
 from edge.capabilities import Capabilities
 from edge.controller import Controller
 from edge.courier import Courier
 from edge.execution import Execution
+from edge.learning import Learner
 from edge.networks import Networks
-from edge.offload import RemoteCloud, Transport
+from edge.offload import Ration, RemoteCloud, Transport
 from edge.outbox import Outbox
 from edge.presence import Presence, last_will
 from edge.recorder import Recorder
@@ -33,11 +35,12 @@ from edge.runner_process import RunnerProcess
 from edge.runners import RunnerKey
 from edge.settings import EdgeSettings
 from edge.table_store import TableStore
-from edge.tables import DesiredTables, Tables, Trust
+from edge.tables import DesiredTables, Tables, Trust, Warmer
 from edge.transport import EmulatedLink, HttpTransport
 from edge.turns import Turns
 from edge.wall_clock import WallClock
 from edge.web_server import make_server
+from hardware.board import Board
 from hardware.boards import open_board
 from models.bundle import Bundle
 from protocol import settings as protocol_settings
@@ -133,21 +136,19 @@ def _build(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Served:
     def warm(bundle: Bundle, threads: int) -> None:
         runner.open(RunnerKey(bundle.folder, threads))
 
-    capabilities = Capabilities.of(board, threads=settings.threads, min_cut=settings.min_cut)
+    wall = WallClock()
+    bounds = _bounds(settings, board, wall, stack)
     bundles, networks = _bundles(settings, stack), Networks()
-    trust = Trust(settings.device, settings.operator_public_key)
-    store = TableStore(settings.data_dir / "tables")
-    _follow_tables(
-        Tables(store, bundles, networks, trust=trust, capabilities=capabilities, warm=warm), settings, bus, stack
-    )
-    cloud = RemoteCloud(_transport(settings, stack))
+    _follow_tables(_tables(settings, bundles, networks, bounds=bounds, warm=warm), settings, bus, stack)
+    cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
     agent = Agent(
         networks,
         Execution(controller, runner, cloud, clock=time.monotonic, emulated_link=settings.emulated_link),
         cloud,
-        Recorder(_outbox(settings, bus, stack), device=settings.device, throttled=board.throttled, wall=WallClock()),
-        capabilities=capabilities,
+        Recorder(_outbox(settings, bus, stack), device=settings.device, throttled=board.throttled, wall=wall),
+        bounds=bounds,
         turns=Turns(max_waiting=settings.max_waiting),
+        learner=Learner(violation_rate=settings.violation_rate),
     )
     return Served(
         agent,
@@ -160,14 +161,34 @@ def _build(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Served:
     )
 
 
+def _bounds(settings: EdgeSettings, board: Board, wall: WallClock, stack: ExitStack) -> Bounds:
+    allowance = Allowance(settings.max_bytes_per_day, settings.data_dir / "sent.json", wall=wall.now)
+    stack.callback(allowance.close)
+    return Bounds(Capabilities.of(board, threads=settings.threads), settings.limits, allowance)
+
+
+def _tables(
+    settings: EdgeSettings, bundles: BundleStore, networks: Networks, *, bounds: Bounds, warm: Warmer
+) -> Tables:
+    return Tables(
+        TableStore(settings.data_dir / "tables"),
+        bundles,
+        networks,
+        trust=Trust(settings.device, settings.operator_public_key),
+        capabilities=bounds.capabilities,
+        limits=bounds.limits,
+        warm=warm,
+    )
+
+
 def _bundles(settings: EdgeSettings, stack: ExitStack) -> BundleStore:
     source = HttpSource(settings.backend_url, token=settings.device_token)
     stack.callback(source.close)
     return BundleStore(settings.data_dir / "bundles", source)
 
 
-def _transport(settings: EdgeSettings, stack: ExitStack) -> Transport:
-    http = HttpTransport(settings.backend_url, token=settings.device_token)
+def _transport(settings: EdgeSettings, ration: Ration, stack: ExitStack) -> Transport:
+    http = HttpTransport(settings.backend_url, token=settings.device_token, ration=ration)
     stack.callback(http.close)
     return EmulatedLink(http, REFERENCE_LINK) if settings.emulated_link else http
 

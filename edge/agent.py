@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edge.allowance import Allowance
 from edge.capabilities import Capabilities
 from edge.execution import Execution, Job, Outcome
-from edge.experience import Experience, Lesson
+from edge.learning import Learner, Lesson
 from edge.networks import Network, Networks, Plan
 from edge.offload import Cloud
 from edge.recorder import Recorder, Served, Subject
@@ -18,6 +19,8 @@ from edge.turns import Turns
 from hardware.clock import Clock
 from models.bundle import Bundle
 from planner.candidates import Candidates
+from planner.explanation import Explanation, explain
+from planner.limits import Limits
 from planner.strategies import Choice, Request, choose
 from protocol.configuration import Configuration
 from protocol.errors import DeadlineHopeless, DynaSplitError, NotFound, ServiceMissing
@@ -77,6 +80,32 @@ class Decision:
     def subject(self) -> Subject:
         return Subject(self.bundle.manifest.network, self.bundle.digest, self.plan.table.digest if self.plan else "")
 
+    @property
+    def waiting_ms(self) -> float:
+        """What waiting for the cloud is expected to take; 0 where nobody knows."""
+        if not (self.choice and self.candidates):
+            return 0.0
+        switching_ms = float(self.candidates.switching.delay_ms(self.candidates.parts)[self.choice.index])
+        return self.choice.predicted_ms - self.choice.row.head_ms - switching_ms
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """What the device can do, what it may do, and what it may still send today."""
+
+    capabilities: Capabilities
+    limits: Limits
+    allowance: Allowance
+
+    @property
+    def now(self) -> Limits:
+        return replace(self.limits, bytes_left=self.allowance.left())
+
+    def check(self, configuration: Configuration, bundle: Bundle) -> None:
+        """InvalidInput or NotFound for a configuration that cannot or may not run here."""
+        self.capabilities.check(configuration, bundle.manifest)
+        self.limits.check_cut(configuration.cut, last=bundle.manifest.operator_count)
+
 
 class Agent:
     """Serves inference requests, one at a time; each is in the outbox before its answer leaves. Thread-safe."""
@@ -88,18 +117,19 @@ class Agent:
         cloud: Cloud,
         recorder: Recorder,
         *,
-        capabilities: Capabilities,
+        bounds: Bounds,
         turns: Turns,
+        learner: Learner,
         clock: Clock = time.monotonic,
     ) -> None:
         self._networks = networks
         self._execution = execution
         self._cloud = cloud
         self._recorder = recorder
-        self._capabilities = capabilities
+        self._bounds = bounds
         self._turns = turns
+        self._learner = learner
         self._clock = clock
-        self._experience = Experience()
 
     def infer(self, name: str, message: Message, asked: Asked) -> Answer:
         """The answer to a request.
@@ -113,13 +143,24 @@ class Agent:
         inputs = message.by_name(bundle.manifest.inputs)
         _check_outputs(bundle, message.outputs)
         try:
-            with self._turns.turn():
+            with self._turns.turn(due_s=asked.due_s):
                 return self._serve(network, inputs, asked)
         except DynaSplitError as error:
             if error.http_status >= _NOT_THE_CALLERS_FAULT and not asked.profile:
                 table = network.plan.table.digest if network.plan and not asked.configuration else ""
                 self._recorder.refused(Subject(name, bundle.digest, table), asked, str(error))
             raise
+
+    def explain(self, name: str, asked: Asked) -> Explanation:
+        """How a request would be decided that came now, with all of its deadline left, and why. Errors as `infer`."""
+        network, now_s = self._networks.get(name), self._clock()
+        request = self._request(asked, asked.deadline_ms, now_s)
+        return explain(asked.strategy, self._candidates(network, _plan(network), now_s), request)
+
+    def state(self, name: str) -> dict[str, Any]:
+        """What the agent has learned about a network's table, and what the device may still send."""
+        plan = self._networks.get(name).plan
+        return {**(self._learner.state(plan) if plan else {}), **self._bounds.allowance.to_json()}
 
     def _serve(self, network: Network, inputs: Sequence[Array], asked: Asked) -> Answer:
         decision = self._decide(network, asked)
@@ -133,50 +174,71 @@ class Agent:
 
     def _decide(self, network: Network, asked: Asked) -> Decision:
         if asked.configuration:
-            self._capabilities.check(asked.configuration, network.bundle.manifest)
+            self._bounds.check(asked.configuration, network.bundle)
             return Decision(network.bundle, asked.configuration)
-        plan = network.plan
-        if plan is None:
-            raise ServiceMissing(f"network {network.name} has no table on this device yet: push one (dynasplit push)")
-        now_s = self._clock()
-        request = Request(asked.remaining_ms(now_s), asked.account, asked.min_accuracy)
-        available = self._cloud.available(network.name)
-        candidates = self._experience.candidates(plan, now_s, cloud_available=available)
+        plan, now_s = _plan(network), self._clock()
+        request = self._request(asked, asked.remaining_ms(now_s), now_s)
+        candidates = self._candidates(network, plan, now_s)
         choice = choose(asked.strategy, candidates, request)
         if asked.reject_late and not choice.in_time:
             raise DeadlineHopeless(_hopeless(asked, request, choice))
-        avoided = "" if available else _avoided(asked.strategy, candidates, request)
+        avoided = "" if candidates.cloud_available else _avoided(asked.strategy, candidates, request)
         return Decision(plan.bundle, choice.row.configuration, plan, choice, candidates, request.deadline_ms, avoided)
 
+    def _request(self, asked: Asked, deadline_ms: float | None, now_s: float) -> Request:
+        return Request(deadline_ms, asked.account, asked.min_accuracy, self._turns.behind_ms(now_s))
+
+    def _candidates(self, network: Network, plan: Plan, now_s: float) -> Candidates:
+        return self._learner.candidates(
+            plan,
+            now_s,
+            cloud_available=self._cloud.available(network.name),
+            limits=self._bounds.now,
+            switching=self._execution.switching,
+        )
+
     def _job(self, decision: Decision, inputs: Sequence[Array], asked: Asked) -> Job:
-        choice, plan, configuration = decision.choice, decision.plan, decision.configuration
+        plan, configuration = decision.plan, decision.configuration
         return Job(
             bundle=decision.bundle,
             configuration=configuration,
             inputs=inputs,
-            due_s=asked.arrived_s + asked.deadline_ms / 1e3 if asked.deadline_ms is not None else None,
-            cloud_ms=choice.predicted_ms - choice.row.head_ms if choice else 0.0,
+            due_s=None if asked.deadline_ms is None else asked.due_s,
+            cloud_ms=decision.waiting_ms,
             tail_ms=plan.tail_ms[configuration.cut] if plan else 0.0,
             strict=asked.profile,
-            may_send_inputs=self._capabilities.min_cut == 0,
+            may_send_inputs=self._bounds.limits.min_cut == 0,
         )
 
     def _learn(self, decision: Decision, outcome: Outcome, now_s: float, *, took_ms: float) -> None:
         """Only from what went as chosen: a fallback tells nothing about the row or the link."""
         if outcome.fallback:
             return
-        self._experience.observe_transfer(outcome.cost, now_s)
+        self._learner.observe_transfer(outcome.cost, now_s)
         if decision.plan and decision.choice and decision.candidates:
-            lesson = Lesson(decision.candidates, decision.choice, decision.deadline_ms, outcome.cost, took_ms)
-            self._experience.observe(decision.plan, lesson)
+            lesson = Lesson(
+                decision.candidates,
+                decision.choice,
+                decision.deadline_ms,
+                outcome.cost,
+                took_ms=took_ms,
+                switched_ms=outcome.switched_ms,
+            )
+            self._learner.observe(decision.plan, lesson)
 
     def _record(self, network: Network, decision: Decision, served: Served, asked: Asked) -> Measurement | None:
         if not asked.profile:
             self._recorder.served(decision.subject, asked, served)
             return None
-        link = self._experience.link(network.plan, self._clock())
+        link = self._learner.link(network.plan, self._clock())
         runtime = self._execution.runtime(decision.bundle, decision.configuration.threads)
         return self._recorder.measured(decision.subject, asked, served, link=link, runtime=runtime)
+
+
+def _plan(network: Network) -> Plan:
+    if network.plan is None:
+        raise ServiceMissing(f"network {network.name} has no table on this device yet: push one (dynasplit push)")
+    return network.plan
 
 
 def _served(decision: Decision, outcome: Outcome, asked: Asked, done_s: float) -> Served:

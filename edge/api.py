@@ -72,6 +72,15 @@ def _add_inference(app: Flask, served: Served) -> None:
         served.tally.served(known, served.clock() - arrived_s)
         return response
 
+    @app.post("/v2/models/<network>/explain")
+    @app.post("/v2/models/<network>/versions/<version>/explain")
+    def explain(network: str, version: str = "") -> Response:
+        _operator_only(served)
+        descriptions.check_version(version)
+        parameters = checked(_content().get("parameters", {}), dict, what="'parameters'")
+        asked = Asked.to_explain(parameters, now_s=served.clock(), default_account=served.account)
+        return jsonify(served.agent.explain(network, asked).to_json())
+
 
 def _inferred(served: Served, network: str, arrived_s: float) -> Response:
     message = unpack_request(dict(request.headers), request.get_data(cache=False))
@@ -134,13 +143,18 @@ def _add_descriptions(app: Flask, served: Served) -> None:
 
     @app.get("/v2/models/stats")
     def all_statistics() -> Response:
-        return jsonify({"model_stats": [served.tally.to_json(network.name) for network in served.networks.all()]})
+        return jsonify({"model_stats": [_statistics(served, network.name) for network in served.networks.all()]})
 
     @app.get("/v2/models/<network>/stats")
     @app.get("/v2/models/<network>/versions/<version>/stats")
     def statistics(network: str, version: str = "") -> Response:
         descriptions.check_version(version)
-        return jsonify({"model_stats": [served.tally.to_json(served.networks.get(network).name)]})
+        return jsonify({"model_stats": [_statistics(served, served.networks.get(network).name)]})
+
+
+def _statistics(served: Served, network: str) -> dict[str, Any]:
+    """The protocol's, and what the agent knows beside them."""
+    return {**served.tally.to_json(network), "dynasplit": served.agent.state(network)}
 
 
 def _add_repository(app: Flask, served: Served) -> None:

@@ -12,22 +12,19 @@ from protocol.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Capabilities:
-    """The board's ladder and accelerators, and the operator's limits on threads and on what may leave the device."""
+    """The board's ladder and accelerators, and the operator's limit on threads."""
 
     ladder_khz: tuple[int, ...]
     accelerators: tuple[EdgeAccelerator, ...]
     threads: int
-    min_cut: int
 
     @classmethod
-    def of(cls, board: Board, *, threads: int, min_cut: int) -> Capabilities:
-        return cls(board.ladder_khz(), board.accelerators(), threads, min_cut)
+    def of(cls, board: Board, *, threads: int) -> Capabilities:
+        return cls(board.ladder_khz(), board.accelerators(), threads)
 
     def check(self, configuration: Configuration, manifest: Manifest) -> None:
         """InvalidInput that says what the device or the bundle lacks for this configuration; NotFound for a missing cut."""
         manifest.cut(configuration.cut)
-        if not self.permits(configuration, manifest):
-            raise InvalidInput(f"cut {configuration.cut} is below this device's min_cut {self.min_cut}")
         if configuration.cpu_khz not in self.ladder_khz:
             ladder = ", ".join(map(str, self.ladder_khz))
             raise InvalidInput(f"clock {configuration.cpu_khz} kHz is not on this board's ladder: {ladder}")
@@ -35,7 +32,3 @@ class Capabilities:
             raise InvalidInput(f"accelerator {configuration.edge_accelerator} is not on this board")
         if configuration.threads > self.threads:
             raise InvalidInput(f"{configuration.threads} threads are more than this device's {self.threads}")
-
-    def permits(self, configuration: Configuration, manifest: Manifest) -> bool:
-        """Whether what the configuration sends may leave the device; edge-only sends nothing."""
-        return configuration.cut >= min(self.min_cut, manifest.operator_count)

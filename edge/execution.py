@@ -10,11 +10,12 @@ from edge.bill import Circumstances, Stretch, bill
 from edge.codec_work import encoding_work
 from edge.controller import Controller
 from edge.energy import EnergyWindows, Mark
-from edge.offload import Cloud, CloudFailed, TailCall
+from edge.offload import AllowanceSpent, Cloud, CloudFailed, TailCall
 from edge.runners import RunnerKey, RunnerLost, Runners
 from hardware.clock import Clock
 from models.bundle import Bundle
 from models.running.runner import Head
+from planner.switching import Switching
 from protocol.configuration import Codec, Configuration, Provenance
 from protocol.inference import Message, Wire, pack_request
 from protocol.measurement import Cost
@@ -57,21 +58,27 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The outputs by name, their cost but for the latency, and why it went otherwise than chosen ("": it did not)."""
+    """The outputs by name, their cost but for the latency, and why it went otherwise than chosen ("": it did not).
+
+    `switched_ms` is how long it took to set the board for it, which is part of no cost but the latency.
+    """
 
     outputs: Mapping[str, Array]
     cost: Cost
     fallback: str = ""
+    switched_ms: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Departure:
-    """The head is done: what it left, the packed request (None: nothing is to be sent), and when it was."""
+    """The head is done: what it left, the packed request (None: nothing is to be sent), when it was, and how long it took
+    to set the board for it."""
 
     head: Head
     wire: Wire | None
     computed: Stretch
     at: Mark
+    switched_ms: float
 
 
 class Execution:
@@ -102,8 +109,13 @@ class Execution:
             return self._sent_whole(job, lost)
         if departure.wire is None:
             cost = bill([departure.computed], circumstances=self._circumstances)
-            return Outcome(departure.head.finished, cost)
+            return Outcome(departure.head.finished, cost, switched_ms=departure.switched_ms)
         return self._round_trip(job, departure, departure.wire)
+
+    @property
+    def switching(self) -> Switching:
+        """What it takes to set the board otherwise, and how it is set. May be asked from any thread."""
+        return self._controller.switching
 
     def runtime(self, bundle: Bundle, threads: int) -> str:
         """What computes a bundle here."""
@@ -113,7 +125,7 @@ class Execution:
         """Runs the head and encodes its boundary as one piece of work. Opening the runner is not part of it."""
         cut, codec = job.configuration.cut, job.configuration.codec
         edge_only = cut == job.bundle.manifest.operator_count
-        self._controller.apply(job.configuration)
+        switched_ms = self._controller.apply(job.configuration)
         if cut:
             self._runners.open(job.runner_key)
         began = self._windows.mark()
@@ -124,7 +136,7 @@ class Execution:
         )
         wire = None if edge_only else self._packed(job, boundary)
         ended = self._windows.mark()
-        return _Departure(head, wire, Stretch.between(began, ended, self._windows), ended)
+        return _Departure(head, wire, Stretch.between(began, ended, self._windows), ended, switched_ms)
 
     def _encoded_head(self, job: Job) -> tuple[Head, tuple[Tensor, ...]]:
         """At cut 0 the boundary is the input, and the runner need not be asked."""
@@ -160,7 +172,7 @@ class Execution:
             up_bytes=reply.up_bytes,
             reply=reply,
         )
-        return Outcome({**departure.head.finished, **reply.outputs}, cost)
+        return Outcome({**departure.head.finished, **reply.outputs}, cost, switched_ms=departure.switched_ms)
 
     def _patience_ms(self, job: Job) -> float:
         """How long to wait for the cloud.
@@ -189,9 +201,8 @@ class Execution:
             threads=job.configuration.threads,
         )
         tail = Stretch.between(began, self._windows.mark(), self._windows)
-        cost = bill(
-            [departure.computed, tail], circumstances=self._circumstances, waited=waited, up_bytes=len(wire.body)
-        )
+        sent_bytes = 0 if isinstance(failure, AllowanceSpent) else len(wire.body)
+        cost = bill([departure.computed, tail], circumstances=self._circumstances, waited=waited, up_bytes=sent_bytes)
         return Outcome({**departure.head.finished, **outputs}, cost, fallback=str(failure))
 
     def _sent_whole(self, job: Job, lost: RunnerLost) -> Outcome:

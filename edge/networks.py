@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from models.bundle import Bundle
 from planner.candidates import Candidates
 from protocol.errors import Conflict, NotFound
-from protocol.table import Row, Table
+from protocol.table import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +24,16 @@ class Plan:
     tail_ms: Mapping[int, float]
 
     @classmethod
-    def of(cls, table: Table, bundle: Bundle, rows: Sequence[Row]) -> Plan:
-        """`rows` are those of the table that this device may use, at least one."""
-        return cls(table, bundle, Candidates.of(rows, table.link), _tails_ms(rows, bundle))
+    def of(cls, table: Table, bundle: Bundle) -> Plan:
+        return cls(table, bundle, Candidates.of(table.rows, table.link), _tails_ms(table, bundle))
 
 
-def _tails_ms(rows: Sequence[Row], bundle: Bundle) -> dict[int, float]:
+def _tails_ms(table: Table, bundle: Bundle) -> dict[int, float]:
     """The tail's share of the multiply-accumulates, of the fastest edge-only row's time; 0 where there is no such row."""
-    whole_ms = min((row.head_ms for row in rows if not row.uses_cloud), default=0.0)
+    whole_ms = min((row.head_ms for row in table.rows if not row.uses_cloud), default=0.0)
     manifest = bundle.manifest
     macs = max(manifest.head_work(manifest.operator_count).total_macs, 1)
-    cuts = {row.configuration.cut for row in rows}
+    cuts = {row.configuration.cut for row in table.rows}
     return {cut: whole_ms * manifest.tail_work(cut).total_macs / macs for cut in cuts}
 
 

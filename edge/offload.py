@@ -28,6 +28,10 @@ class CloudLate(CloudFailed, TimeoutError):
     """No answer within the time allowed."""
 
 
+class AllowanceSpent(CloudFailed):
+    """The device may not send so much today; nothing was sent, and the cloud is not to blame."""
+
+
 @dataclass(frozen=True)
 class TailCall:
     """A packed tail request, and what its reply must look like: the bundle's digest and the outputs that are missing."""
@@ -58,8 +62,30 @@ class TailReply:
         return max(0.0, self.round_trip_ms - self.cloud_ms)
 
 
+class Ration(Protocol):
+    """Counts what is sent. Thread-safe."""
+
+    def take(self, nbytes: int) -> None:
+        """Before so many bytes of a body are sent, each time anew; AllowanceSpent when they may not be."""
+        ...
+
+    def give_back(self, nbytes: int) -> None:
+        """When they did not leave the device after all."""
+        ...
+
+
+class Unlimited:
+    """A `Ration` that counts nothing."""
+
+    def take(self, nbytes: int) -> None:
+        """They may be sent."""
+
+    def give_back(self, nbytes: int) -> None:
+        """They were not counted."""
+
+
 class Cloud(Protocol):
-    """What runs tails. Called by one thread at a time."""
+    """What runs tails. `tail` is called by one thread at a time, `available` by any."""
 
     def available(self, network: str) -> bool:
         """False while recent attempts say that asking would be in vain."""
@@ -93,6 +119,8 @@ class RemoteCloud:
         breaker = self._breaker(call.network)
         try:
             reply = self._round_trip(call, timeout_s=timeout_ms / 1e3)
+        except AllowanceSpent:
+            raise
         except CloudFailed:
             breaker.failed()
             raise
@@ -109,9 +137,7 @@ class RemoteCloud:
             raise CloudFailed(f"the cloud's answer makes no sense: {error}") from error
 
     def _breaker(self, network: str) -> Breaker:
-        if network not in self._breakers:
-            self._breakers[network] = Breaker(clock=self._clock)
-        return self._breakers[network]
+        return self._breakers.setdefault(network, Breaker(clock=self._clock))
 
 
 def checked_reply(wire: Wire, call: TailCall, *, round_trip_ms: float) -> TailReply:
@@ -155,7 +181,8 @@ class FakeCloud:
     """A `Cloud` in memory: `answer` is the tail, and time passes on the clock through `sleep`.
 
     `answer` takes the call and gives the outputs; where the time does not suffice, just that time passes. `failure` is
-    raised by every call while it is set, `away_for` names the networks for which the cloud is not available.
+    raised by every call while it is set, `away_for` names the networks for which the cloud is not available, and `ration`
+    counts what is sent.
     """
 
     def __init__(
@@ -174,12 +201,14 @@ class FakeCloud:
         self.cloud_node_mj = cloud_node_mj
         self.failure: CloudFailed | None = None
         self.away_for: set[str] = set()
+        self.ration: Ration = Unlimited()
         self.calls = 0
 
     def available(self, network: str) -> bool:
         return network not in self.away_for
 
     def tail(self, call: TailCall, *, timeout_ms: float) -> TailReply:
+        self.ration.take(len(call.wire.body))
         self.calls += 1
         if self.failure is not None:
             raise self.failure

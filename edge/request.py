@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,11 @@ class Asked:
         """What is left of the deadline, negative when it has passed; None without one."""
         return None if self.deadline_ms is None else self.deadline_ms - (now_s - self.arrived_s) * 1e3
 
+    @property
+    def due_s(self) -> float:
+        """The moment of the deadline on the monotonic clock; infinite without one."""
+        return math.inf if self.deadline_ms is None else self.arrived_s + self.deadline_ms / 1e3
+
     @classmethod
     def parse(
         cls, parameters: Mapping[str, Any], *, arrived_s: float, operator: bool, default_account: Account
@@ -66,7 +72,15 @@ class Asked:
             profile=profile,
         )
 
+    @classmethod
+    def to_explain(cls, parameters: Mapping[str, Any], *, now_s: float, default_account: Account) -> Asked:
+        """What is asked of a decision that is only to be explained; errors as `parse`."""
+        if unknown := [name for name in parameters if name not in _EXPLAINED]:
+            raise InvalidInput(f"parameter '{unknown[0]:.40}' is not one of {', '.join(_EXPLAINED)}")
+        return cls.parse(parameters, arrived_s=now_s, operator=True, default_account=default_account)
 
+
+_EXPLAINED = ("deadline_ms", "account", "min_accuracy", "strategy")
 _PARAMETERS = ("deadline_ms", "account", "min_accuracy", "late", *_OPERATOR_ONLY)
 
 

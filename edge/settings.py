@@ -7,6 +7,8 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from planner.experience import DEFAULT_VIOLATION_RATE
+from planner.limits import Limits
 from protocol.configuration import Account, choose
 from protocol.errors import InvalidInput
 from protocol.mqtt import BrokerAddress
@@ -21,8 +23,10 @@ class EdgeSettings:
     callers show to choose strategies, configurations and bundles. `emulated_link`: requests to the cloud wait as long
     as on the published testbed's link. `account`: whose energy counts where a request does not say. `threads`: the
     most that a configuration may use. `min_cut`: the smallest cut point at which anything may leave the device (1: never
-    the input itself). `max_waiting`: requests that may wait for their turn. `outbox_full_sync`: survive a power cut
-    with every record, at the price of one flush to the card per request.
+    the input itself). `max_bytes_per_day`: of requests to the cloud, per UTC day (0: no limit). `min_accuracy`: what a row
+    must be proven to reach, whatever a request allows (0: nothing). `violation_rate`: the share of requests that may take
+    longer than was promised with the margin. `max_waiting`: requests that may wait for their turn. `outbox_full_sync`:
+    survive a power cut with every record, at the price of one flush to the card per request.
     """
 
     device: str
@@ -41,6 +45,9 @@ class EdgeSettings:
     outbox_full_sync: bool = False
     threads: int = 1
     min_cut: int = 0
+    max_bytes_per_day: int = 0
+    min_accuracy: float = 0.0
+    violation_rate: float = DEFAULT_VIOLATION_RATE
     max_waiting: int = 8
 
     def __post_init__(self) -> None:
@@ -60,12 +67,20 @@ class EdgeSettings:
     def default_account(self) -> Account:
         return Account(self.account)
 
+    @property
+    def limits(self) -> Limits:
+        """What this device may not do; what is left of the day's bytes comes on top."""
+        return Limits(min_cut=self.min_cut, min_accuracy=self.min_accuracy or None)
+
 
 _RANGES = {
     "port": (0, 65_535),
     "outbox_max_rows": (1, 100_000_000),
     "threads": (1, 256),
     "min_cut": (0, 1_000_000),
+    "max_bytes_per_day": (0, 10**15),
+    "min_accuracy": (0, 1),
+    "violation_rate": (0.000_001, 0.4),
     "max_waiting": (0, 1_000),
 }
 

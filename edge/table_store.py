@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edge import durable
 from protocol.documents import check_schema, checked, parse_object
 from protocol.errors import DynaSplitError
 from protocol.signing import SignedTable
@@ -77,23 +77,12 @@ class TableStore:
             return TableHistory()
         except (DynaSplitError, OSError) as error:
             logger.error("tables of %s cannot be used, waiting for a new push: %s", network, error)
-            path.replace(path.with_suffix(".broken"))
+            durable.set_aside(path)
             return TableHistory()
 
     def save(self, network: str, history: TableHistory) -> None:
-        """Written beside, flushed, renamed over (rename(2) is atomic), and the folder flushed."""
-        path = self._path(network)
-        beside = path.with_suffix(".new")
-        with beside.open("wb") as file:
-            file.write(json.dumps(history.to_json(), separators=(",", ":")).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        """Replaces what was known of the network, in one step."""
+        durable.replace_content(self._path(network), json.dumps(history.to_json(), separators=(",", ":")).encode())
 
     def _path(self, network: str) -> Path:
         return self._folder / f"{check_name(network, what='network')}.json"

@@ -13,13 +13,14 @@ from edge.capabilities import Capabilities
 from edge.networks import Networks, Plan
 from edge.table_store import TableHistory, TableStore
 from models.bundle import Bundle
+from planner.limits import Limits
 from protocol import topics
 from protocol.bus import Bus
 from protocol.documents import parse_object
 from protocol.errors import BundleMismatch, Conflict, DynaSplitError, InvalidInput, NotFound, ServiceMissing
 from protocol.messages import TableReport, TableState
 from protocol.signing import SignedTable, verify
-from protocol.table import Row, Table
+from protocol.table import Table
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,9 @@ class Tables:
     """Decides about desired tables. `consider` and `resume` are for one thread at a time.
 
     A table is applied when it is signed by the pinned key, newer than the current one, made for this device and
-    network, and when its bundle is here or can be fetched and opened and has every row's cut, and the board every row's
-    clock. It is on disk before it is used; the one before is kept, to go back to when the current one's bundle breaks.
+    network, when its bundle is here or can be fetched and opened and has every row's cut, and the board every row's
+    clock, and when the device's limits leave a row of it. It is on disk before it is used; the one before is kept, to go
+    back to when the current one's bundle breaks.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Tables:
         *,
         trust: Trust,
         capabilities: Capabilities,
+        limits: Limits,
         warm: Warmer,
     ) -> None:
         self._store = store
@@ -63,6 +66,7 @@ class Tables:
         self._networks = networks
         self._trust = trust
         self._capabilities = capabilities
+        self._limits = limits
         self._warm = warm
 
     def resume(self) -> list[TableReport]:
@@ -117,26 +121,20 @@ class Tables:
         return plan is not None and plan.table.digest == table.digest
 
     def _checked(self, table: Table) -> Plan:
-        """The table with its bundle, every row of which this device can run."""
+        """The table with its bundle, every row of which this device can run, and one of which it may."""
         bundle = self._bundles.get(table.bundle)
         if bundle.manifest.network != table.network:
             raise BundleMismatch(f"bundle {table.bundle:.12} holds {bundle.manifest.network}, not {table.network}")
-        rows = self._usable(table, bundle)
-        for threads in sorted({row.configuration.threads for row in rows}):
-            self._warm(bundle, threads)
-        return Plan.of(table, bundle, rows)
-
-    def _usable(self, table: Table, bundle: Bundle) -> list[Row]:
-        """The rows without those that send what must not leave this device; a row that cannot run here is an error."""
-        rows = [row for row in table.rows if self._capabilities.permits(row.configuration, bundle.manifest)]
-        if not rows:
-            raise InvalidInput(f"all rows cut before this device's min_cut {self._capabilities.min_cut}")
-        for row in rows:
+        for row in table.rows:
             try:
                 self._capabilities.check(row.configuration, bundle.manifest)
             except (InvalidInput, NotFound) as error:
                 raise InvalidInput(f"row '{row.configuration}': {error}") from error
-        return rows
+        plan = Plan.of(table, bundle)
+        self._limits.check_table(plan.candidates.parts)
+        for threads in sorted({row.configuration.threads for row in table.rows}):
+            self._warm(bundle, threads)
+        return plan
 
     def _resumed(self, network: str, history: TableHistory) -> TableReport | None:
         """The current table, or the previous one where the current one cannot be used any more."""

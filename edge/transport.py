@@ -7,10 +7,10 @@ import urllib.parse
 from collections.abc import Callable
 
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
 from urllib3.exceptions import TimeoutError as HttpTimeout
 
-from edge.offload import CloudFailed, CloudLate, Transport
+from edge.offload import CloudFailed, CloudLate, Ration, Transport, Unlimited
 from hardware.clock import Clock
 from protocol.content_encoding import MAX_BODY_BYTES
 from protocol.documents import parse_object
@@ -22,12 +22,18 @@ _CHUNK_BYTES = 1 << 18
 
 
 class HttpTransport:
-    """HTTP with one connection that is kept open. No redirects; the whole reply must be there in time, not its start."""
+    """HTTP with one connection that is kept open. No redirects; the whole reply must be there in time, not its start.
 
-    def __init__(self, base_url: str, *, token: str, clock: Clock = time.monotonic) -> None:
+    Each attempt to send a body is counted by `ration`, whole, however it ends, but for those that found nobody.
+    """
+
+    def __init__(
+        self, base_url: str, *, token: str, ration: Ration | None = None, clock: Clock = time.monotonic
+    ) -> None:
         self._base_path = urllib.parse.urlsplit(base_url).path.rstrip("/")
         self._pool = urllib3.connection_from_url(base_url, maxsize=1, retries=False)
         self._headers = {"Authorization": f"Bearer {token}"}
+        self._ration = ration or Unlimited()
         self._clock = clock
 
     def post(self, path: str, wire: Wire, *, timeout_s: float) -> Wire:
@@ -51,17 +57,7 @@ class HttpTransport:
         self._pool.close()
 
     def _once(self, path: str, wire: Wire, end_s: float) -> Wire:
-        left_s = max(end_s - self._clock(), 1e-3)
-        response = self._pool.urlopen(
-            "POST",
-            self._base_path + path,
-            body=wire.body,
-            headers={**self._headers, **wire.headers},
-            timeout=urllib3.Timeout(total=left_s),
-            redirect=False,
-            preload_content=False,
-            decode_content=False,
-        )
+        response = self._sent(path, wire, end_s)
         try:
             body = self._body(response, end_s)
         except BaseException:
@@ -71,6 +67,24 @@ class HttpTransport:
         if response.status != 200:
             raise CloudFailed(f"the cloud answered {response.status}: {_error_in(body)}")
         return Wire(response.headers, body)
+
+    def _sent(self, path: str, wire: Wire, end_s: float) -> urllib3.BaseHTTPResponse:
+        """The response's head, once it is there."""
+        self._ration.take(len(wire.body))
+        try:
+            return self._pool.urlopen(
+                "POST",
+                self._base_path + path,
+                body=wire.body,
+                headers={**self._headers, **wire.headers},
+                timeout=urllib3.Timeout(total=max(end_s - self._clock(), 1e-3)),
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except (NewConnectionError, ConnectTimeoutError):
+            self._ration.give_back(len(wire.body))
+            raise
 
     def _body(self, response: urllib3.BaseHTTPResponse, end_s: float) -> bytes:
         chunks: list[bytes] = []

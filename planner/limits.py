@@ -32,6 +32,21 @@ class Limits:
         """The rows that send nothing, or no more and no earlier than they may."""
         return ~parts.uses_cloud | (self.late_enough(parts) & self.small_enough(parts))
 
+    def check_cut(self, cut: int, *, last: int) -> None:
+        """InvalidInput for a cut that is too early; the last one is edge-only, which sends nothing."""
+        if cut < min(self.min_cut, last):
+            raise InvalidInput(f"cut {cut} is below this device's min_cut {self.min_cut}")
+
+    def check_table(self, parts: Parts) -> None:
+        """InvalidInput when a device with these limits could never use a row of a table."""
+        if not self.may_send(parts).any():
+            raise InvalidInput(f"all rows cut before this device's min_cut {self.min_cut}, and none is edge-only")
+        if not (self.may_send(parts) & self.accurate(parts, None)).any():
+            raise InvalidInput(
+                f"no row that this device may use is proven to reach its min_accuracy {self.min_accuracy}: "
+                "evaluate the bundle, optimize with --accuracy, and push again"
+            )
+
     def late_enough(self, parts: Parts) -> Flags:
         """The rows that are cut no earlier than they may be, were they to send anything."""
         return parts.cut >= self.min_cut

@@ -16,12 +16,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from edge import descriptions
-from edge.agent import Agent
+from edge.agent import Agent, Bounds
+from edge.allowance import Allowance
 from edge.api import Served, create_app
 from edge.bundles import BundleStore
 from edge.capabilities import Capabilities
 from edge.controller import Controller
 from edge.execution import Execution
+from edge.learning import Learner
 from edge.networks import Networks
 from edge.offload import FakeCloud, TailCall
 from edge.outbox import Outbox
@@ -38,6 +40,7 @@ from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.running.runner import FakeRunner
 from models.zoo import digits_vgg, load_digits_vgg
+from planner.limits import NO_LIMITS, Limits
 from protocol.configuration import Codec, Configuration
 from protocol.errors import NotFound, ServiceMissing
 from protocol.inference import Message, pack_request, unpack_reply, unpack_request
@@ -53,6 +56,7 @@ DEVICE = "pi-1"
 NETWORK = "digits"
 TOP_KHZ = 1_800_000
 DEADLINE_S = 20.0
+WALL_S = 1.8e9
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -228,27 +232,43 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
     opened: list[Device] = []
 
     def make(
-        *, min_cut: int = 0, max_waiting: int = 2, runners: Runners | None = None, source: FolderSource | None = None
+        *,
+        limits: Limits = NO_LIMITS,
+        max_bytes_per_day: int = 0,
+        max_waiting: int = 2,
+        runners: Runners | None = None,
+        source: FolderSource | None = None,
     ) -> Device:
         clock = VirtualClock(1000.0)
         board = open_board("emulated-pi4", clock=clock, sleep=clock.sleep)
         source = source or FolderSource()
         runners = runners or RunnersHere(opener=open_fake)
         bundles, networks = BundleStore(tmp_path / "bundles", source), Networks()
-        capabilities = Capabilities.of(board, threads=1, min_cut=min_cut)
+        capabilities = Capabilities.of(board, threads=1)
+        allowance = Allowance(max_bytes_per_day, tmp_path / "sent.json", wall=lambda: (WALL_S + clock(), True))
 
         def warm(bundle: Bundle, threads: int) -> None:
             runners.open(RunnerKey(bundle.folder, threads))
 
         trust = Trust(DEVICE, public_key_of(KEY))
         store = TableStore(tmp_path / "tables")
-        tables = Tables(store, bundles, networks, trust=trust, capabilities=capabilities, warm=warm)
+        tables = Tables(store, bundles, networks, trust=trust, capabilities=capabilities, limits=limits, warm=warm)
         cloud = FakeCloud(answer_with(digits, other), sleep=clock.sleep)
+        cloud.ration = allowance
         outbox = Outbox(tmp_path / "outbox.sqlite", max_rows=1000)
-        execution = Execution(Controller(board), runners, cloud, clock=clock, emulated_link=True)
+        execution = Execution(Controller(board, clock=clock), runners, cloud, clock=clock, emulated_link=True)
         recorder = Recorder(outbox, device=DEVICE, throttled=board.throttled, wall=WallClock())
         turns = Turns(max_waiting=max_waiting)
-        agent = Agent(networks, execution, cloud, recorder, capabilities=capabilities, turns=turns, clock=clock)
+        agent = Agent(
+            networks,
+            execution,
+            cloud,
+            recorder,
+            bounds=Bounds(capabilities, limits, allowance),
+            turns=turns,
+            learner=Learner(),
+            clock=clock,
+        )
         served = Served(
             agent, networks, bundles, warm, lambda: descriptions.device(DEVICE, board), OPERATOR, clock=clock
         )

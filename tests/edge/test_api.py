@@ -11,6 +11,7 @@ import pytest
 from edge.offload import CloudFailed
 from edge.runners import RunnerLost, RunnersHere, open_fake
 from edge.turns import Turns
+from planner.limits import Limits
 from protocol.configuration import Codec
 from protocol.errors import Overloaded
 from protocol.inference import HEADER_LENGTH, Message, pack_request, unpack_request
@@ -187,7 +188,7 @@ def test_when_the_runner_dies_the_whole_input_goes_to_the_cloud(
 
 
 def test_inputs_that_must_stay_stay_even_when_the_runner_dies(make_device, digits, inputs, table_for):
-    device = make_device(runners=LostRunners(), min_cut=1)
+    device = make_device(runners=LostRunners(), limits=Limits(min_cut=1))
     device.source.add(digits)
     device.push(table_for(digits))
     response = device.infer(inputs, {"configuration": PINNED}, token=OPERATOR)
@@ -197,7 +198,7 @@ def test_inputs_that_must_stay_stay_even_when_the_runner_dies(make_device, digit
 
 
 def test_a_min_cut_keeps_rows_that_send_the_input_out_of_the_choice(make_device, digits, inputs, reply_of, table_for):
-    device = make_device(min_cut=1)
+    device = make_device(limits=Limits(min_cut=1))
     device.source.add(digits)
     device.push(table_for(digits))
     assert reply_of(device.infer(inputs, {"deadline_ms": 1000})).parameters["configuration"]["cut"] >= 1
