@@ -29,7 +29,10 @@ _AS_EXPECTED = np.zeros((1, 2))
 
 _SCATTER = 0.03
 """By how much runs of one configuration differ (relative standard deviation): what is near the front may turn out on it."""
+_WILD = 0.25
+"""More uncertainty than this is no promise: the model knows nothing there, not even that it may be good."""
 _BEYOND = 0.1
+"""How far beyond the front, as logarithms, gains count: without an end, the dearest and the slowest would be all."""
 _LEAST = 1e-6
 """In ms and mJ: what costs nothing has no logarithm."""
 
@@ -55,6 +58,15 @@ def promising(campaign: Campaign, aim: Aim, *, count: int) -> list[Configuration
     known = list(model.measured.values())
     front = _Costs(Parts.of(known), np.zeros((4, len(known), 1)), costs.link, aim.account).points(_AS_EXPECTED)[:, 0]
     return [rows[place].configuration for place in _chosen(costs, front, count)]
+
+
+def _corner(front: Floats) -> Floats:
+    """Beyond the dearest and the slowest of the points that no other one dominates."""
+    ascending = front[np.lexsort(front.T[::-1])]
+    lowest = np.minimum.accumulate(ascending[:, 1])
+    kept = ascending[np.concatenate(([True], ascending[1:, 1] < lowest[:-1]))]
+    corner: Floats = kept.max(axis=0) + _BEYOND
+    return corner
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +98,7 @@ class _Costs:
 def _chosen(costs: _Costs, front: Floats, count: int) -> list[int]:
     """The places of the best, one after the other."""
     candidates, expected = costs.points(_DRAWS), costs.points(_AS_EXPECTED)[:, 0]
-    corner = np.concatenate((front, expected)).max(axis=0) + _BEYOND
+    corner = _corner(front)
     chosen: list[int] = []
     while len(chosen) < count:
         gains = improvements(candidates, front=front, reference=corner) @ _WEIGHTS
@@ -103,5 +115,5 @@ def _deviations(rows: Sequence[Row]) -> Floats:
     """Of each row, in the order that `_Costs` wants."""
     names = ("head_ms", "head_mj", "cloud_ms", "cloud_node_mj")
     stated = np.array([[row.uncertainty.get(name, 0.0) for row in rows] for name in names])
-    deviations: Floats = np.hypot(stated, _SCATTER)[:, :, None]
+    deviations: Floats = np.hypot(np.minimum(stated, _WILD), _SCATTER)[:, :, None]
     return deviations
