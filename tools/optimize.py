@@ -1,7 +1,8 @@
 """Makes a table from measurements: composes the cost of every configuration, and keeps those that are worth using.
 
-The measurements come from a file (one JSON object a line, as `dynasplit profile -o` writes it) or from a backend. The
-table is a draft until `dynasplit push` signs it.
+The measurements come from a file (JSON lines as `dynasplit profile -o` writes them, or the published CSV format), from a
+database or from a backend. With a budget, the chosen method picks what to look up in them; with --bundle-folder it
+measures on the device through its agent instead. The table is a draft until `dynasplit push` signs it.
 """
 
 from __future__ import annotations
@@ -11,44 +12,34 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.accuracy.evaluation import read_record
-from planner.costs import fit
-from planner.pareto import front
-from planner.pricing import Prices, price
-from planner.search import optimize, rows_of
-from planner.space import Space
-from protocol.configuration import Account
-from protocol.documents import parse_object
-from protocol.errors import InvalidInput
-from protocol.link import Link
-from protocol.measurement import Measurement
-from protocol.table import Row, Table
-from tools.output import add_json_argument, console, read_text, write_json, write_text
+if not __package__:  # run by path: the project's folder takes the place of this one
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-SUMMARY = "make a table from measurements"
+from planner.campaign import asks_of, budget_from
+from protocol.configuration import Account
+from protocol.errors import InvalidInput
+from protocol.measurement import Measurement
+from tools.measurements.sources import read
+from tools.optimizing.findings import Findings, Wanted, check_account, corner, facts_of, findings, suspect_facts
+from tools.optimizing.printing import note, show, steps
+from tools.optimizing.searches import METHODS, Order, Outcome, search
+from tools.optimizing.worlds import World, recorded_world
+from tools.output import add_json_argument, check_json_target, write_json, write_text
+
+SUMMARY = "make a table from measurements, or measure what it needs"
 
 _METRIC = "top1"
-_ORIGIN = ("network", "device", "bundle")
-_PARTS = {
-    "latency_ms": ("head_ms", "cloud_ms"),
-    Account.EDGE: ("head_mj", "wait_w"),
-    Account.EDGE_ACTIVE: ("head_mj", "wait_w", "cloud_active_mj"),
-    Account.EDGE_NODE: ("head_mj", "wait_w", "cloud_node_mj"),
-}
-"""The parts of a row that latency, and energy by account, are made of."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--measurements", required=True, metavar="FILE|URL", help="JSON lines, or a backend's address")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="TABLE.json")
-    parser.add_argument("--network", default="", help="needed where the measurements are of several")
-    parser.add_argument("--bundle", default="", metavar="DIGEST", help="needed where the measurements are of several")
-    parser.add_argument("--device", default="", help="needed where the measurements are of several")
-    parser.add_argument("--run", dest="tag", default="", metavar="TAG", help="only measurements with this tag")
+    _add_sources(parser)
+    _add_search(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="TABLE.json", help="where the table goes")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg|png|html", help="draw the configurations and the front")
     parser.add_argument(
         "--accuracy",
         type=Path,
@@ -56,7 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fill in what dynasplit evaluate found, where it is unknown",
     )
     parser.add_argument("--metric", help=f"the metric of that accuracy (default: {_METRIC})")
-    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
     parser.add_argument(
         "--account",
         choices=[account.value for account in Account],
@@ -66,143 +56,153 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--partial", action="store_true", help="leave out what the measurements do not cover, instead of refusing"
     )
+    parser.add_argument("--skip-bad", action="store_true", help="leave out measurements that cannot be, and count them")
+    parser.add_argument("--trust-all", action="store_true", help="use measurements that contradict the rest as well")
     add_json_argument(parser)
 
 
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--measurements", metavar="FILE|URL", help="JSON lines, published CSV, a database's URL, or a backend's address"
+    )
+    parser.add_argument("--network", default="", help="needed where the measurements are of several")
+    parser.add_argument("--bundle", default="", metavar="DIGEST", help="needed where the measurements are of several")
+    parser.add_argument("--device", default="", help="needed where the measurements are of several")
+    parser.add_argument("--run", dest="tag", default="", metavar="TAG", help="only measurements with this tag")
+    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    parser.add_argument(
+        "--bundle-folder", type=Path, metavar="BUNDLE", help="measure this bundle on the device, instead of looking up"
+    )
+    parser.add_argument("--agent", metavar="URL", help="the device's agent, to measure there")
+    parser.add_argument("--backend", metavar="URL", help="the backend, which serves the tails")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE.jsonl", help="keep what is measured; go on with what is there"
+    )
+    parser.add_argument("--samples", type=Path, metavar="NPZ", help="inputs to run ('images'); random ones by default")
+    parser.add_argument("--codecs", help="wire codecs to measure (default: those of dynasplit profile)")
+    parser.add_argument("--repeats", type=int, metavar="N", help="requests per configuration (default: 5)")
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--method", choices=METHODS, default=METHODS[0], help="what chooses what to measure (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--budget", metavar="SHARE|COUNT", help="how much to measure: 0.1 or 10%% of the space, or 50 configurations"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of whatever is left to chance (default: %(default)s)")
+    parser.add_argument(
+        "--storage", default="", metavar="URL", help="a database in which several workers share a search"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.metric is not None and not arguments.accuracy:
-        raise InvalidInput("--metric is of an accuracy; add --accuracy BUNDLE|FILE or leave it out")
-    filters = {name: getattr(arguments, name) for name in _ORIGIN} | {"run": arguments.tag}
-    measurements = select(read(arguments.measurements, token=arguments.token, filters=filters), filters)
-    if arguments.accuracy:
-        accuracies = read_record(arguments.accuracy).accuracies(arguments.metric or _METRIC)
-        measurements = [accuracies.applied_to(item) for item in measurements]
-    facts, table = draft(measurements, Account(arguments.account), partial=arguments.partial)
-    write_text(arguments.output, json.dumps(table.to_json(), indent=2) + "\n")
-    _show(facts, arguments.output)
+    started_s = time.perf_counter()
+    _check(arguments)
+    account, known_accuracy = Account(arguments.account), _accuracies(arguments)
+    if arguments.bundle_folder:
+        from tools.optimizing.live import device_world
+
+        world = device_world(arguments)
+    else:
+        world = _recorded(arguments)
+    check_account(world.there, account)
+    outcome = _searched(arguments, world, account)
+    measurements = [known_accuracy(item) for item in outcome.measurements]
+    found = findings(measurements, world.space, _wanted(arguments, world, account))
+    facts = _facts(arguments, world, outcome, found) | {"seconds": time.perf_counter() - started_s}
+    if arguments.output:
+        write_text(arguments.output, json.dumps(found.table.to_json(), indent=2) + "\n")
+    if arguments.plot:
+        from tools.plots.front import draw_front
+
+        draw_front(found, facts, arguments.plot)
+    show(facts, arguments.output)
     write_json(arguments.json, facts)
     return 0
 
 
-def draft(measurements: Sequence[Measurement], account: Account, *, partial: bool) -> tuple[dict[str, Any], Table]:
-    """The table from measurements of one bundle on one device, and the facts about it as JSON holds them."""
-    started_s = time.perf_counter()
-    origin = {name: getattr(measurements[0], name) for name in _ORIGIN}
-    space, model = Space.seen_in(measurements), fit(measurements)
-    left_out = space.size - len(rows_of(space, model, partial=partial))
-    table = optimize(space, measurements, partial=partial, **origin)
-    prices = price(table.rows, table.link, account)
-    facts = origin | {
-        "space": space.size,
-        "left_out": left_out,
-        "measured": len(model.measured),
-        "measurements": len(measurements),
-        "throttled": model.throttled,
-        "method": "compose",
-        "account": account.value,
-        "link": table.link.to_json(),
-        "table": table.digest,
-        "table_rows": len(table.rows),
-        "front": [_facts(table.rows[index], prices, index, account) for index in front(prices)],
-        "seconds": time.perf_counter() - started_s,
+def _check(arguments: argparse.Namespace) -> None:
+    """InvalidInput for options that contradict each other, and for files that could not be written: before any work."""
+    if arguments.metric is not None and not arguments.accuracy:
+        raise InvalidInput("--metric is of an accuracy; add --accuracy BUNDLE|FILE or leave it out")
+    if bool(arguments.measurements) == bool(arguments.bundle_folder):
+        raise InvalidInput("give either --measurements, or --bundle-folder to measure on the device")
+    if arguments.bundle_folder and not (arguments.agent and arguments.backend):
+        raise InvalidInput("--bundle-folder measures on the device: give its --agent URL and the --backend URL as well")
+    if not arguments.bundle_folder:
+        live = ("agent", "backend", "keep", "samples", "codecs", "repeats")
+        if given := [name for name in live if getattr(arguments, name) is not None]:
+            raise InvalidInput(f"--{given[0]} is for measuring on the device; add --bundle-folder or leave it out")
+    if arguments.storage and not arguments.budget:
+        raise InvalidInput("--storage shares a search within a budget; add --budget")
+    if arguments.seed < 0:
+        raise InvalidInput(f"--seed must be 0 or more, not {arguments.seed}")
+    check_json_target(arguments.json)
+    if arguments.output:
+        check_json_target(str(arguments.output))
+    if arguments.plot:
+        from tools.plots.front import check_front_target
+
+        check_front_target(arguments.plot)
+
+
+def _recorded(arguments: argparse.Namespace) -> World:
+    filters = {name: getattr(arguments, name) for name in ("network", "bundle", "device")} | {"run": arguments.tag}
+    recorded = read(arguments.measurements, filters, token=arguments.token, skip_bad=arguments.skip_bad)
+    return recorded_world(recorded, seed=arguments.seed)
+
+
+def _accuracies(arguments: argparse.Namespace) -> Callable[[Measurement], Measurement]:
+    """Fills in what is known of the bundle's accuracy, where a measurement does not know its own."""
+    if not arguments.accuracy:
+        return lambda measurement: measurement
+    from models.accuracy.evaluation import read_record
+
+    return read_record(arguments.accuracy).accuracies(arguments.metric or _METRIC).applied_to
+
+
+def _searched(arguments: argparse.Namespace, world: World, account: Account) -> Outcome:
+    """What the method measures within the budget; all that is recorded where there is none."""
+    if not arguments.budget and not world.live:
+        if arguments.method not in METHODS[:2]:
+            note(f"without --budget {arguments.method} has nothing to choose: all that was recorded is used")
+        return Outcome(world.there, asked=0, budget=0)
+    order = Order(
+        method=arguments.method,
+        budget=budget_from(arguments.budget or "100%"),
+        account=account,
+        seed=arguments.seed,
+        storage=arguments.storage,
+    )
+    with steps(f"searching with {order.method}", asks_of(order.budget, world.space)) as step:
+        return search(world, order, watched=lambda _campaign: step())
+
+
+def _wanted(arguments: argparse.Namespace, world: World, account: Account) -> Wanted:
+    return Wanted(
+        account,
+        composed=arguments.method == METHODS[0],
+        partial=arguments.partial or world.sampled or bool(arguments.budget),
+        trust_all=arguments.trust_all,
+    )
+
+
+def _facts(arguments: argparse.Namespace, world: World, outcome: Outcome, found: Findings) -> dict[str, Any]:
+    pool = found.measurements if world.live else [item for item in world.there if not item.throttled]
+    return facts_of(found, corner(found, pool)) | {
+        "method": arguments.method,
+        "budget": outcome.budget or None,
+        "asked": outcome.asked or None,
+        "seed": arguments.seed,
+        "skipped": len(world.skipped),
+        "trust_all": arguments.trust_all,
+        "suspects": [
+            suspect_facts(suspect, item, where=world.place_of(item))
+            for suspect in found.suspects
+            for item in [found.measurements[suspect.measurement_index]]
+        ],
     }
-    return facts, table
-
-
-def read(source: str, *, token: str, filters: Mapping[str, str]) -> Iterable[Measurement]:
-    """Measurements from a file or a backend. A bad line is InvalidInput that says which; ServiceMissing without backend."""
-    if source.startswith(("http://", "https://")):
-        from tools.backend import Backend
-
-        return Backend(source, token=token).measurements(**filters)
-    if "://" in source:
-        raise InvalidInput(f"--measurements {source:.100}: give a file or the http(s) address of a backend")
-    return _lines(Path(source))
-
-
-def select(measurements: Iterable[Measurement], filters: Mapping[str, str]) -> list[Measurement]:
-    """Those that pass the filters (an empty one passes all). InvalidInput when none does, and, with the choices, when
-    what is left is of several networks, devices or bundles."""
-    found = list(measurements)
-    if not found:
-        raise InvalidInput("there are no measurements: run dynasplit profile first")
-    for name, wanted in filters.items():
-        there = sorted({getattr(item, name) for item in found})
-        found = [item for item in found if wanted in ("", getattr(item, name))]
-        if not found:
-            raise InvalidInput(f"there are no measurements with {name} {wanted}; there are {', '.join(there)}")
-    for name in _ORIGIN:
-        if len(there := sorted({getattr(item, name) for item in found})) > 1:
-            raise InvalidInput(f"the measurements are of several {name}s: choose with --{name} {' | '.join(there)}")
-    return found
-
-
-def _lines(path: Path) -> Iterator[Measurement]:
-    for number, line in enumerate(read_text(path, what="measurements").split("\n"), start=1):
-        if line.strip():
-            where = f"{path}:{number}"
-            yield Measurement.from_json(parse_object(line, what=where), what=where)
-
-
-def _facts(row: Row, prices: Prices, index: int, account: Account) -> dict[str, Any]:
-    return {
-        "configuration": row.configuration.to_json(),
-        "latency_ms": float(prices.latency_ms[index]),
-        "energy_mj": float(prices.energy_mj[index]),
-        "accuracy": row.accuracy,
-        "provenance": {"latency_ms": _kinds(row, "latency_ms"), "energy_mj": _kinds(row, account)},
-    }
-
-
-def _kinds(row: Row, figure: str) -> list[str]:
-    """All kinds that are in a sum; the time on the way is worked out from the link, and so an estimate."""
-    parts = [row.provenance[part].value for part in _PARTS[figure] if part in row.provenance]
-    return sorted({*parts, *(["estimated"] if row.uses_cloud else [])})
-
-
-def _show(facts: Mapping[str, Any], output: Path) -> None:
-    from rich.table import Table as Grid
-
-    link = Link.from_json(facts["link"])
-    kinds = sorted({kind for row in facts["front"] for sort in row["provenance"].values() for kind in sort})
-    grid = Grid(
-        title=f"{facts['network']} on {facts['device']}: what is worth using, energy of account {facts['account']}",
-        caption=(
-            f"link: {link.rtt_ms:.1f} ms, {link.up_bytes_per_ms * 8e-3:.1f} Mbit/s up, "
-            f"{link.down_bytes_per_ms * 8e-3:.1f} Mbit/s down; figures are {', '.join(kinds) or 'of unknown kind'}"
-        ),
-    )
-    for heading in ("cut", "MHz", "tpu", "cloud", "codec", "threads", "ms", "mJ", "accuracy"):
-        grid.add_column(heading, justify="left" if heading in ("tpu", "cloud", "codec") else "right")
-    for row in facts["front"]:
-        grid.add_row(*_cells(row))
-    out = console()
-    out.print(grid)
-    out.print(
-        f"{facts['measured']} configurations measured, {facts['space'] - facts['left_out']} of {facts['space']} priced, "
-        f"{facts['table_rows']} kept for all links and accounts in {output} ({facts['seconds']:.2f} s)"
-    )
-    for count, what in (
-        (facts["throttled"], "measurements were throttled"),
-        (facts["left_out"], "configurations are not covered"),
-    ):
-        if count:
-            out.print(f"[yellow]{count} {what}, and were left out[/]")
-
-
-def _cells(row: Mapping[str, Any]) -> Sequence[str]:
-    configuration = row["configuration"]
-    return (
-        str(configuration["cut"]),
-        f"{configuration['cpu_khz'] / 1000:.0f}",
-        configuration["edge_accelerator"],
-        configuration["cloud_accelerator"],
-        configuration["codec"],
-        str(configuration["threads"]),
-        f"{row['latency_ms']:.1f}",
-        f"{row['energy_mj']:.1f}",
-        "unknown" if row["accuracy"] is None else f"{row['accuracy']:.3f}",
-    )
 
 
 if __name__ == "__main__":

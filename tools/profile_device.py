@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidInput(f"--repeats must be 1 or more, not {arguments.repeats}")
     codecs = parse_codecs(arguments.codecs)
     bundle = Bundle.open(arguments.bundle)
-    inputs, accuracies = _inputs(bundle, arguments.samples), _accuracies(bundle, arguments.metric)
+    inputs, accuracies = inputs_of(bundle, arguments.samples), _accuracies(bundle, arguments.metric)
     backend, agent = Backend(arguments.backend, token=arguments.token), Agent(arguments.agent, token=arguments.token)
     prepare(backend, agent, bundle)
     space = space_of(agent, bundle, codecs)
@@ -129,7 +129,7 @@ def _accuracies(bundle: Bundle, metric: str | None) -> Accuracies | None:
     return record.accuracies(metric or "top1")
 
 
-def _inputs(bundle: Bundle, samples: Path | None) -> Array:
+def inputs_of(bundle: Bundle, samples: Path | None) -> Array:
     """Inputs float32 [N, …] for a network with one input: the user's samples, or seeded noise within the input's range."""
     manifest = bundle.manifest
     if len(manifest.inputs) != 1:

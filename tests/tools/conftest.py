@@ -54,6 +54,18 @@ def whole_pool() -> list[Trial]:
 
 
 @pytest.fixture
+def trials() -> list[Trial]:
+    """A trial of every configuration."""
+    return whole_pool()
+
+
+@pytest.fixture
+def make_trial() -> Callable[..., Trial]:
+    """Makes one line of a pool: `make_trial(layer, mhz, tpu, gpu=...)`."""
+    return trial
+
+
+@pytest.fixture
 def make_pool(tmp_path: Path) -> MakePool:
     """Writes trials as the authors publish them; `change` sees each line's number and fields before it is written."""
 

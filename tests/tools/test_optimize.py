@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from planner.hypervolume import hypervolume
 from planner.search import plan
 from planner.space import Space
 from protocol.configuration import Codec, Provenance
@@ -266,3 +267,164 @@ def test_it_runs_by_path(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert Table.from_json(json.loads((tmp_path / "table.json").read_text())).device == "pi-1"
+
+
+def test_the_reference_point_and_the_hypervolume_fit_the_front(optimize):
+    _, facts, _, _ = optimize(profile())
+
+    corner = (facts["reference_point"]["latency_ms"], facts["reference_point"]["energy_mj"])
+    points = [(row["latency_ms"], row["energy_mj"]) for row in facts["front"]]
+    assert facts["hypervolume"] == pytest.approx(hypervolume(points, corner))
+    assert facts["hypervolume"] >= facts["hypervolume_measured"] > 0
+
+
+def test_a_published_pool_becomes_a_table(optimize, make_pool):
+    code, facts, table, told = optimize(str(make_pool()))
+
+    assert code == 0
+    assert (facts["space"], facts["measured"], facts["left_out"]) == (112, 112, 0)
+    assert (facts["suspects"], facts["skipped"]) == ([], 0)
+    assert table.device == "pi4-published"
+    assert "estimated, measured" in " ".join(told.split())
+
+
+def test_bad_lines_are_refused_or_counted(optimize, make_pool):
+    path = make_pool(changes={5: {"latency": -3}, 9: {"cpu-freq": 700}})
+
+    code, _, table, told = optimize(str(path))
+    skipped, facts, _, warned = optimize(str(path), "--skip-bad")
+
+    assert (code, table) == (2, None)
+    assert f"{path}:5: latency must be 0 or more, not -3" in told
+    assert skipped == 0
+    assert (facts["skipped"], facts["measurements"]) == (2, 110)
+    assert "2 lines cannot be" in warned
+
+
+@pytest.mark.parametrize(("budget", "asked"), [("10%", 11), ("0.1", 11), ("20", 20), ("100%", 112)])
+@pytest.mark.parametrize("method", ["compose", "exhaustive"])
+def test_a_budget_is_a_share_or_a_count(optimize, make_pool, budget, asked, method):
+    code, facts, table, _ = optimize(str(make_pool()), "--budget", budget, "--method", method)
+
+    assert code == 0
+    assert (facts["budget"], facts["asked"], facts["measured"], facts["method"]) == (asked, asked, asked, method)
+    assert facts["space"] == 112
+    assert len(table.rows) == facts["table_rows"]
+
+
+@pytest.mark.parametrize("budget", ["0", "1.5", "-3", "200%", "nan", "many", "0%", "2.0"])
+def test_budgets_that_cannot_be_are_refused(optimize, make_pool, budget):
+    code, _, table, told = optimize(str(make_pool()), f"--budget={budget}")
+
+    assert (code, table) == (2, None)
+    assert "budget" in told
+
+
+def test_what_was_never_recorded_costs_budget_and_gives_nothing(optimize, make_pool, trials):
+    half = trials[1::2]
+
+    _, facts, _, _ = optimize(str(make_pool(half)), "--budget", "100%", "--method", "exhaustive")
+
+    assert (facts["asked"], facts["measured"], facts["left_out"]) == (112, 56, 56)
+
+
+@pytest.mark.parametrize("method", ["compose", "exhaustive", "tpe"])
+def test_the_anchors_are_always_measured(optimize, make_pool, method):
+    _, _, table, _ = optimize(str(make_pool()), "--budget", "12", "--method", method)
+
+    rows = {row.configuration: row for row in table.rows}
+    ends = [row for at, row in rows.items() if at.cpu_khz == 1_800_000 and at.cut in (0, 4)]
+    assert {row.configuration.cut for row in ends} == {0, 4}
+    assert all(row.provenance["head_ms"] is Provenance.MEASURED for row in ends)
+
+
+def test_the_seed_decides(optimize, make_pool):
+    runs = [optimize(str(make_pool()), "--budget", "20", "--method", "nsga3", "--seed", seed)[1] for seed in "778"]
+
+    for facts in runs:
+        del facts["seconds"]
+    assert runs[0] == runs[1]
+    assert runs[0]["table"] != runs[2]["table"]
+
+
+def test_without_a_budget_a_sampler_has_nothing_to_choose_and_says_so(optimize, make_pool):
+    code, facts, _, told = optimize(str(make_pool()), "--method", "nsga3")
+
+    assert code == 0
+    assert (facts["measured"], facts["budget"]) == (112, None)
+    assert "nothing to choose" in told
+
+
+@pytest.fixture
+def wrong_clock(trials, make_trial) -> dict[int, dict[str, float]]:
+    """Line 52 took as long as if the device had run at 1800 MHz."""
+    fields = trials[52 - 2]
+    fast = make_trial(int(fields["layer"]), 1800, fields["edge-accelerator"], gpu=fields["server-accelerator"])
+    assert fields["cpu-freq"] < 1400
+    return {52: fast | {"cpu-freq": fields["cpu-freq"]}}
+
+
+def test_suspects_are_listed_and_do_not_enter_the_table_unless_trusted(optimize, make_pool, wrong_clock):
+    path = str(make_pool(changes=wrong_clock))
+
+    _, facts, table, told = optimize(path)
+    _, trusted, all_in, warned = optimize(path, "--trust-all")
+
+    (suspect,) = [item for item in facts["suspects"] if item["figure"] == "head_ms"]
+    assert suspect["where"] == f"{path}:52"
+    assert {"configuration", "recorded", "expected", "ratio", "cause"} <= set(suspect)
+    assert suspect["ratio"] == pytest.approx(suspect["recorded"] / suspect["expected"])
+    assert "1800 MHz" in suspect["cause"]
+    assert "left out" in told
+    assert trusted["suspects"] == facts["suspects"]
+    assert "trusted all the same" in " ".join(warned.split())
+    assert all_in != table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--bundle-folder", "b"), "either --measurements, or --bundle-folder"),
+        (("--agent", "http://127.0.0.1:9"), "--agent is for measuring on the device"),
+        (("--keep", "k.jsonl"), "--keep is for measuring on the device"),
+        (("--storage", "sqlite:///s.db"), "add --budget"),
+        (("--seed", "-1"), "--seed must be 0 or more"),
+        (("--plot", "front.gif"), "--plot front.gif: the name must end in .svg or .png or .html"),
+        (("--json", "/nowhere/facts.json"), "cannot write /nowhere/facts.json"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_any_work(tmp_path, capsys, arguments, complaint):
+    code = main(["optimize", "--measurements", str(tmp_path / "gone.jsonl"), *arguments])
+
+    assert code == 2
+    assert complaint in capsys.readouterr().err
+
+
+WITH_NUMPY_ONLY = """
+import runpy, sys
+allowed = {"numpy", "protocol", "planner", "models", "tools", *sys.stdlib_module_names}
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in allowed:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_it_runs_by_path_with_nothing_but_numpy(tmp_path, make_pool):
+    path = make_pool(changes={9: {"cpu-freq": 700}})
+    script = [str(ROOT / "tools" / "optimize.py"), "--measurements", path.name, "--skip-bad", "-o", "table.json"]
+
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_NUMPY_ONLY, *script, "--budget", "30%", "--json", "facts.json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "MHz" in done.stderr
+    assert json.loads((tmp_path / "facts.json").read_text())["asked"] == 33
+    assert Table.from_json(json.loads((tmp_path / "table.json").read_text())).network == "trials"

@@ -1,0 +1,127 @@
+"""The drawing of the front: what it shows, in each format."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from protocol.configuration import Account
+from protocol.errors import InvalidInput
+from tools.measurements.published import read_published
+from tools.optimizing.findings import Wanted, corner, facts_of, findings, suspect_facts
+from tools.plots.front import check_front_target, draw_front, scene
+
+
+@pytest.fixture
+def found(make_pool, trials):
+    recorded = read_published(make_pool(trials[::2] + trials[-3:], name="simulation_pool_<digits>.csv"))
+    return findings(recorded.measurements, recorded.space, Wanted(Account.EDGE_NODE, partial=True))
+
+
+@pytest.fixture
+def facts(found):
+    suspects = [suspect_facts(item, found.measurements[item.measurement_index], where="x:1") for item in found.suspects]
+    facts = facts_of(found, corner(found, found.measurements))
+    return facts | {"method": "compose", "trust_all": False, "suspects": suspects}
+
+
+def test_every_configuration_is_a_dot_measured_or_composed(found, facts):
+    drawn = scene(found, facts)
+
+    assert len(drawn.measured) == facts["measured"]
+    assert len(drawn.measured) + len(drawn.composed) == len(found.rows)
+    assert all("configuration measured" in dot.title for dot in drawn.measured)
+    assert all("configuration composed" in dot.title for dot in drawn.composed)
+
+
+def test_the_front_and_the_anchors_are_there(found, facts):
+    drawn = scene(found, facts)
+
+    latencies = [dot.latency_ms for dot in drawn.front]
+    assert latencies == sorted(latencies)
+    assert list(drawn.anchors) == ["cloud-only", "edge-only", "fastest", "least energy"]
+    assert drawn.anchors["fastest"].latency_ms == latencies[0]
+    assert drawn.anchors["least energy"].energy_j == drawn.front[-1].energy_j
+    assert "cut 0 @ 1800 MHz" in drawn.anchors["cloud-only"].title
+
+
+def test_the_caption_says_account_link_and_where_figures_come_from(found, facts):
+    caption = scene(found, facts).caption
+
+    for words in ("Account edge_node", "589.4 Mbit/s", "estimated, measured", "method compose"):
+        assert words in caption
+
+
+@pytest.mark.parametrize("suffix", ["svg", "html"])
+def test_the_same_findings_give_the_same_bytes(found, facts, tmp_path, suffix):
+    paths = [tmp_path / f"{name}.{suffix}" for name in ("a", "b")]
+
+    for path in paths:
+        draw_front(found, facts, path)
+
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_an_svg_is_well_formed_and_says_what_it_shows(found, facts, tmp_path):
+    draw_front(found, facts, tmp_path / "front.svg")
+
+    texts = " ".join(ElementTree.parse(tmp_path / "front.svg").getroot().itertext())
+    for words in ("cloud-only", "edge-only", "measured (", "composed (", "front (", "accuracy", "Account edge_node"):
+        assert words in texts
+
+
+def test_a_png_is_a_png(found, facts, tmp_path):
+    draw_front(found, facts, tmp_path / "front.PNG")
+
+    assert (tmp_path / "front.PNG").read_bytes().startswith(b"\x89PNG")
+
+
+class Page(HTMLParser):
+    """What a browser would fetch from elsewhere, and what it would show when the mouse is on something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.titles: list[str] = []
+        self.scripts = 0
+        self._in_title = False
+
+    def handle_starttag(self, tag, attributes):
+        self.scripts += tag == "script"
+        self._in_title = tag == "title"
+        self.loaded += [
+            value
+            for name, value in attributes
+            if name in ("src", "href", "xlink:href") and not value.startswith(("#", "data:"))
+        ]
+
+    def handle_endtag(self, _tag):
+        self._in_title = False
+
+    def handle_data(self, data):
+        if self._in_title:
+            self.titles.append(data)
+
+
+def test_a_page_stands_alone_and_tells_every_dot(found, facts, tmp_path):
+    draw_front(found, facts, tmp_path / "front.html")
+    text = (tmp_path / "front.html").read_text()
+    page = Page()
+    page.feed(text)
+
+    assert (page.scripts, page.loaded) == (0, [])
+    told = [title for title in page.titles if title.startswith("cut ")]
+    assert len(told) == len(found.rows)
+    assert all(re.search(r"\d ms, .* J, accuracy", title) for title in told)
+    assert "#dot" not in text
+    assert "&lt;digits&gt;" in text
+    assert "<digits>" not in text
+
+
+@pytest.mark.parametrize("name", ["front.gif", "front", "nowhere/front.svg"])
+def test_a_drawing_that_could_not_be_saved_is_refused(tmp_path, name):
+    with pytest.raises(InvalidInput, match="--plot"):
+        check_front_target(tmp_path / name)

@@ -1,0 +1,97 @@
+"""Searching a world within a budget, by any of the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from planner.campaign import Aim, Campaign, Ledger, LocalLedger, Method, asks_of, exhaustive
+from planner.composing import compose
+from planner.space import Space
+from protocol.configuration import Account, Configuration
+from protocol.errors import InvalidInput, ServiceMissing
+from protocol.measurement import Measurement
+from tools.optimizing.worlds import World, by_configuration
+
+SAMPLERS = ("tpe", "gp", "nsga3")
+METHODS = ("compose", "exhaustive", *SAMPLERS)
+
+_STUDY = "dynasplit"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be searched: `budget` is a share of the space or a count; `storage` a database that workers share."""
+
+    method: str
+    budget: float | int
+    account: Account
+    seed: int
+    storage: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search measured. `asked` counts configurations, those that gave nothing among them."""
+
+    measurements: tuple[Measurement, ...]
+    asked: int
+    budget: int
+
+
+def search(world: World, order: Order, *, watched: Callable[[Campaign], None] = lambda _campaign: None) -> Outcome:
+    """Measures until the budget is spent. What is known before counts towards it.
+
+    The anchors come first. `watched` is called after each configuration.
+    InvalidInput where nothing could be measured at all.
+    """
+    method, budget = _method(order.method), asks_of(order.budget, world.space)
+    with _ledger(world, order, budget) as ledger:
+        campaign = Campaign(world.space, world.measurer, ledger, watched)
+        aim = Aim(order.account, seed=order.seed)
+        for configuration in anchors(world.space):
+            campaign.measure(configuration)
+        method(campaign, aim)
+        measurements, asked = tuple(campaign.measurements), len(campaign.known)
+    if not measurements:
+        raise InvalidInput(
+            f"of {asked} configurations that were asked for none could be measured; allow a larger budget"
+        )
+    return Outcome(measurements, asked, budget)
+
+
+def anchors(space: Space) -> list[Configuration]:
+    """Cloud-only and edge-only at the highest clock: what every front is compared with."""
+    top_khz, ends = max(space.clocks_khz), (0, space.edge_only_cut)
+    return [item for item in space.configurations() if item.cut in ends and item.cpu_khz == top_khz]
+
+
+def _method(name: str) -> Method:
+    if name == "compose":
+        return compose
+    if name == "exhaustive":
+        return exhaustive
+    try:
+        from tools.samplers.asking import Sampled
+    except ModuleNotFoundError as error:
+        raise ServiceMissing(f"--method {name} needs the package '{error.name}': pip install '.[tools]'") from error
+    return Sampled(name)
+
+
+@contextmanager
+def _ledger(world: World, order: Order, budget: int) -> Iterator[Ledger]:
+    """Who may measure what: this process alone, or all workers that share the storage."""
+    if not order.storage:
+        known = by_configuration(world.there) if world.live else {}
+        yield LocalLedger(max(0, budget - len(known)), known)
+        return
+    try:
+        from tools.samplers.shared import SharedLedger
+    except ModuleNotFoundError as error:
+        raise ServiceMissing(f"--storage needs the package '{error.name}': pip install '.[tools]'") from error
+    ledger = SharedLedger(order.storage, study=_STUDY, space=world.space, budget=budget)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
