@@ -236,15 +236,17 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         limits: Limits = NO_LIMITS,
         max_bytes_per_day: int = 0,
         max_waiting: int = 2,
+        board: Callable[[Board, VirtualClock], Any] | None = None,
         runners: Runners | None = None,
         source: FolderSource | None = None,
     ) -> Device:
         clock = VirtualClock(1000.0)
-        board = open_board("emulated-pi4", clock=clock, sleep=clock.sleep)
+        emulated = open_board("emulated-pi4", clock=clock, sleep=clock.sleep)
+        device_board = board(emulated, clock) if board else emulated
         source = source or FolderSource()
         runners = runners or RunnersHere(opener=open_fake)
         bundles, networks = BundleStore(tmp_path / "bundles", source), Networks()
-        capabilities = Capabilities.of(board, threads=1)
+        capabilities = Capabilities.of(device_board, threads=1)
         allowance = Allowance(max_bytes_per_day, tmp_path / "sent.json", wall=lambda: (WALL_S + clock(), True))
 
         def warm(bundle: Bundle, threads: int) -> None:
@@ -256,8 +258,8 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         cloud = FakeCloud(answer_with(digits, other), sleep=clock.sleep)
         cloud.ration = allowance
         outbox = Outbox(tmp_path / "outbox.sqlite", max_rows=1000)
-        execution = Execution(Controller(board, clock=clock), runners, cloud, clock=clock, emulated_link=True)
-        recorder = Recorder(outbox, device=DEVICE, throttled=board.throttled, wall=WallClock())
+        execution = Execution(Controller(device_board, clock=clock), runners, cloud, clock=clock, emulated_link=True)
+        recorder = Recorder(outbox, device=DEVICE, throttled=device_board.throttled, wall=WallClock())
         turns = Turns(max_waiting=max_waiting)
         agent = Agent(
             networks,
@@ -270,10 +272,10 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
             clock=clock,
         )
         served = Served(
-            agent, networks, bundles, warm, lambda: descriptions.device(DEVICE, board), OPERATOR, clock=clock
+            agent, networks, bundles, warm, lambda: descriptions.device(DEVICE, device_board), OPERATOR, clock=clock
         )
         client = create_app(served).test_client()
-        device = Device(client, clock, board, cloud, outbox, networks, tables, source, runners, turns, agent)
+        device = Device(client, clock, device_board, cloud, outbox, networks, tables, source, runners, turns, agent)
         opened.append(device)
         return device
 

@@ -10,10 +10,8 @@ import pytest
 
 from edge.offload import CloudFailed
 from edge.runners import RunnerLost, RunnersHere, open_fake
-from edge.turns import Turns
 from planner.limits import Limits
 from protocol.configuration import Codec
-from protocol.errors import Overloaded
 from protocol.inference import HEADER_LENGTH, Message, pack_request, unpack_request
 from protocol.measurement import Measurement
 from protocol.messages import Inference, RecordKind
@@ -403,14 +401,6 @@ def test_time_in_the_queue_counts(serving, inputs, reply_of, wait_until):
     asker.join()
     said = reply_of(replies[0]).parameters
     assert said["latency_ms"] > 400 and said["deadline_met"] is False
-
-
-def test_a_turn_that_is_refused_does_not_block_the_next():
-    turns = Turns(max_waiting=0)
-    with turns.turn(), pytest.raises(Overloaded), turns.turn():
-        pass
-    with turns.turn():
-        assert turns.waiting == 0
 
 
 # The rest of the protocol

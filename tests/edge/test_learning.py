@@ -46,3 +46,71 @@ def test_tight_deadlines_are_met_by_the_margin_that_slow_answers_teach(serving, 
         serving.infer(inputs, FASTEST, token=OPERATOR)
     response = serving.infer(inputs, {"deadline_ms": 12, "late": "reject"})
     assert response.status_code == 503
+
+
+def learned(serving) -> dict:
+    (stats,) = serving.client.get("/v2/models/digits/stats").get_json()["model_stats"]
+    return stats["dynasplit"]
+
+
+def test_what_is_served_as_chosen_teaches_and_a_fallback_does_not(serving, inputs):
+    serving.infer(inputs)
+    serving.cloud.transfer_ms = 20_000.0
+    serving.infer(inputs, FASTEST, token=OPERATOR)
+    assert learned(serving)["learned_from"] == 1
+
+
+def test_a_new_table_starts_anew(serving, inputs, digits, table_for):
+    serving.infer(inputs)
+    serving.push(table_for(digits, version=2))
+    assert learned(serving)["learned_from"] == 0
+
+
+def test_a_device_that_became_slow_is_reported_once_as_a_reason_to_profile(
+    serving, inputs, digits, table_for, row, caplog
+):
+    halved = [row(cut, digits, head_ms=20.0) for cut in digits.manifest.cuts[-1:]]
+    serving.push(table_for(digits, version=2, rows=tuple(halved)))
+    for _ in range(205):
+        serving.infer(inputs)
+    (drifted,) = [each for each in learned(serving)["drift"] if each["figure"] == "head_ms"]
+    assert drifted["ratio"] > 1.5 and drifted["requests"] >= 200
+    assert caplog.text.count("the device's time has been") == 1
+    assert "profile the device again" in caplog.text
+
+
+class Tiring:
+    """A board that takes its time to change the clock."""
+
+    def __init__(self, board, clock) -> None:
+        self._board, self._clock = board, clock
+
+    def __getattr__(self, name):
+        return getattr(self._board, name)
+
+    def apply(self, **wanted):
+        self._clock.sleep(0.1)
+        return self._board.apply(**wanted)
+
+
+def test_the_time_that_a_change_of_clock_takes_is_planned_for_and_not_blamed_on_the_row(
+    make_device, digits, inputs, table_for, row, reply_of
+):
+    device = make_device(board=Tiring)
+    device.source.add(digits)
+    last = digits.manifest.cuts[-1]
+    slow, fast = row(last, digits, cpu_khz=600_000, head_ms=180.0, head_mj=100.0), row(last, digits)
+    device.push(table_for(digits, rows=(slow, fast)))
+
+    def served(deadline_ms: float) -> dict:
+        said = reply_of(device.infer(inputs, {"deadline_ms": deadline_ms})).parameters
+        return {**said, "mhz": said["configuration"]["cpu_khz"] // 1000}
+
+    served(2000), served(100)
+    after_a_change, steady = served(2000), served(2000)
+    assert (after_a_change["mhz"], steady["mhz"]) == (600, 600)
+    assert steady["predicted_ms"] == pytest.approx(after_a_change["predicted_ms"] - 100, rel=0.05)
+    tight_ms = steady["predicted_ms"] + 60
+    assert served(tight_ms)["mhz"] == 600
+    served(100)
+    assert served(tight_ms)["mhz"] == 1800, "from here the slow row would come too late, by the change of the clock"
