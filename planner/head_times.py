@@ -30,7 +30,7 @@ _PRIOR_STRETCH = 0.85
 _LEAST_SHARE = 0.02
 _FIXED = {0: 4.0, 5: 0.2}
 _START = Variances((4.0, 1e-2, 1e-3, 1e-2, 1e-2, 0.2, 1e-3, 1e-3, 1e-5), 1e-4)
-_LEVELS, _STRETCHES, _CLOCK = slice(0, 5), slice(5, 8), slice(8, 9)
+_LEVELS, _STRETCHES, _ALL = slice(0, 5), slice(5, 9), slice(0, 9)
 _ACCELERATORS, _CODECS = tuple(EdgeAccelerator), tuple(Codec)
 
 
@@ -124,49 +124,46 @@ class HeadTimes:
         slowdown = self.reference_ghz / heads.ghz - 1
         unknown = np.zeros_like(slowdown)
         start = _Expanded(heads, unknown + 1, unknown, unknown, slowdown)
-        level_ms = np.exp(self.centre + self._latent(start, _LEVELS))
-        placed = replace(start, level_ms=level_ms)
-        stretch = np.clip(_PRIOR_STRETCH + self._latent(placed, _STRETCHES), -0.2, 2.0)
-        return replace(placed, stretch=stretch, clock=self._latent(placed, _CLOCK) * (slowdown != 0))
+        placed = replace(start, level_ms=np.exp(self.centre + sum(self._latent(start, _LEVELS))))
+        *stretch, clock = self._latent(placed, _STRETCHES)
+        return replace(placed, stretch=np.clip(_PRIOR_STRETCH + sum(stretch), -0.2, 2.0), clock=clock * (slowdown != 0))
 
-    def _latent(self, points: _Expanded, effects: slice) -> Floats:
-        raw = self._raw(_column(points), _row(self.observed))[effects]
+    def _latent(self, points: _Expanded, effects: slice) -> list[Floats]:
+        """Each of these effects at points."""
+        raw = self._raw(_column(points), _row(self.observed), effects)
         slopes, variances = self.observed.slopes[effects], self.fitted.variances.effects[effects]
-        total = np.zeros_like(points.level_ms)
-        for matrix, slope, variance in zip(raw, slopes, variances, strict=True):
-            total = total + variance * (matrix @ (slope * self.fitted.pull))
-        return total
+        return [
+            variance * (matrix @ (slope * self.fitted.pull))
+            for matrix, slope, variance in zip(raw, slopes, variances, strict=True)
+        ]
 
     def _correlations(self, points: _Expanded, others: _Expanded) -> list[Floats]:
-        raw = self._raw(_column(points), _row(others))
+        raw = self._raw(_column(points), _row(others), _ALL)
         return [
             matrix * mine[:, None] * theirs[None, :]
             for matrix, mine, theirs in zip(raw, points.slopes, others.slopes, strict=True)
         ]
 
     def _own(self, points: _Expanded) -> list[Floats]:
-        return [raw * slope**2 for raw, slope in zip(self._raw(points, points), points.slopes, strict=True)]
+        return [raw * slope**2 for raw, slope in zip(self._raw(points, points, _ALL), points.slopes, strict=True)]
 
-    def _raw(self, one: _Expanded, other: _Expanded) -> list[Floats]:
-        """How alike each effect is; shapes broadcast."""
+    def _raw(self, one: _Expanded, other: _Expanded, effects: slice) -> list[Floats]:
+        """How alike these effects are; shapes broadcast. Levels come first, and know nothing of `level_ms`."""
         a, b = one.heads, other.heads
         with_tpu = (a.accelerator > 0) & (b.accelerator > 0)
-        same_cut = (a.cut == b.cut) & (a.codec == b.codec)
         sent = a.kbytes * b.kbytes / self.most_kbytes**2
-        scale = np.exp(self.centre)
-        longest = np.maximum(np.maximum(one.level_ms, other.level_ms) / scale, _LEAST_SHARE)
-        carried = scale**2 / (np.maximum(one.level_ms * other.level_ms, (_LEAST_SHARE * scale) ** 2))
-        return [
-            np.ones(np.broadcast(a.cut, b.cut).shape),
-            np.minimum(a.cut, b.cut) / self.last_cut + same_cut * 0.05,
-            (same_cut & (a.accelerator == b.accelerator)) * 1.0,
-            sent * with_tpu,
-            (with_tpu & (a.accelerator == b.accelerator)) * 1.0,
-            np.ones(np.broadcast(a.cut, b.cut).shape),
-            1 / longest,
-            carried * (0.3 + sent) * with_tpu,
-            (a.ghz == b.ghz) * 1.0,
-        ]
+        ones = np.ones(np.broadcast(a.cut, b.cut).shape)
+        found: list[Floats] = []
+        if effects.start == 0:
+            same_cut, same_tpu = (a.cut == b.cut) & (a.codec == b.codec), a.accelerator == b.accelerator
+            near = np.minimum(a.cut, b.cut) / self.last_cut + same_cut * 0.05
+            found += [ones, near, (same_cut & same_tpu) * 1.0, sent * with_tpu, (with_tpu & same_tpu) * 1.0]
+        if effects.stop == _ALL.stop:
+            scale = float(np.exp(self.centre))
+            longest = np.maximum(np.maximum(one.level_ms, other.level_ms) / scale, _LEAST_SHARE)
+            carried = 1 / np.maximum(one.level_ms * other.level_ms / scale**2, _LEAST_SHARE**2)
+            found += [ones, 1 / longest, carried * (0.3 + sent) * with_tpu, (a.ghz == b.ghz) * 1.0]
+        return found
 
 
 def fit_heads(heads: Heads, measured_ms: Floats) -> HeadTimes:
@@ -176,7 +173,7 @@ def fit_heads(heads: Heads, measured_ms: Floats) -> HeadTimes:
     log_ms = np.array([np.median(np.log(measured_ms[cell])) for cell in cells])
     model = _start(heads, log_ms, blur)
     many = len(cells) > _MANY
-    for number in range(_ROUNDS - 2 if many else _ROUNDS):
+    for number in range(_ROUNDS):
         points = model._expanded(heads) if number else model.observed
         model = _again(replace(model, observed=points), log_ms, learn=number == 1 or (number == 3 and not many))
     return replace(model, cells=tuple(tuple(cell) for cell in cells))
