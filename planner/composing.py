@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import cycle, zip_longest
+from itertools import cycle
 
 import numpy as np
 
 from planner.campaign import Aim, Campaign, objectives
 from planner.promise import promising
 from planner.space import Space
-from protocol.configuration import CloudAccelerator, Configuration, EdgeAccelerator
+from protocol.configuration import Account, CloudAccelerator, Codec, Configuration, EdgeAccelerator
 
-_ENDS_SHARE, _CUTS_SHARE, _OTHERS_SHARE = 0.15, 0.5, 0.06
+_ENDS_SHARE, _CUTS_SHARE, _OTHERS_SHARE = 0.15, 0.35, 0.06
 """How much of the budget the parts may take at most: the ends at other clocks, every cut, other ways to compute."""
+_IN_VAIN = 0.2
 _STEPS = 8
 """So many times at most what is left of the budget is planned anew."""
 
@@ -71,20 +72,37 @@ def others(space: Space, edge: EdgeAccelerator, cloud: CloudAccelerator) -> Iter
 def _cover(
     campaign: Campaign, usual: tuple[EdgeAccelerator, CloudAccelerator], rng: np.random.Generator, *, most: int
 ) -> None:
-    """Measures each cut with each codec once in the usual way, at clocks that vary; where one cannot be, at another."""
+    """Measures cuts with each codec once in the usual way, at clocks that vary; where one cannot be, at another.
+
+    Every third cut comes first, then those that lie between the best: in a small budget not all have a place.
+    """
     space, edge, cloud = campaign.space, *usual
-    queues = []
-    for cut in (cut for cut in space.cuts if 0 < cut < space.edge_only_cut):
-        for codec in space.codecs:
-            clocks = _varied(space.clocks_khz, rng)
-            queues.append([Configuration(cut, khz, edge, cloud, codec, max(space.threads)) for khz in clocks])
-    done: set[int] = set()
-    for each_round in zip_longest(*queues):
-        for place, item in enumerate(each_round):
-            if most and campaign.left and place not in done:
-                most -= 1
-                if campaign.measure(item):
-                    done.add(place)
+    inner = [cut for cut in sorted(space.cuts) if 0 < cut < space.edge_only_cut]
+    clocks = {(cut, codec): _varied(space.clocks_khz, rng) for cut in inner for codec in space.codecs}
+    first = [(cut, codec) for cut in inner[1::3] for codec in space.codecs]
+    for _ in range(min(most, campaign.left)):
+        if not clocks:
+            return
+        cut, codec = first.pop(0) if first else min(clocks, key=lambda spot: _badness(campaign, *spot))
+        clock = clocks[cut, codec].pop(0)
+        found = campaign.measure(Configuration(cut, clock, edge, cloud, codec, max(space.threads)))
+        if found or not clocks[cut, codec]:
+            del clocks[cut, codec]
+
+
+def _badness(campaign: Campaign, cut: int, codec: Codec) -> float:
+    """How bad the nearest cuts on both sides are, which were measured; what has been asked for in vain makes it worse."""
+    costs: dict[int, float] = {}
+    vain = 0
+    for item, found in campaign.known.items():
+        if item.cut == cut and item.codec is codec:
+            vain += 1
+        elif found and item.cut < campaign.space.edge_only_cut:
+            cost = math.log(math.prod(objectives(found[0], Account.EDGE_NODE)))
+            costs[item.cut] = min(cost, costs.get(item.cut, math.inf))
+    below = [costs[other] for other in sorted(costs) if other < cut][-1:]
+    above = [costs[other] for other in sorted(costs) if other > cut][:1]
+    return (sum(below + above) / len(below + above) if below or above else 0.0) + _IN_VAIN * vain
 
 
 def _varied(clocks_khz: Sequence[int], rng: np.random.Generator) -> list[int]:
