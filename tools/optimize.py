@@ -26,13 +26,14 @@ from protocol.measurement import Measurement
 from tools.measurements.sources import read
 from tools.optimizing.findings import Findings, Wanted, check_account, corner, facts_of, findings, suspect_facts
 from tools.optimizing.printing import note, show, steps
-from tools.optimizing.searches import METHODS, Order, Outcome, search
+from tools.optimizing.searches import METHODS, Order, Outcome, method_named, search, standing
 from tools.optimizing.worlds import World, recorded_world
 from tools.output import add_json_argument, check_json_target, write_json, write_text
 
 SUMMARY = "make a table from measurements, or measure what it needs"
 
 _METRIC = "top1"
+_WHOLE = "100%"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +137,9 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InvalidInput(f"--{given[0]} is for measuring on the device; add --bundle-folder or leave it out")
     if arguments.storage and not arguments.budget:
         raise InvalidInput("--storage shares a search within a budget; add --budget")
+    if arguments.budget or arguments.bundle_folder:
+        budget_from(arguments.budget or _WHOLE)
+        method_named(arguments.method)
     if arguments.seed < 0:
         raise InvalidInput(f"--seed must be 0 or more, not {arguments.seed}")
     check_json_target(arguments.json)
@@ -170,13 +174,14 @@ def _searched(arguments: argparse.Namespace, world: World, account: Account) -> 
         return Outcome(world.there, asked=0, budget=0)
     order = Order(
         method=arguments.method,
-        budget=budget_from(arguments.budget or "100%"),
+        budget=budget_from(arguments.budget or _WHOLE),
         account=account,
         seed=arguments.seed,
         storage=arguments.storage,
     )
     with steps(f"searching with {order.method}", asks_of(order.budget, world.space)) as step:
-        return search(world, order, watched=lambda _campaign: step())
+        told = standing(world, account)
+        return search(world, order, watched=lambda campaign: step(told(campaign)))
 
 
 def _wanted(arguments: argparse.Namespace, world: World, account: Account) -> Wanted:

@@ -12,9 +12,9 @@ from tools.output import console
 
 
 class Step(Protocol):
-    """Marks steps as done."""
+    """Marks steps as done; a note stands beside the title."""
 
-    def __call__(self, count: int = 1, /) -> None: ...
+    def __call__(self, count: int = 1, /, note: str = "") -> None: ...
 
 
 @contextlib.contextmanager
@@ -23,9 +23,18 @@ def progress(title: str, total: int) -> Iterator[Step]:
     out = console()
     if not out.is_terminal:
         out.print(f"{title}: {total} steps")
-        yield lambda _count=1: None
+        yield _unseen
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda count=1: bar.advance(task, count)
+
+        def step(count: int = 1, /, note: str = "") -> None:
+            bar.update(task, advance=count, description=f"{title} {note}".rstrip())
+
+        yield step
+
+
+def _unseen(_count: int = 1, /, note: str = "") -> None:
+    """A step that nobody watches."""
+    del note

@@ -53,16 +53,16 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def steps(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar where `rich` is there, else one line."""
+def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar where `rich` is there, else one line; each step may note how things stand."""
     try:
         from tools.progress import progress
     except ModuleNotFoundError:
         _say(f"{title}: {total} steps")
-        yield lambda: None
+        yield lambda _note: None
         return
     with progress(title, total) as step:
-        yield lambda: step(1)
+        yield lambda note: step(1, note=note)
 
 
 def _show_suspects(facts: Mapping[str, Any]) -> None:

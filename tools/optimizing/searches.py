@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from planner.campaign import Aim, Campaign, Ledger, LocalLedger, Method, asks_of, exhaustive
+from planner.campaign import Aim, Campaign, Ledger, LocalLedger, Method, asks_of, exhaustive, objectives
 from planner.composing import compose
+from planner.hypervolume import hypervolume, reference_point
 from planner.space import Space
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput, ServiceMissing
@@ -46,7 +47,7 @@ def search(world: World, order: Order, *, watched: Callable[[Campaign], None] = 
     The anchors come first. `watched` is called after each configuration.
     InvalidInput where nothing could be measured at all.
     """
-    method, budget = _method(order.method), asks_of(order.budget, world.space)
+    method, budget = method_named(order.method), asks_of(order.budget, world.space)
     with _ledger(world, order, budget) as ledger:
         campaign = Campaign(world.space, world.measurer, ledger, watched)
         aim = Aim(order.account, seed=order.seed)
@@ -67,7 +68,25 @@ def anchors(space: Space) -> list[Configuration]:
     return [item for item in space.configurations() if item.cut in ends and item.cpu_khz == top_khz]
 
 
-def _method(name: str) -> Method:
+def standing(world: World, account: Account) -> Callable[[Campaign], str]:
+    """Tells the hypervolume of what a campaign has measured so far, as a share of the largest one that there could be.
+
+    It counts from beyond the worst that is known: of the whole recording, or of what was measured so far.
+    """
+    known = None if world.live else reference_point([objectives(item, account) for item in world.there])
+
+    def told(campaign: Campaign) -> str:
+        points = [objectives(item, account) for item in campaign.measurements]
+        if not points:
+            return ""
+        corner = reference_point(points) if known is None else known
+        return f"hypervolume {hypervolume(points, corner) / float(corner.prod()):.4f}"
+
+    return told
+
+
+def method_named(name: str) -> Method:
+    """The method; ServiceMissing where the packages that it needs are not installed."""
     if name == "compose":
         return compose
     if name == "exhaustive":
