@@ -7,7 +7,7 @@ the same world, and one that knows all outcomes beforehand is never beaten.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -216,21 +216,14 @@ class Residuals:
     chances: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, recording: Recording, *, sound: Recording | None = None, least_trials: int = LEAST_TRIALS) -> Residuals:
-        """Scatter as in `sound` (the recording without trials that are suspect; default: as in the recording).
+    def of(
+        cls, recording: Recording, *, donors: Recording | None = None, least_trials: int = LEAST_TRIALS
+    ) -> Residuals:
+        """Scatter as in `donors` (the recording without trials that are not to be believed; default: the recording itself).
 
         InvalidInput where no configuration was recorded often enough.
         """
-        donors = _donors(sound or recording, least_trials)
-        if not donors:
-            raise InvalidInput(
-                f"no configuration was recorded {least_trials} times or more, so nothing tells how outcomes scatter; "
-                "replay the recorded outcomes, or measure some configurations more often"
-            )
-        pools = [
-            donors.get(kind) or [ratios for pool in donors.values() for ratios in pool]
-            for kind in (_CLOUD_ONLY, _SPLIT, _EDGE_ONLY)
-        ]
+        pools = _pools(donors or recording, least_trials)
         sizes = np.array([sum(len(ratios) for ratios in pool) for pool in pools])
         return cls(
             recording=recording,
@@ -276,15 +269,26 @@ def _on_the_way(item: Measurement, link: Link) -> float:
     return link.transfer_ms(item.cost.up_bytes, item.cost.down_bytes) if item.cost.up_bytes else 0.0
 
 
-def _donors(recording: Recording, least_trials: int) -> Mapping[int, list[Any]]:
-    """By kind the trials over the median of their configuration, float64 [trials, figures], one array a configuration."""
-    donors: dict[int, list[Any]] = defaultdict(list)
+def _pools(recording: Recording, least_trials: int) -> list[list[Any]]:
+    """For each kind the trials over the median of their configuration, float64 [trials, figures], one array a configuration."""
+    found: dict[int, list[Any]] = defaultdict(list)
     for kind, trials, medians in zip(recording.kinds, recording.by_configuration(), recording.medians, strict=True):
         if len(trials) >= least_trials:
-            usual = medians > 0
-            usual[_REST] = False
-            donors[int(kind)].append(np.where(usual, trials / np.where(usual, medians, 1.0), 1.0))
-    return donors
+            found[int(kind)].append(_ratios(trials, medians))
+    if not found:
+        raise InvalidInput(
+            f"no configuration was recorded {least_trials} times or more, so nothing tells how outcomes scatter; "
+            "replay the recorded outcomes, or measure some configurations more often"
+        )
+    everything = [ratios for pool in found.values() for ratios in pool]
+    return [found.get(kind) or everything for kind in (_CLOUD_ONLY, _SPLIT, _EDGE_ONLY)]
+
+
+def _ratios(trials: Floats, medians: Floats) -> Floats:
+    """1 where the median says nothing: of what is never there, unknown, or only what is left over."""
+    usual = medians > 0
+    usual[_REST] = False
+    return np.where(usual, trials / np.where(usual, medians, 1.0), 1.0)
 
 
 def _chances(sizes: Sequence[int]) -> Floats:

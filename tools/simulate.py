@@ -23,7 +23,7 @@ from planner.pricing import Floats
 from planner.replay import Recording, Residuals, World
 from planner.scenario import Scenario
 from planner.simulation.contest import STRATEGIES, Contest
-from planner.simulation.knowledge import Knowledge, of_all, of_campaign
+from planner.simulation.knowledge import Knowledge, not_flattered, of_all, of_campaign
 from planner.simulation.served import Served, Workload
 from protocol.configuration import Account
 from protocol.documents import parse_object
@@ -85,6 +85,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", dest="tag", default="", metavar="TAG", help="only measurements with this tag")
     parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
     parser.add_argument("--skip-bad", action="store_true", help="leave out measurements that cannot be, and count them")
+    parser.add_argument("--trust-all", action="store_true", help="learn from trials that contradict the rest as well")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -143,28 +144,35 @@ def _strategies(text: str) -> tuple[str, ...]:
 def _known(arguments: argparse.Namespace, recorded: Recorded) -> Knowledge:
     """What `dynasplit` knows: all trials, or what it would have measured within the budget."""
     if not arguments.budget:
-        return of_all(recorded.measurements, recorded.space)
+        return of_all(recorded.measurements, recorded.space, trust_all=arguments.trust_all)
     return of_campaign(
         recorded.measurements,
         recorded.space,
         compose,
         budget=budget_from(arguments.budget),
         aim=Aim(Account(arguments.account), seed=arguments.seed),
+        trust_all=arguments.trust_all,
     )
 
 
 def _contest(arguments: argparse.Namespace, recorded: Recorded, known: Knowledge) -> Contest:
     recording = Recording.of(recorded.measurements)
-    world: World = recording if arguments.outcomes == RECORDED else Residuals.of(recording)
     contest = Contest(
         recording=recording,
-        world=world,
+        world=_world(arguments, recorded, recording),
         table=known.rows,
         recorded=list(rows_by_configuration(recorded.measurements).values()),
         link=median_link(recorded.measurements),
         account=Account(arguments.account),
     )
     return contest if arguments.violation_rate is None else replace(contest, violation_rate=arguments.violation_rate)
+
+
+def _world(arguments: argparse.Namespace, recorded: Recorded, recording: Recording) -> World:
+    if arguments.outcomes == RECORDED:
+        return recording
+    trusted = recorded.measurements if arguments.trust_all else not_flattered(recorded.measurements)
+    return Residuals.of(recording, donors=Recording.of(trusted))
 
 
 def _deadlines_ms(arguments: argparse.Namespace, recorded: Recorded, contest: Contest) -> Floats:

@@ -130,10 +130,10 @@ def test_of_many_that_were_often_recorded_each_has_the_same_say(world):
     assert np.mean(np.array(found) > 1.5 * min(found)) == pytest.approx(0.1, abs=0.01)
 
 
-def test_suspect_trials_tell_nothing_of_how_outcomes_scatter(trials):
+def test_trials_that_are_not_believed_tell_nothing_of_how_outcomes_scatter(trials):
     wild = [slower(item, 5.0) for item in trials if item.configuration == CLOUD][:1]
     recording = Recording.of([*trials, *wild])
-    found = Residuals.of(recording, sound=Recording.of(trials))
+    found = Residuals.of(recording, donors=Recording.of(trials))
     assert found.ratios.max() == pytest.approx(1.3)
     assert Residuals.of(recording).ratios.max() > 4
 

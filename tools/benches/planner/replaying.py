@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from planner.composing import compose
 from planner.pricing import Floats
 from planner.replay import Recording, Residuals, World
 from planner.simulation.contest import STRATEGIES, Contest, Summary, summary
-from planner.simulation.knowledge import Knowledge, of_all, of_campaign
+from planner.simulation.knowledge import Knowledge, not_flattered, of_all, of_campaign
 from planner.simulation.served import Workload
 from planner.strategies import Request, choose
 from protocol.configuration import Account, Configuration
@@ -65,7 +66,8 @@ class _Published:
 
     @cached_property
     def worlds(self) -> Mapping[str, World]:
-        return {"recorded": self.recording, "residuals": Residuals.of(self.recording)}
+        trusted = Recording.of(not_flattered(self.recorded.measurements))
+        return {"recorded": self.recording, "residuals": Residuals.of(self.recording, donors=trusted)}
 
     @cached_property
     def rows(self) -> Sequence[Row]:
@@ -86,12 +88,13 @@ class _Published:
 
 def facts(reference: Path, seeds: int = 20) -> dict[str, Any]:
     """Of each network: all strategies, then `dynasplit` by what it knew, in both worlds, over seeds; and the speed."""
-    published = {network: _Published.read(reference, network) for network in NETWORKS}
+    with ProcessPoolExecutor(max_workers=len(NETWORKS)) as pool:
+        found = list(pool.map(_network_facts, [reference] * len(NETWORKS), NETWORKS, [seeds] * len(NETWORKS)))
     return {
         "seeds": seeds,
         "small_seeds": SMALL_SEEDS,
-        "networks": {network: _network_facts(found, seeds) for network, found in published.items()},
-        "speed": _speed(published["vgg16"]),
+        "networks": dict(zip(NETWORKS, found, strict=True)),
+        "speed": _speed(_Published.read(reference, NETWORKS[0])),
     }
 
 
@@ -145,7 +148,8 @@ def _speed_targets(found: Mapping[str, Any]) -> list[Target]:
     ]
 
 
-def _network_facts(published: _Published, seeds: int) -> dict[str, Any]:
+def _network_facts(reference: Path, network: str, seeds: int) -> dict[str, Any]:
+    published = _Published.read(reference, network)
     recording = published.recording
     return {
         "configurations": len(recording.configurations),
