@@ -173,7 +173,7 @@ def fit_heads(heads: Heads, measured_ms: Floats) -> HeadTimes:
     log_ms = np.array([np.median(np.log(measured_ms[cell])) for cell in cells])
     model = _start(heads, log_ms, blur)
     many = len(cells) > _MANY
-    for number in range(_ROUNDS):
+    for number in range(_ROUNDS - 1 if many else _ROUNDS):
         points = model._expanded(heads) if number else model.observed
         model = _again(replace(model, observed=points), log_ms, learn=number == 1 or (number == 3 and not many))
     return replace(model, cells=tuple(tuple(cell) for cell in cells))
