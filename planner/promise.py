@@ -17,8 +17,10 @@ from planner.campaign import Aim, Campaign
 from planner.costs import fit
 from planner.hypervolume import improvements
 from planner.pricing import Floats, Parts
+from planner.suspects import find
 from protocol.configuration import Account, Configuration
 from protocol.link import Link
+from protocol.measurement import Measurement
 from protocol.table import Row
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
@@ -43,7 +45,7 @@ def promising(campaign: Campaign, aim: Aim, *, count: int) -> list[Configuration
     Each next one is chosen as if those before it had turned out as expected. InvalidInput for an account whose energy
     was not measured.
     """
-    measurements = campaign.measurements
+    measurements = _sound(campaign.measurements)
     if not measurements:
         return []
     model = fit(measurements)
@@ -58,6 +60,12 @@ def promising(campaign: Campaign, aim: Aim, *, count: int) -> list[Configuration
     known = list(model.measured.values())
     front = _Costs(Parts.of(known), np.zeros((4, len(known), 1)), costs.link, aim.account).points(_AS_EXPECTED)[:, 0]
     return [rows[place].configuration for place in _chosen(costs, front, count)]
+
+
+def _sound(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Without the suspects: what shares a part with one of them may then promise something again."""
+    suspects = {found.measurement_index for found in find(measurements)} if measurements else set()
+    return [item for place, item in enumerate(measurements) if place not in suspects]
 
 
 def _corner(front: Floats) -> Floats:
