@@ -136,12 +136,13 @@ def _unrelated(run: Sequence[_Cell]) -> bool:
 def _cause(cell: _Cell, model: HeadTimes, ticks: Sequence[float]) -> str | None:
     """What probably went wrong; None where that is too little to accuse."""
     expected = f"{cell.expected_ms:.0f} ms are expected"
-    tick_ms = _tick_of(cell.recorded_ms, ticks)
+    tick_ms = next((tick for tick in ticks if abs(log(cell.recorded_ms / tick)) < _ALIKE / 3), None)
+    if tick_ms is None and abs(cell.off) < FAR_OFF:
+        return None
+    tick_ms = tick_ms or _later_tick(cell.recorded_ms, ticks)
     if tick_ms is not None:
         clock = "" if cell.off > 0 else ", and at another clock than the label's"
         return f"time sits on a waiting tick ({tick_ms:.0f} ms){clock}: {expected}"
-    if abs(cell.off) < FAR_OFF:
-        return None
     times_ms = _at_clocks(cell, model)
     khz = min(times_ms, key=lambda khz: abs(log(cell.recorded_ms / times_ms[khz])), default=None)
     if khz is not None and abs(log(cell.recorded_ms / times_ms[khz])) < _ALIKE:
@@ -149,11 +150,10 @@ def _cause(cell: _Cell, model: HeadTimes, ticks: Sequence[float]) -> str | None:
     return f"no known fault: {expected}" if abs(cell.off) > _OFF_UNEXPLAINED else None
 
 
-def _tick_of(time_ms: float, ticks: Sequence[float]) -> float | None:
-    """The tick that a time sits on, those included that follow the last one at its distance from the one before."""
-    near = next((tick for tick in ticks if abs(log(time_ms / tick)) < _ALIKE / 3), None)
-    if near is not None or len(ticks) < 2 or time_ms < ticks[-1]:
-        return near
+def _later_tick(time_ms: float, ticks: Sequence[float]) -> float | None:
+    """The tick that a time sits on beyond those that were found, if they go on at the distance of the last two."""
+    if len(ticks) < 2 or time_ms < ticks[-1]:
+        return None
     step_ms = ticks[-1] - ticks[-2]
     tick_ms = ticks[-1] + step_ms * round((time_ms - ticks[-1]) / step_ms)
     return tick_ms if abs(time_ms - tick_ms) < step_ms / 40 else None
