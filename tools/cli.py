@@ -28,6 +28,7 @@ VERBS = {
     "keys": "tools.keys",
     "push": "tools.push",
     "infer": "tools.infer",
+    "explain": "tools.explain",
     "report": "tools.report",
     "bench": "tools.bench",
 }
