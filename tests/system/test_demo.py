@@ -271,3 +271,20 @@ def test_bad_options_are_refused_in_one_line(arguments):
     result = subprocess.run([DYNASPLIT, "demo", *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_the_device_is_searched_live_and_an_interrupted_search_goes_on(running_demo, tmp_path):
+    endpoints = running_demo.facts["endpoints"]
+    places = ["--agent", endpoints["agent"], "--backend", endpoints["backend"], "--token", endpoints["token"]]
+    kept, facts = tmp_path / "kept.jsonl", tmp_path / "facts.json"
+    command = [DYNASPLIT, "optimize", "--bundle-folder", str(running_demo.data / "bundle"), *places, "--repeats", "1"]
+    files = ["--keep", str(kept), "--json", str(facts), "-o", str(tmp_path / "table.json")]
+
+    for budget, lines in (("8", 8), ("12", 12), ("12", 12)):
+        result = subprocess.run([*command, *files, "--budget", budget], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert len(kept.read_text().splitlines()) == lines
+
+    found = json.loads(facts.read_text())
+    assert (found["network"], found["measured"], found["asked"]) == ("digits_vgg", 12, 12)
+    assert {"estimated", "emulated"} >= set(found["front"][0]["provenance"]["latency_ms"])

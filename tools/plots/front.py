@@ -34,7 +34,7 @@ _SMALL, _LARGE = 7.0, 24.0
 _WIDE = 12.0
 """From so many times the smallest figure on, an axis is logarithmic."""
 
-_OFFSETS = {"cloud-only": (2, -32), "edge-only": (16, 20), "fastest": (-20, -62), "least energy": (-4, -26)}
+_OFFSETS = {"cloud-only": (2, -32), "edge-only": (16, 34), "fastest": (-20, -62), "least energy": (-4, -26)}
 """Where the names of anchors stand, in points."""
 
 
