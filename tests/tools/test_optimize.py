@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -430,3 +431,66 @@ def test_it_runs_by_path_with_nothing_but_numpy(tmp_path, make_pool):
     assert "MHz" in done.stderr
     assert json.loads((tmp_path / "facts.json").read_text())["asked"] == 33
     assert Table.from_json(json.loads((tmp_path / "table.json").read_text())).network == "trials"
+
+
+def test_a_storage_keeps_what_was_measured_for_all_who_share_it(optimize, make_pool, tmp_path):
+    path, storage = str(make_pool()), f"sqlite:///{tmp_path}/search.db"
+    arguments = ("--budget", "15", "--method", "nsga3", "--storage", storage)
+
+    _, first, table, _ = optimize(path, *arguments, "--seed", "1")
+    _, second, again, _ = optimize(path, *arguments, "--seed", "2")
+    code, _, _, told = optimize(path, "--budget", "16", *arguments[2:])
+
+    assert first["asked"] == second["asked"] == 15
+    assert table == again, "nothing was left to measure"
+    assert (code, "budget of 15, not 16" in told) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("storage", "code"), [("mysql://x/y", 2), ("nonsense", 2), ("postgresql://me:secret@127.0.0.1:9/x", 4)]
+)
+def test_a_storage_that_cannot_be_used_is_said_in_one_line(optimize, make_pool, storage, code):
+    exit_code, _, _, told = optimize(str(make_pool()), "--budget", "5", "--storage", storage)
+
+    assert exit_code == code
+    assert "storage" in told
+    assert "secret" not in told
+    assert "Traceback" not in told
+
+
+GUIDE = (ROOT / "docs" / "guide" / "optimizer.md").read_text()
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("command", re.findall(r"^    dynasplit (optimize .*simulation_pool.*)$", GUIDE, re.MULTILINE))
+def test_the_guides_commands_work_on_the_published_trials(reference, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    words = command.replace("simulation_pool", f"{reference}/dynasplit/simulation_pool").split()
+
+    code = main([*words, "--json", "facts.json"])
+
+    facts = json.loads(Path("facts.json").read_text())
+    assert code == 0
+    assert (facts["space"], facts["network"]) == (917, "vgg16")
+    assert facts["measured"] == 747 if facts["budget"] is None else facts["measured"] <= facts["budget"] == 91
+    assert Table.from_json(json.loads(Path("table.json").read_text())).digest == facts["table"]
+    assert "what is worth using" in capsys.readouterr().err
+
+
+@pytest.mark.reference
+def test_published_trials_at_a_wrong_clock_do_not_enter_the_table(optimize, reference):
+    _, facts, _, _ = optimize(str(reference / "dynasplit" / "simulation_pool_vgg16.csv"), "--network", "vgg16")
+
+    lines = {int(item["where"].rpartition(":")[2]) for item in facts["suspects"] if "1800 MHz" in item["cause"]}
+    assert {545, 662, 893} <= lines, "edge time at 800 MHz that only 1800 MHz explains"
+    assert all(item["ratio"] == pytest.approx(item["recorded"] / item["expected"]) for item in facts["suspects"])
+
+
+@pytest.mark.reference
+def test_edge_active_is_refused_for_the_published_trials(optimize, reference):
+    path = reference / "dynasplit" / "simulation_pool_vit.csv"
+
+    code, _, table, told = optimize(str(path), "--account", "edge_active")
+
+    assert (code, table) == (2, None)
+    assert len(told.splitlines()) == 1
