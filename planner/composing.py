@@ -8,7 +8,7 @@ says and how sure it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import cycle
 
 import numpy as np
@@ -16,13 +16,14 @@ import numpy as np
 from planner.campaign import Aim, Campaign, objectives
 from planner.promise import promising
 from planner.space import Space
-from protocol.configuration import Account, CloudAccelerator, Codec, Configuration, EdgeAccelerator
+from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator
 
 _ENDS_SHARE, _CUTS_SHARE, _OTHERS_SHARE = 0.15, 0.35, 0.06
 """How much of the budget the parts may take at most: the ends at other clocks, every cut, other ways to compute."""
-_IN_VAIN = 0.2
+_IN_VAIN, _LEAST = 0.2, 1e-9
+"""What an ask in vain counts, and the least cost, as latency x energy: the logarithm of nothing is none."""
 _STEPS = 8
-"""So many times at most what is left of the budget is planned anew."""
+"""In so many steps half of the budget is spent on what promises most; after each, all is planned anew."""
 
 
 def compose(campaign: Campaign, aim: Aim) -> None:
@@ -32,11 +33,13 @@ def compose(campaign: Campaign, aim: Aim) -> None:
     _measure(campaign, anchors(space))
     usual = _usual(campaign, aim)
     _measure(campaign, _thinned(list(ends(space, *usual)), round(budget * _ENDS_SHARE)))
-    _cover(campaign, usual, rng, most=round(budget * _CUTS_SHARE))
+    _cover(campaign, aim, usual, rng, most=round(budget * _CUTS_SHARE))
     _measure(campaign, _thinned(list(others(space, *usual)), round(budget * _OTHERS_SHARE)))
+    step = max(1, -(-budget // (2 * _STEPS)))
     while left := campaign.left:
-        batch = promising(campaign, aim, count=max(1, min(left, -(-budget // (2 * _STEPS)))))
-        _measure(campaign, batch or _by_chance(campaign, rng))
+        count = min(left, step)
+        batch = promising(campaign, aim, count=count)
+        _measure(campaign, [*batch, *_by_chance(campaign, rng, count - len(batch), but=batch)])
 
 
 def anchors(space: Space) -> list[Configuration]:
@@ -70,7 +73,12 @@ def others(space: Space, edge: EdgeAccelerator, cloud: CloudAccelerator) -> Iter
 
 
 def _cover(
-    campaign: Campaign, usual: tuple[EdgeAccelerator, CloudAccelerator], rng: np.random.Generator, *, most: int
+    campaign: Campaign,
+    aim: Aim,
+    usual: tuple[EdgeAccelerator, CloudAccelerator],
+    rng: np.random.Generator,
+    *,
+    most: int,
 ) -> None:
     """Measures cuts with each codec once in the usual way, at clocks that vary; where one cannot be, at another.
 
@@ -83,14 +91,14 @@ def _cover(
     for _ in range(min(most, campaign.left)):
         if not clocks:
             return
-        cut, codec = first.pop(0) if first else min(clocks, key=lambda spot: _badness(campaign, *spot))
+        cut, codec = first.pop(0) if first else min(clocks, key=lambda spot: _badness(campaign, aim, *spot))
         clock = clocks[cut, codec].pop(0)
         found = campaign.measure(Configuration(cut, clock, edge, cloud, codec, max(space.threads)))
         if found or not clocks[cut, codec]:
             del clocks[cut, codec]
 
 
-def _badness(campaign: Campaign, cut: int, codec: Codec) -> float:
+def _badness(campaign: Campaign, aim: Aim, cut: int, codec: Codec) -> float:
     """How bad the nearest cuts on both sides are, which were measured; what has been asked for in vain makes it worse."""
     costs: dict[int, float] = {}
     vain = 0
@@ -98,7 +106,7 @@ def _badness(campaign: Campaign, cut: int, codec: Codec) -> float:
         if item.cut == cut and item.codec is codec:
             vain += 1
         elif found and item.cut < campaign.space.edge_only_cut:
-            cost = math.log(math.prod(objectives(found[0], Account.EDGE_NODE)))
+            cost = math.log(max(math.prod(objectives(found[0], aim.account)), _LEAST))
             costs[item.cut] = min(cost, costs.get(item.cut, math.inf))
     below = [costs[other] for other in sorted(costs) if other < cut][-1:]
     above = [costs[other] for other in sorted(costs) if other > cut][:1]
@@ -131,9 +139,12 @@ def _measure(campaign: Campaign, configurations: Sequence[Configuration]) -> Non
         campaign.measure(configuration)
 
 
-def _by_chance(campaign: Campaign, rng: np.random.Generator) -> list[Configuration]:
-    unknown = [item for item in campaign.space.configurations() if item not in campaign.known]
-    return [unknown[rng.integers(len(unknown))]] if unknown else []
+def _by_chance(
+    campaign: Campaign, rng: np.random.Generator, count: int, *, but: Collection[Configuration]
+) -> list[Configuration]:
+    """So many of those that were not measured yet: where nothing promises anything, no choice is better."""
+    unknown = [item for item in campaign.space.configurations() if item not in campaign.known and item not in but]
+    return [unknown[place] for place in rng.permutation(len(unknown))[:count]]
 
 
 def _thinned(items: Sequence[Configuration], most: int) -> list[Configuration]:
