@@ -29,14 +29,16 @@ def facts_of(contest: Contest, workload: Workload, served: Mapping[str, Served],
 
 def show(facts: Mapping[str, Any]) -> None:
     """The strategies in a table, on stderr."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
 
     grid = Grid(
         title=f"{facts['network']} on {facts['device']}: {facts['requests']:,} requests, {_outcomes(facts)}",
         caption=_caption(facts),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
     )
-    headings = ("strategy", "late", "median ms", "median J", "edge J", "+ node J", "most chosen")
-    for heading in headings:
+    for heading in ("strategy", "late", "median ms", "median J", "edge kJ", "+ node kJ", "most chosen"):
         grid.add_column(heading, justify="left" if heading in ("strategy", "most chosen") else "right", no_wrap=True)
     for name, found in facts["strategies"].items():
         grid.add_row(name, *_cells(found))
@@ -79,8 +81,8 @@ def _cells(found: Mapping[str, Any]) -> tuple[str, ...]:
         f"{found['violations']:,}",
         f"{found['median_latency_ms']:.1f}",
         f"{found['median_energy_j']:.2f}",
-        f"{found['energy_j']['edge']:,.0f}",
-        f"{found['energy_j']['edge_node']:,.0f}",
+        f"{found['energy_j']['edge'] / 1e3:,.2f}",
+        f"{found['energy_j']['edge_node'] / 1e3:,.2f}",
         f"{_short(chosen['configuration'])}: {chosen['requests'] / found['requests']:.0%}",
     )
 
