@@ -37,8 +37,9 @@ def show(facts: Mapping[str, Any]) -> None:
         caption=_caption(facts),
         box=SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
-    for heading in ("strategy", "late", "median ms", "median J", "edge kJ", "+ node kJ", "most chosen"):
+    for heading in ("strategy", "late", "ms", "J", "edge kJ", "+ node kJ", "most chosen"):
         grid.add_column(heading, justify="left" if heading in ("strategy", "most chosen") else "right", no_wrap=True)
     for name, found in facts["strategies"].items():
         grid.add_row(name, *_cells(found))
@@ -102,6 +103,7 @@ def _outcomes(facts: Mapping[str, Any]) -> str:
 def _caption(facts: Mapping[str, Any]) -> str:
     kinds = sorted({kind for found in facts["provenance"].values() for kind in found})
     return (
+        f"ms and J are medians (J: {facts['account']}), kJ totals; "
         f"{facts['infeasible']:,} deadlines lie below the fastest configuration's median; seed {facts['seed']}; "
         f"drawn from {facts['trials']} trials whose figures are {', '.join(kinds) or 'of unknown kind'}"
     )
