@@ -72,17 +72,17 @@ def read_lines(path: Path, *, columns: Collection[str], what: str) -> list[Line]
 
 
 def _behind_header(path: Path, text: str, header: list[str]) -> Iterator[Line]:
-    reader = csv.reader(io.StringIO(text))
+    """Line by line, so that a quote that nobody closes spoils one line only."""
+    for number, line in enumerate(text.split("\n")[1:], start=2):
+        if line.strip():
+            yield _line(f"{path}:{number}", line, header)
+
+
+def _line(where: str, text: str, header: list[str]) -> Line:
     try:
-        next(reader)
-        for fields in reader:
-            if fields:
-                yield _line(f"{path}:{reader.line_num}", fields, header)
+        fields = next(csv.reader([text]))
     except csv.Error as error:
-        raise InvalidInput(f"{path}:{reader.line_num}: not CSV: {error}") from error
-
-
-def _line(where: str, fields: list[str], header: list[str]) -> Line:
+        return Line(where, {}, fault=f"it is not CSV: {error}")
     if len(fields) != len(header):
         return Line(where, {}, fault=f"it has {len(fields)} fields, not {len(header)}; was it cut short?")
     return Line(where, {name: field.strip() for name, field in zip(header, fields, strict=True)})

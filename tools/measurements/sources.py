@@ -78,9 +78,11 @@ def _from_file(path: Path, filters: Filters, *, skip_bad: bool) -> Recorded:
 
 
 def _is_sqlite(path: Path) -> bool:
+    if not path.is_file():
+        return False  # a pipe would have to be waited for
     try:
         with path.open("rb") as file:
-            return path.is_file() and file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC.encode()
+            return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC.encode()
     except OSError:
         return False  # told when it is read
 

@@ -108,6 +108,20 @@ def test_a_last_line_that_was_cut_short_is_named(make_pool, cut):
     assert len(read_published(path, skip_bad=True).measurements) == LINES - 1
 
 
+@pytest.mark.parametrize("line", ['1,"2,3', "x" * 200_000, '"' + "1," * 12 + '1"'])
+def test_a_line_of_something_else_spoils_no_other(make_pool, line):
+    path = make_pool()
+    lines = path.read_text().splitlines()
+    path.write_text("\r\n".join([*lines[:40], line, "", *lines[40:]]))
+
+    with pytest.raises(InvalidInput, match=r"trials.csv:41: it "):
+        read_published(path)
+
+    recorded = read_published(path, skip_bad=True)
+    assert len(recorded.measurements) == LINES
+    assert recorded.where[-1] == f"{path}:{LINES + 3}"
+
+
 def test_files_that_are_no_pool_are_refused(make_pool, tmp_path):
     lacking, empty, bare, binary = (tmp_path / name for name in ("lacking.csv", "empty.csv", "bare.csv", "binary.csv"))
     text = make_pool().read_text()
