@@ -68,7 +68,8 @@ class Candidates:
             found = self.experience.expected(self.link, account)
         if self.switching.free:
             return found
-        return found.later(self.switching.delay_ms(self.parts), self.switching.delay_mj(self.parts))
+        delay_ms = self.switching.delay_ms(self.parts)
+        return found.later(delay_ms, delay_ms * self.parts.ready_w) if delay_ms.any() else found
 
     @cached_property
     def _expected(self) -> dict[Account, Expected]:

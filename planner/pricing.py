@@ -96,6 +96,14 @@ class Parts:
         return self.up_bytes > 0
 
     @cached_property
+    def ready_w(self) -> Floats:
+        """What the device draws while it gets ready for a row: as when it waits, and for a row that never waits, as its
+        head does on average."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            head_w = np.nan_to_num(self.head_mj / self.head_ms, posinf=0.0)
+        return np.where(self.uses_cloud, self.wait_w, head_w)
+
+    @cached_property
     def active_unknown(self) -> bool:
         """Whether a row uses the cloud and nobody knows what it spends there above idle."""
         return bool(np.isnan(self.cloud_active_mj[self.uses_cloud]).any())

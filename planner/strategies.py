@@ -165,16 +165,15 @@ def _rule(strategy: str) -> _Rule:
 def _pool(candidates: Candidates, account: Account, min_accuracy: float | None) -> _Pool:
     """The rows that device and request allow."""
     wanted = candidates.limits.accuracy_with(min_accuracy)
-    pool = _Pool(candidates, account, None)
-    if wanted is not None:
-        pool = pool.where(candidates.limits.accurate(candidates.parts, min_accuracy))
-        if pool.empty:
-            raise InvalidInput(_accuracy_out_of_reach(candidates.parts.accuracy, wanted))
-    if not candidates.all_allowed:
-        pool = pool.where(candidates.allowed)
-        if pool.empty:
-            raise ServiceMissing(f"{_why_alone(candidates)}, and the table has no edge-only row that would serve")
-    return pool
+    if wanted is None and candidates.all_allowed:
+        return _Pool(candidates, account, None)
+    accurate = candidates.limits.accurate(candidates.parts, min_accuracy)
+    if wanted is not None and not accurate.any():
+        raise InvalidInput(_accuracy_out_of_reach(candidates.parts.accuracy, wanted))
+    indices = np.flatnonzero(accurate & candidates.allowed)
+    if not len(indices):
+        raise ServiceMissing(f"{_why_alone(candidates)}, and the table has no edge-only row that would serve")
+    return _Pool(candidates, account, indices)
 
 
 def _why_alone(candidates: Candidates) -> str:

@@ -42,19 +42,14 @@ class Switching:
         """Before each row can start."""
         if self.board is None:
             return np.zeros_like(parts.head_ms)
-        wanted, now = parts.edge_accelerator, list(EdgeAccelerator).index(self.board.edge_accelerator)
+        wanted, now = parts.edge_accelerator, _KINDS.index(self.board.edge_accelerator)
         wakes = (wanted != now) & (wanted != _OFF)
         delay_ms: Floats = self.clock_ms * (parts.cpu_khz != self.board.cpu_khz) + self.accelerator_ms * wakes
         return delay_ms
 
-    def delay_mj(self, parts: Parts) -> Floats:
-        """The device draws meanwhile what it draws when it waits; for a row that never waits, what its head draws."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            head_w = np.nan_to_num(parts.head_mj / parts.head_ms)
-        return self.delay_ms(parts) * np.where(parts.uses_cloud, parts.wait_w, head_w)
 
-
-_OFF = list(EdgeAccelerator).index(EdgeAccelerator.OFF)
+_KINDS = list(EdgeAccelerator)
+_OFF = _KINDS.index(EdgeAccelerator.OFF)
 
 FREE = Switching()
 """Nothing to switch, or nobody knows from where."""
