@@ -11,6 +11,7 @@ import numpy as np
 
 from planner import policy
 from planner.candidates import Candidates
+from planner.limits import Limits
 from planner.pricing import Expected, Flags, Floats, Indices
 from planner.strategies import Aim, Choice, Grounds, Request
 from protocol.table import Row
@@ -147,11 +148,23 @@ class Comparison:
         kind, amount = _KINDS[kinds[index]], float(amounts[index])
         if kind is Why.CHOSEN and self.choice:
             return self.choice.reason
+        if kind is Why.NOT_MEANT:
+            return f"not what strategy {self.strategy} takes"
+        if kind in _LEFT_OUT:
+            limits = self.candidates.limits
+            wanted = limits.accuracy_with(self.request.min_accuracy)
+            return _left_out(kind, self.candidates.rows[index], limits, wanted)
+        return self._lost(kind, index, amount)
+
+    def _lost(self, kind: Why, index: int, amount: float) -> str:
+        """The reason of a row that might have been taken."""
         if kind is Why.LATE:
             return f"late by {_number(amount)} ms{self._of_which_margin(index, amount)}{self._for_whom}"
         if kind is Why.DOMINATED:
             return f"dearer by {_number(amount)} mJ and {self._no_faster(index)}"
-        return _words(kind, amount, self.candidates.rows[index], self)
+        if kind is Why.LESS_LIKELY and math.isinf(amount):
+            return "certainly late"
+        return _LOST.get(kind, "no different; the other one comes first").format(_number(amount))
 
     def _of_which_margin(self, index: int, late_ms: float) -> str:
         margin_ms = float(self._expected.guarded_ms[index] - self._expected.latency_ms[index])
@@ -170,21 +183,23 @@ class Comparison:
         return " for those behind it" if self.grounds and self.grounds.deadline_ms < own_ms else ""
 
 
-def _words(kind: Why, amount: float, row: Row, about: Comparison) -> str:
-    """The reason where it takes no more than the row and the amount."""
-    limits = about.candidates.limits
-    wanted = limits.accuracy_with(about.request.min_accuracy)
+_LOST = {
+    Why.DEARER: "dearer by {} mJ",
+    Why.SLOWER: "slower by {} ms",
+    Why.LESS_LIKELY: "less likely in time, by {} standard deviations",
+}
+
+
+def _left_out(kind: Why, row: Row, limits: Limits, wanted: float | None) -> str:
+    """The reason of a row that may not be taken."""
+    if kind is Why.CLOUD_AWAY:
+        return "needs the cloud, which is away"
+    if kind is Why.CUT_TOO_EARLY:
+        return f"cut {row.configuration.cut} is below min_cut {limits.min_cut}"
+    if kind is Why.TOO_MANY_BYTES:
+        return f"sends {row.up_bytes} bytes, {limits.bytes_left:.0f} may still be sent today"
     accuracy = "unknown" if row.accuracy is None else f"{row.accuracy:.4g}"
-    return {
-        Why.INACCURATE: f"accuracy {accuracy}, where at least {wanted} is wanted",
-        Why.CUT_TOO_EARLY: f"cut {row.configuration.cut} is below min_cut {limits.min_cut}",
-        Why.TOO_MANY_BYTES: f"sends {row.up_bytes} bytes, {limits.bytes_left:.0f} may still be sent today",
-        Why.CLOUD_AWAY: "needs the cloud, which is away",
-        Why.NOT_MEANT: f"not what strategy {about.strategy} takes",
-        Why.DEARER: f"dearer by {_number(amount)} mJ",
-        Why.SLOWER: f"slower by {_number(amount)} ms",
-        Why.LESS_LIKELY: f"less likely in time, by {_number(amount)} standard deviations",
-    }.get(kind, "no different; the other one comes first")
+    return f"accuracy {accuracy}, where at least {wanted} is wanted"
 
 
 _KINDS = list(Why)
