@@ -28,7 +28,7 @@ FAR_OFF = 0.12
 """In the logarithm, 12 %: the next clock is 11 % away, chance reaches 5 %. Nearer ones are not accused."""
 _OFF_ON_TICK = 0.08
 _OFF_UNEXPLAINED = 0.2
-_CERTAIN = 4.0
+_CERTAIN, _PERHAPS = 4.0, 1.5
 """Standard deviations from what the others say."""
 _ALIKE = 0.025
 _SPEAKING = 3
@@ -66,6 +66,11 @@ class _Cell:
         return log(self.recorded_ms / self.expected_ms)
 
     @property
+    def late(self) -> bool:
+        """Whether it took longer than expected, if only perhaps: that many heads share such a time is evidence, too."""
+        return self.off > max(_PERHAPS * self.deviation, _OFF_ON_TICK)
+
+    @property
     def accusable(self) -> bool:
         return self.speaking >= _SPEAKING and abs(self.off) > max(_CERTAIN * self.deviation, _OFF_ON_TICK)
 
@@ -76,8 +81,13 @@ def _heads(measurements: Sequence[Measurement], places: Sequence[int]) -> list[S
         lambda place: way_of(measurements[place].configuration),
     )
     fits = [_fit(measurements, of_way) for of_way in ways.values()]
-    accused = [(cell, model) for model, cells in fits for cell in cells if cell.accusable]
-    ticks = _ticks([cell for cell, _ in accused])
+    ticks = _ticks([cell for _, cells in fits for cell in cells if cell.late])
+    accused = [
+        (cell, model)
+        for model, cells in fits
+        for cell in cells
+        if cell.accusable or (cell.late and _tick_of(cell.recorded_ms, ticks))
+    ]
     return [
         Suspect(place, "head_ms", measured_ms, cell.expected_ms, measured_ms / cell.expected_ms, cause)
         for cell, model in accused
@@ -136,7 +146,7 @@ def _unrelated(run: Sequence[_Cell]) -> bool:
 def _cause(cell: _Cell, model: HeadTimes, ticks: Sequence[float]) -> str | None:
     """What probably went wrong; None where that is too little to accuse."""
     expected = f"{cell.expected_ms:.0f} ms are expected"
-    tick_ms = next((tick for tick in ticks if abs(log(cell.recorded_ms / tick)) < _ALIKE / 3), None)
+    tick_ms = _tick_of(cell.recorded_ms, ticks)
     if tick_ms is None and abs(cell.off) < FAR_OFF:
         return None
     tick_ms = tick_ms or _later_tick(cell.recorded_ms, ticks)
@@ -148,6 +158,10 @@ def _cause(cell: _Cell, model: HeadTimes, ticks: Sequence[float]) -> str | None:
     if khz is not None and abs(log(cell.recorded_ms / times_ms[khz])) < _ALIKE:
         return f"looks like {khz / 1000:.0f} MHz"
     return f"no known fault: {expected}" if abs(cell.off) > _OFF_UNEXPLAINED else None
+
+
+def _tick_of(time_ms: float, ticks: Sequence[float]) -> float | None:
+    return next((tick for tick in ticks if abs(log(time_ms / tick)) < _ALIKE / 3), None)
 
 
 def _later_tick(time_ms: float, ticks: Sequence[float]) -> float | None:
