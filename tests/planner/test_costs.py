@@ -67,13 +67,13 @@ def noisy(measurements, *, seed, deviation=0.01):
 positive = st.floats(0.5, 50)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(positive, min_size=6, max_size=6), st.floats(0, 1))
 def test_composition_equals_measurement_for_any_work_and_memory_share(world, work, share):
     assert_composes(world.but(work=work, memory_share=(share,) * 6), PLAIN)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(positive, min_size=6, max_size=6), st.floats(0, 1), st.floats(0, 1))
 def test_memory_may_weigh_more_on_one_side_of_the_middle_cut(world, work, before, after):
     assert_composes(world.but(work=work, memory_share=(before,) * 3 + (after,) * 3), PLAIN)
