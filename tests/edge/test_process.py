@@ -119,6 +119,10 @@ def test_a_bad_setting_is_named_in_one_line(config):
         ({"port": 70_000}, "port"),
         ({"threads": 0}, "threads"),
         ({"outbox_max_rows": 0}, "outbox_max_rows"),
+        ({"max_bytes_per_day": -1}, "max_bytes_per_day"),
+        ({"min_accuracy": 1.5}, "min_accuracy"),
+        ({"violation_rate": 0}, "violation_rate"),
+        ({"violation_rate": 0.5}, "violation_rate"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(config, change, reason):
