@@ -18,7 +18,7 @@ from planner.promise import promising
 from planner.space import Space
 from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator
 
-_ENDS_SHARE, _CUTS_SHARE, _OTHERS_SHARE = 0.15, 0.35, 0.06
+_ENDS_SHARE, _CUTS_SHARE, _OTHERS_SHARE = 0.1, 0.5, 0.03
 """How much of the budget the parts may take at most: the ends at other clocks, every cut, other ways to compute."""
 _IN_VAIN, _LEAST = 0.2, 1e-9
 """What an ask in vain counts, and the least cost, as latency x energy: the logarithm of nothing is none."""
