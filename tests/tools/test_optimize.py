@@ -28,6 +28,8 @@ SPACE = Space(
 )
 LINK = Link(rtt_ms=2.0, up_bytes_per_ms=500.0, down_bytes_per_ms=500.0)
 ROOT = Path(__file__).parents[2]
+SAMPLER = pytest.param("nsga3", marks=pytest.mark.system)
+"""Importing Optuna takes its time."""
 
 
 def measured(configuration, *, idle_known=True, **origin) -> Measurement:
@@ -331,7 +333,7 @@ def test_what_was_never_recorded_costs_budget_and_gives_nothing(optimize, make_p
     assert (facts["asked"], facts["measured"], facts["left_out"]) == (112, 56, 56)
 
 
-@pytest.mark.parametrize("method", ["compose", "exhaustive", "nsga3"])
+@pytest.mark.parametrize("method", ["compose", "exhaustive", SAMPLER])
 def test_the_anchors_are_always_measured(optimize, make_pool, method):
     _, _, table, _ = optimize(str(make_pool()), "--budget", "12", "--method", method)
 
@@ -341,6 +343,7 @@ def test_the_anchors_are_always_measured(optimize, make_pool, method):
     assert all(row.provenance["head_ms"] is Provenance.MEASURED for row in ends)
 
 
+@pytest.mark.system
 def test_the_seed_decides(optimize, make_pool):
     runs = [optimize(str(make_pool()), "--budget", "20", "--method", "nsga3", "--seed", seed)[1] for seed in "778"]
 
@@ -433,6 +436,7 @@ def test_it_runs_by_path_with_nothing_but_numpy(tmp_path, make_pool):
     assert Table.from_json(json.loads((tmp_path / "table.json").read_text())).network == "trials"
 
 
+@pytest.mark.system
 def test_a_storage_keeps_what_was_measured_for_all_who_share_it(optimize, make_pool, tmp_path):
     path, storage = str(make_pool()), f"sqlite:///{tmp_path}/search.db"
     arguments = ("--budget", "15", "--method", "nsga3", "--storage", storage)

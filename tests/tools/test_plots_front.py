@@ -55,9 +55,8 @@ def test_the_caption_says_account_link_and_where_figures_come_from(found, facts)
         assert words in caption
 
 
-@pytest.mark.parametrize("suffix", ["svg", "html"])
-def test_the_same_findings_give_the_same_bytes(found, facts, tmp_path, suffix):
-    paths = [tmp_path / f"{name}.{suffix}" for name in ("a", "b")]
+def test_the_same_findings_give_the_same_bytes(found, facts, tmp_path):
+    paths = [tmp_path / f"{name}.html" for name in ("a", "b")]
 
     for path in paths:
         draw_front(found, facts, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.measurements.edge_energy import Trial, split_mj
@@ -19,6 +19,7 @@ trials = st.builds(
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(trials, min_size=1, max_size=30))
 def test_parts_are_not_negative_and_add_up_to_the_total(recorded):
     for trial, (head_mj, wait_mj) in zip(recorded, split_mj(recorded), strict=True):
@@ -27,6 +28,7 @@ def test_parts_are_not_negative_and_add_up_to_the_total(recorded):
         assert head_mj + wait_mj == pytest.approx(trial.edge_mj, rel=1e-12)
 
 
+@settings(max_examples=30)
 @given(
     st.floats(2, 8), st.floats(1, 6), st.lists(st.tuples(st.floats(1, 1e4), st.floats(1, 1e4)), min_size=8, max_size=30)
 )

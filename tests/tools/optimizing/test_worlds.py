@@ -18,6 +18,8 @@ from protocol.measurement import Cost, Measurement
 from tools.optimizing.searches import Order, search
 from tools.optimizing.worlds import Keeper, OnDevice, World, within
 
+SAMPLERS = [pytest.param(name, marks=pytest.mark.system) for name in ("tpe", "nsga3")]
+"""Importing Optuna takes its time."""
 LAST = 3
 SPACE = Space(cuts=(0, 1, 2, LAST), clocks_khz=(600_000, 1_800_000), codecs=(Codec.RAW, Codec.INT8))
 BUNDLE = SimpleNamespace(manifest=SimpleNamespace(network="digits", inputs=[SimpleNamespace(name="image")]))
@@ -58,7 +60,7 @@ def order(budget, method="compose") -> Order:
     return Order(method, budget, Account.EDGE_NODE, seed=1)
 
 
-@pytest.mark.parametrize("method", ["compose", "exhaustive", "tpe", "nsga3"])
+@pytest.mark.parametrize("method", ["compose", "exhaustive", *SAMPLERS])
 def test_no_configuration_is_measured_twice(method):
     device = Device()
 
@@ -68,7 +70,7 @@ def test_no_configuration_is_measured_twice(method):
     assert len(outcome.measurements) == 2 * SPACE.size
 
 
-@pytest.mark.parametrize("method", ["compose", "exhaustive", "tpe"])
+@pytest.mark.parametrize("method", ["compose", "exhaustive", SAMPLERS[0]])
 def test_an_interrupted_search_goes_on_with_what_it_kept(tmp_path, method):
     path, device = tmp_path / "kept.jsonl", Device()
     device.away_after = 15
