@@ -31,10 +31,14 @@ _ROW_SD, _LEAST_SD = 0.05, 0.003
 """A row's uncertainty where it does not state any, and the least that is believed."""
 _HALF_LIFE, _RECENT_HALF_LIFE = 2000, 20
 """After so many requests an observation of a row, and one of the recent level, weighs half."""
-_RECENT_PRIOR = 10.0
-_STEP, _LEAST_STRETCH, _MOST_STRETCH = 0.5, 2.0, 12.0
-_MOST_RATIO = 8.0
-"""Beyond it something else happened than a slow request; it counts as this much."""
+_RECENT_PRIOR = 4.0
+"""How many requests without any change the recent level is drawn to."""
+_STEP, _MOST_STRETCH, _LOOSEST = 0.5, 12.0, 20.0
+"""How far a late answer widens the guard, how wide it gets at most, and by which factor of the wanted rate a normal
+distribution would exceed it at its narrowest."""
+_BELIEVED_SD, _BELIEVED = 4.0, math.log(1.35)
+"""A single observation counts as no farther from what was expected than the larger of these: in standard deviations,
+and as a ratio. A change that stays moves what is expected along."""
 _GROUPS = 4
 _NO_HEAD = 3
 _JITTER_SD = np.repeat([0.005, 0.02, 0.01, 0.02], _GROUPS)
@@ -69,8 +73,7 @@ class Experience:
     parts: Parts
     violation_rate: float
     sums: Sums
-    recent: Floats
-    recent_weight: Floats
+    recent: Sums
     stretch: Floats
     requests: int = 0
 
@@ -79,9 +82,9 @@ class Experience:
         """Nothing seen yet. `violation_rate` is the share of requests that may take longer than their row's guarded latency."""
         if not 0 < violation_rate < 0.5:
             raise InvalidInput(f"violation_rate must lie above 0 and below 0.5, not {violation_rate}")
-        empty, groups = np.zeros(4 * len(parts.cut)), np.zeros(4 * _GROUPS)
+        nothing = Sums.nothing(4 * len(parts.cut))
         start = NormalDist().inv_cdf(1 - violation_rate)
-        return cls(parts, violation_rate, Sums(empty, empty, empty), groups, groups, np.full(2, start))
+        return cls(parts, violation_rate, nothing, nothing, np.full(2, start))
 
     def expected(self, link: Link, account: Account) -> Expected:
         """All rows over this link; InvalidInput for `edge_active` where it is unknown."""
@@ -101,16 +104,11 @@ class Experience:
         count = len(observed.rows)
         if not count:
             return self
-        ratios = self._ratios(observed, link)
-        places = np.flatnonzero(~np.isnan(ratios).ravel())
-        values = ratios.ravel()[places]
-        rows = self._flat(observed.rows)[places]
-        recent, weight = self._recent_after(rows, values, count)
+        rows, values = self._seen(observed, link)
         return replace(
             self,
-            sums=self._sums_after(rows, values, count),
-            recent=recent,
-            recent_weight=weight,
+            sums=self.sums.after(rows, values, requests=count, half_life=_HALF_LIFE),
+            recent=self.recent.after(rows, values, requests=count, half_life=_RECENT_HALF_LIFE),
             stretch=self._stretch_after(observed, link),
             requests=self.requests + count,
         )
@@ -120,36 +118,23 @@ class Experience:
         head_ms, waiting_ms = self.parts.head_ms * self._factors[HEAD_MS], waiting_ms * self._factors[WAITING_MS]
         return head_ms + waiting_ms, np.hypot(head_ms * self._sd[HEAD_MS], waiting_ms * self._sd[WAITING_MS])
 
-    def _ratios(self, observed: Observed, link: Link) -> Floats:
-        """Logarithms of observed over predicted, [4, n]; NaN where there is nothing to learn."""
+    def _seen(self, observed: Observed, link: Link) -> tuple[Indices, Floats]:
+        """Logarithms of observed over predicted, as far as they are believed, and to which figure of which row each belongs
+        (an index into [4 x rows]); without those that are unknown."""
         predicted = self._predicted(link)[:, observed.rows]
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.log(observed.figures / predicted)
-        return np.where(np.isfinite(ratios), np.clip(ratios, -math.log(_MOST_RATIO), math.log(_MOST_RATIO)), np.nan)
+            ratios = np.log(observed.figures / predicted).ravel()
+        known = np.flatnonzero(np.isfinite(ratios))
+        size = len(self.parts.cut)
+        places = (np.arange(4)[:, None] * size + observed.rows[None, :]).ravel()[known]
+        expected = self._effects.mean[places] + self._level[self._groups[places]]
+        reach = np.maximum(_BELIEVED_SD * np.sqrt(self._effects.variance[places]), _BELIEVED)
+        return places, np.clip(ratios[known], expected - reach, expected + reach)
 
     def _predicted(self, link: Link) -> Floats:
         parts, waiting_ms = self.parts, self.parts.waiting_ms(link)
         edge_mj = parts.head_mj + parts.wait_w * waiting_ms
         return np.array([parts.head_ms, waiting_ms, edge_mj, parts.cloud_node_mj * parts.uses_cloud])
-
-    def _sums_after(self, rows: Indices, values: Floats, count: int) -> Sums:
-        fade, size = 0.5 ** (count / _HALF_LIFE), len(self.sums.count)
-        return Sums(
-            self.sums.count * fade + np.bincount(rows, minlength=size),
-            self.sums.total * fade + np.bincount(rows, values, size),
-            self.sums.squares * fade + np.bincount(rows, values**2, size),
-        )
-
-    def _recent_after(self, rows: Indices, values: Floats, count: int) -> tuple[Floats, Floats]:
-        """The level of the last requests, over what the rows' own history says."""
-        fade, groups = 0.5 ** (count / _RECENT_HALF_LIFE), self._groups[rows]
-        scatter = np.sqrt(self._effects.variance[rows])
-        residuals = np.clip(values - self._effects.mean[rows], -3 * scatter, 3 * scatter)
-        size = len(self.recent)
-        return (
-            self.recent * fade + np.bincount(groups, residuals, size),
-            self.recent_weight * fade + np.bincount(groups, minlength=size),
-        )
 
     def _stretch_after(self, observed: Observed, link: Link) -> Floats:
         """Up by much whenever a request was late that had been predicted in time, down by little otherwise, so that in
@@ -160,11 +145,7 @@ class Experience:
         promised = latency_ms[rows] + self._stretches[rows] * spread_ms[rows] <= observed.deadlines_ms
         late = took_ms > observed.deadlines_ms
         steps = _STEP * np.bincount(self._kinds[rows], promised * (late - self.violation_rate), 2)
-        return np.clip(self.stretch + steps, _LEAST_STRETCH, _MOST_STRETCH)
-
-    def _flat(self, rows: Indices) -> Indices:
-        size = len(self.parts.cut)
-        return (np.arange(4)[:, None] * size + rows[None, :]).ravel()
+        return np.clip(self.stretch + steps, self._least_stretch, _MOST_STRETCH)
 
     @cached_property
     def _groups(self) -> Indices:
@@ -186,13 +167,17 @@ class Experience:
         return effects(self.sums, prior_variance=self._prior_variance, jitter_sd=_JITTER_SD, groups=self._groups)
 
     @cached_property
-    def _recent_level(self) -> Floats:
-        return self.recent / (self.recent_weight + _RECENT_PRIOR)
+    def _level(self) -> Floats:
+        """By how much the last requests of each group lay above what their rows' own history says."""
+        seen = np.flatnonzero(self.recent.count > 0)
+        groups, size = self._groups[seen], len(_JITTER_SD)
+        above = np.bincount(groups, self.recent.total[seen] - self.recent.count[seen] * self._effects.mean[seen], size)
+        return np.asarray(above / (np.bincount(groups, self.recent.count[seen], size) + _RECENT_PRIOR))
 
     @cached_property
     def _factors(self) -> Floats:
         """What to multiply each prediction with, [4, rows]."""
-        return np.exp(self._effects.mean + self._recent_level[self._groups]).reshape(4, -1)
+        return np.exp(self._effects.mean + self._level[self._groups]).reshape(4, -1)
 
     @cached_property
     def _sd(self) -> Floats:
@@ -202,6 +187,10 @@ class Experience:
     def _stretches(self) -> Floats:
         """By how many standard deviations each row is guarded."""
         return self.stretch[self._kinds]
+
+    @property
+    def _least_stretch(self) -> float:
+        return NormalDist().inv_cdf(1 - min(_LOOSEST * self.violation_rate, 0.5))
 
     @cached_property
     def _kinds(self) -> Indices:
