@@ -121,7 +121,7 @@ class Experience:
     def _seen(self, observed: Observed, link: Link) -> tuple[Indices, Floats]:
         """Logarithms of observed over predicted, as far as they are believed, and to which figure of which row each belongs
         (an index into [4 x rows]); without those that are unknown."""
-        predicted = self._predicted(link)[:, observed.rows]
+        predicted = self.parts.figures(link)[:, observed.rows]
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.log(observed.figures / predicted).ravel()
         known = np.flatnonzero(np.isfinite(ratios))
@@ -130,11 +130,6 @@ class Experience:
         expected = self._effects.mean[places] + self._level[self._groups[places]]
         reach = np.maximum(_BELIEVED_SD * np.sqrt(self._effects.variance[places]), _BELIEVED)
         return places, np.clip(ratios[known], expected - reach, expected + reach)
-
-    def _predicted(self, link: Link) -> Floats:
-        parts, waiting_ms = self.parts, self.parts.waiting_ms(link)
-        edge_mj = parts.head_mj + parts.wait_w * waiting_ms
-        return np.array([parts.head_ms, waiting_ms, edge_mj, parts.cloud_node_mj * parts.uses_cloud])
 
     def _stretch_after(self, observed: Observed, link: Link) -> Floats:
         """Up by much whenever a request was late that had been predicted in time, down by little otherwise, so that in
