@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import descriptions
-from edge.agent import Agent, Bounds
+from edge.agent import Agent
 from edge.allowance import Allowance
 from edge.api import Served, create_app
+from edge.bounds import Bounds
 from edge.bundles import BundleStore, HttpSource
 from edge.capabilities import Capabilities
 from edge.controller import Controller

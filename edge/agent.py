@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge.allowance import Allowance
-from edge.capabilities import Capabilities
+from edge.bounds import Bounds
 from edge.execution import Execution, Job, Outcome
 from edge.learning import Learner, Lesson
 from edge.networks import Network, Networks, Plan
@@ -20,7 +19,6 @@ from hardware.clock import Clock
 from models.bundle import Bundle
 from planner.candidates import Candidates
 from planner.explanation import Explanation, explain
-from planner.limits import Limits
 from planner.strategies import Choice, Request, choose
 from protocol.configuration import Configuration
 from protocol.errors import DeadlineHopeless, DynaSplitError, NotFound, ServiceMissing
@@ -89,24 +87,6 @@ class Decision:
         return self.choice.predicted_ms - self.choice.row.head_ms - switching_ms
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """What the device can do, what it may do, and what it may still send today."""
-
-    capabilities: Capabilities
-    limits: Limits
-    allowance: Allowance
-
-    @property
-    def now(self) -> Limits:
-        return replace(self.limits, bytes_left=self.allowance.left())
-
-    def check(self, configuration: Configuration, bundle: Bundle) -> None:
-        """InvalidInput or NotFound for a configuration that cannot or may not run here."""
-        self.capabilities.check(configuration, bundle.manifest)
-        self.limits.check_cut(configuration.cut, last=bundle.manifest.operator_count)
-
-
 class Agent:
     """Serves inference requests, one at a time; each is in the outbox before its answer leaves. Thread-safe."""
 
@@ -152,7 +132,7 @@ class Agent:
             raise
 
     def explain(self, name: str, asked: Asked) -> Explanation:
-        """How a request would be decided that came now, with all of its deadline left, and why. Errors as `infer`."""
+        """How a request would be decided whose turn came now with all of its deadline left, and why. Errors as `infer`."""
         network, now_s = self._networks.get(name), self._clock()
         request = self._request(asked, asked.deadline_ms, now_s)
         return explain(asked.strategy, self._candidates(network, _plan(network), now_s), request)

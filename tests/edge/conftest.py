@@ -16,9 +16,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from edge import descriptions
-from edge.agent import Agent, Bounds
+from edge.agent import Agent
 from edge.allowance import Allowance
 from edge.api import Served, create_app
+from edge.bounds import Bounds
 from edge.bundles import BundleStore
 from edge.capabilities import Capabilities
 from edge.controller import Controller
