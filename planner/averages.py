@@ -49,15 +49,21 @@ def usable(measurements: Iterable[Measurement]) -> list[Measurement]:
     return kept
 
 
+def by_configuration(measurements: Iterable[Measurement]) -> dict[Configuration, list[Measurement]]:
+    """The measurements of each configuration, in the order of first sight."""
+    groups: dict[Configuration, list[Measurement]] = defaultdict(list)
+    for item in measurements:
+        groups[item.configuration if item.cost.up_bytes else alone(item.configuration)].append(item)
+    return groups
+
+
 def rows_by_configuration(measurements: Iterable[Measurement]) -> dict[Configuration, Row]:
     """A row for each configuration that was measured, in the order of first sight.
 
     `accuracy` does not depend on clocks, threads or accelerators: it is the median of all who evaluated this cut with
     this codec, None where nobody did.
     """
-    groups: dict[Configuration, list[Measurement]] = defaultdict(list)
-    for item in measurements:
-        groups[item.configuration if item.cost.up_bytes else alone(item.configuration)].append(item)
+    groups = by_configuration(measurements)
     accuracy = _accuracies(groups)
     return {
         configuration: _row(configuration, [item.cost for item in group], accuracy=accuracy.get(_cut(configuration)))

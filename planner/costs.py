@@ -12,8 +12,17 @@ from itertools import product
 from math import isclose, isnan
 from statistics import median
 
-from planner.averages import CLOUD_FIGURES, HEAD_FIGURES, alone, least_certain, rows_by_configuration, usable
+from planner.averages import (
+    CLOUD_FIGURES,
+    HEAD_FIGURES,
+    alone,
+    by_configuration,
+    least_certain,
+    rows_by_configuration,
+    usable,
+)
 from planner.predictions import Boundary, Predictions, boundary_of, grouped
+from planner.scatter import scatters
 from protocol.configuration import CloudAccelerator, Configuration, EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
@@ -21,6 +30,9 @@ from protocol.table import Row
 
 Mode = tuple[EdgeAccelerator, int]
 """How a device computes: edge accelerator and threads."""
+
+_OWN = (*HEAD_FIGURES, "wait_w")
+"""What a measured configuration keeps of its own."""
 
 Figures = Mapping[str, tuple[list[float], list[float]]]
 """By figure, of several configurations: values and relative standard deviations."""
@@ -43,6 +55,7 @@ class CostModel:
     clouds: frozenset[CloudAccelerator]
     predictions: Predictions
     kinds: Mapping[str, Provenance]
+    scatter: Mapping[str, Mapping[Configuration, float]]
     _known: dict[Configuration, Row] = field(default_factory=dict, repr=False)
 
     def row(self, configuration: Configuration) -> Row:
@@ -53,7 +66,7 @@ class CostModel:
         """
         composed = self.composed(configuration)
         measured = self.measured.get(composed.configuration)
-        return _with_own_head(composed, measured) if measured else composed
+        return self._with_own_head(composed, measured) if measured else composed
 
     def composed(self, configuration: Configuration) -> Row:
         """The row put together from parts, also where the configuration itself was measured.
@@ -114,6 +127,20 @@ class CostModel:
             uncertainty={name: round(figures[name][1][place], 5) for name in known},
         )
 
+    def _with_own_head(self, composed: Row, measured: Row) -> Row:
+        """The head and the waiting as measured; the tail keeps its kind where its figures are as they were measured."""
+        own = {name: getattr(measured, name) for name in _OWN}
+        kept = [name for name in CLOUD_FIGURES if name in own or _same(composed, measured, name)]
+        kinds = {name: kind for name, kind in measured.provenance.items() if name in own or name in kept}
+        moved = {name: kind for name, kind in composed.provenance.items() if name not in own and name not in kept}
+        off = {name: share for name, share in composed.uncertainty.items() if name not in own}
+        scatter = {
+            name: round(shares[measured.configuration], 5)
+            for name, shares in self.scatter.items()
+            if measured.configuration in shares
+        }
+        return replace(composed, provenance=kinds | moved, uncertainty=off | scatter, **own)
+
 
 def fit(measurements: Sequence[Measurement]) -> CostModel:
     """A model of the costs of one network on one device, from measurements of one bundle.
@@ -134,7 +161,20 @@ def fit(measurements: Sequence[Measurement]) -> CostModel:
         clouds=frozenset(row.configuration.cloud_accelerator for row in rows if row.uses_cloud),
         predictions=Predictions.of(rows),
         kinds={name: _derived(rows, name) for name in HEAD_FIGURES + CLOUD_FIGURES},
+        scatter={name: _scatter(kept, name) for name in HEAD_FIGURES},
     )
+
+
+def _scatter(measurements: Sequence[Measurement], figure: str) -> dict[Configuration, float]:
+    """How much a figure of the head differs from run to run; what is computed before a network's first operator is
+    another matter than a head, and short."""
+    groups = {
+        configuration: figures
+        for configuration, group in by_configuration(measurements).items()
+        if min(figures := [getattr(item.cost, figure) for item in group]) > 0
+    }
+    ends = ({key: values for key, values in groups.items() if bool(key.cut) is heads} for heads in (False, True))
+    return {key: share for end in ends for key, share in scatters(end).items()}
 
 
 def _bytes(rows: Sequence[Row]) -> tuple[int, int]:
@@ -145,16 +185,6 @@ def _derived(rows: Iterable[Row], figure: str) -> Provenance:
     """What a figure is that was worked out from those of these rows."""
     kind = least_certain(row.provenance[figure] for row in rows if figure in row.provenance)
     return Provenance.EMULATED if kind is Provenance.EMULATED else Provenance.ESTIMATED
-
-
-def _with_own_head(composed: Row, measured: Row) -> Row:
-    """The head and the waiting as measured; the tail keeps its kind where its figures are as they were measured."""
-    own = {name: getattr(measured, name) for name in (*HEAD_FIGURES, "wait_w")}
-    kept = [name for name in CLOUD_FIGURES if name in own or _same(composed, measured, name)]
-    kinds = {name: kind for name, kind in measured.provenance.items() if name in own or name in kept}
-    moved = {name: kind for name, kind in composed.provenance.items() if name not in own and name not in kept}
-    off = {name: share for name, share in composed.uncertainty.items() if name not in own}
-    return replace(composed, provenance=kinds | moved, uncertainty=off, **own)
 
 
 def _same(composed: Row, measured: Row, name: str) -> bool:

@@ -52,10 +52,12 @@ class Sums:
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """What to expect of each row's next observation: mean and variance, arrays [n]; `level` is each group's own mean."""
+    """What to expect of each row's next observation: mean and variance, arrays [n], and `doubt`, the part of the variance
+    that further observations would take away. `level` is each group's own mean."""
 
     mean: Floats
     variance: Floats
+    doubt: Floats
     level: Floats
 
 
@@ -74,9 +76,10 @@ def effects(sums: Sums, *, prior_variance: Floats, jitter_sd: Floats, groups: In
     own = prior * precision
     expected = level[groups]
     expected[seen] += own * (mean - level[group])
-    variance = prior_variance + (group_variance + pooled)[groups]
-    variance[seen] = prior * jitter / weighed + (1 - own) ** 2 * group_variance[group] + jitter
-    return Effects(expected, variance, level)
+    doubt, scatter = prior_variance + group_variance[groups], pooled[groups]
+    doubt[seen] = prior * jitter / weighed + (1 - own) ** 2 * group_variance[group]
+    scatter[seen] = jitter
+    return Effects(expected, doubt + scatter, doubt, level)
 
 
 def _levels(precision: Floats, mean: Floats, groups: Indices, size: int) -> tuple[Floats, Floats]:

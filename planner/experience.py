@@ -91,11 +91,13 @@ class Experience:
         waiting_ms = self.parts.waiting_ms(link)
         latency_ms, spread_ms = self._latency(waiting_ms)
         edge_mj = (self.parts.head_mj + self.parts.wait_w * waiting_ms) * self._factors[EDGE_MJ]
+        cloud_mj = self.parts.cloud_mj(account) * self._factors[CLOUD_MJ]
         return Expected(
             latency_ms=latency_ms,
             spread_ms=spread_ms,
             guarded_ms=latency_ms + self._stretches * spread_ms,
-            energy_mj=edge_mj + self.parts.cloud_mj(account) * self._factors[CLOUD_MJ],
+            energy_mj=edge_mj + cloud_mj,
+            hoped_mj=edge_mj * self._hope[EDGE_MJ] + cloud_mj * self._hope[CLOUD_MJ],
         )
 
     def after(self, observed: Observed, link: Link) -> Experience:
@@ -177,6 +179,11 @@ class Experience:
     @cached_property
     def _sd(self) -> Floats:
         return np.sqrt(self._effects.variance).reshape(4, -1)
+
+    @cached_property
+    def _hope(self) -> Floats:
+        """What is left of a figure when what is not known of it turns out well, by one standard deviation."""
+        return np.exp(-np.sqrt(self._effects.doubt)).reshape(4, -1)
 
     @cached_property
     def _stretches(self) -> Floats:

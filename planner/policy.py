@@ -1,6 +1,8 @@
 """The rule of DynaSplit (arXiv 2410.23881): the cheapest row that is in time, else the one that has the best chance.
 
-Answers are row indices. In time is a row whose guarded latency, the one with the margin on it, meets the deadline. Where
+Answers are row indices. The energy is the hoped one: of rows that promise about the same, one that nobody has tried yet has
+the benefit of the doubt, and is judged by what it shows (optimism in the face of uncertainty: Auer, Cesa-Bianchi and
+Fischer, 2002). In time is a row whose guarded latency, the one with the margin on it, meets the deadline. Where
 none is, the row goes first that is most likely in time all the same; where nothing has a chance, the fastest. Equal
 energy goes to the row with the lower guarded latency, equal latency to the cheaper one, a full tie to the row that comes first.
 """
@@ -26,7 +28,7 @@ def fastest(expected: Expected) -> int:
 
 def cheapest(expected: Expected) -> int:
     """The row with the lowest energy."""
-    return _lowest(expected.energy_mj, expected.guarded_ms)
+    return _lowest(expected.hoped_mj, expected.guarded_ms)
 
 
 def cheapest_in_time(expected: Expected, deadline_ms: float) -> int | None:
@@ -34,7 +36,7 @@ def cheapest_in_time(expected: Expected, deadline_ms: float) -> int | None:
     in_time = expected.guarded_ms <= deadline_ms
     if not in_time.any():
         return None
-    return _lowest(np.where(in_time, expected.energy_mj, np.inf), expected.guarded_ms)
+    return _lowest(np.where(in_time, expected.hoped_mj, np.inf), expected.guarded_ms)
 
 
 def likeliest(expected: Expected, deadline_ms: float) -> int:
@@ -60,8 +62,8 @@ def rows_for(expected: Expected, deadlines_ms: npt.ArrayLike) -> Indices:
     deadlines = np.asarray(deadlines_ms, dtype=np.float64)
     if np.isnan(deadlines).any():
         raise InvalidInput("a deadline is NaN; use infinity for none")
-    order = np.lexsort((expected.energy_mj, expected.guarded_ms))
-    energy = expected.energy_mj[order]
+    order = np.lexsort((expected.hoped_mj, expected.guarded_ms))
+    energy = expected.hoped_mj[order]
     cheapest_so_far = np.minimum.accumulate(energy)
     improves = np.concatenate(([True], energy[1:] < cheapest_so_far[:-1]))
     best = order[np.maximum.accumulate(np.where(improves, np.arange(len(order)), 0))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,27 +33,34 @@ class Prices:
 class Expected:
     """What the next request would show if it took a row: prices, corrected by what was learned.
 
-    `spread_ms` is the standard deviation of the latency, `guarded_ms` the latency that must meet the deadline.
+    `spread_ms` is the standard deviation of the latency, `guarded_ms` the latency that must meet the deadline. `hoped_mj` is
+    the energy by which rows are ranked: what is expected, less one standard deviation of what is not known about it.
     """
 
     latency_ms: Floats
     spread_ms: Floats
     guarded_ms: Floats
     energy_mj: Floats
+    hoped_mj: Floats
 
     @classmethod
     def exactly(cls, prices: Prices) -> Expected:
         """Prices taken at their word."""
-        return cls(prices.latency_ms, np.zeros_like(prices.latency_ms), prices.latency_ms, prices.energy_mj)
+        latency_ms, energy_mj = prices.latency_ms, prices.energy_mj
+        return cls(latency_ms, np.zeros_like(latency_ms), latency_ms, energy_mj, energy_mj)
 
     def of(self, rows: Indices) -> Expected:
         """The part of these rows."""
-        return Expected(self.latency_ms[rows], self.spread_ms[rows], self.guarded_ms[rows], self.energy_mj[rows])
+        return Expected(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def later(self, delay_ms: Floats, delay_mj: Floats) -> Expected:
         """The same after something that comes first: its time and energy, one figure a row."""
-        return Expected(
-            self.latency_ms + delay_ms, self.spread_ms, self.guarded_ms + delay_ms, self.energy_mj + delay_mj
+        return replace(
+            self,
+            latency_ms=self.latency_ms + delay_ms,
+            guarded_ms=self.guarded_ms + delay_ms,
+            energy_mj=self.energy_mj + delay_mj,
+            hoped_mj=self.hoped_mj + delay_mj,
         )
 
 
