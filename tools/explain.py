@@ -1,6 +1,7 @@
 """Explains a decision: the rows of a table in the order of their worth, which one is chosen, and why each other one lost.
 
-With --table, for the circumstances that the options describe; with --agent, by what that device knows and may do now.
+With --table, as a device decides that has just got it, in the circumstances that the options describe; with --agent, by
+what that device has learned and may do now.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from planner.candidates import Candidates
+from planner.experience import Experience
 from planner.explanation import explain
 from planner.limits import Limits
+from planner.pricing import Parts
 from planner.strategies import DYNASPLIT, STRATEGIES, Request
 from planner.switching import FREE, Board, Switching
 from protocol.configuration import Account, Configuration
@@ -134,9 +137,12 @@ _OF_A_ROW = {"configuration", "latency_ms", "margin_ms", "energy_mj", "accuracy"
 
 def _by_table(arguments: argparse.Namespace) -> dict[str, Any]:
     table = read_table(arguments.table)
-    candidates = Candidates.of(
+    parts = Parts.of(table.rows)
+    candidates = Candidates(
         table.rows,
+        parts,
         _link(arguments, table),
+        experience=Experience.of(parts),
         cloud_available=not arguments.cloud_away,
         limits=Limits(
             min_cut=arguments.min_cut or 0,
@@ -216,13 +222,30 @@ def _title(facts: Mapping[str, Any]) -> str:
 
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:
     return (
-        str(Configuration.from_json(row["configuration"])),
+        _short(Configuration.from_json(row["configuration"])),
         f"{row['latency_ms']:.1f}",
         f"{row['margin_ms']:.1f}",
         f"{row['energy_mj']:.1f}",
         "unknown" if row["accuracy"] is None else f"{row['accuracy']:.3f}",
         row["text"],
     )
+
+
+def _short(configuration: Configuration) -> str:
+    """What tells it from the plainest one at this cut and clock."""
+    plain = Configuration(configuration.cut, configuration.cpu_khz)
+    words = [
+        f"cut {configuration.cut}, {configuration.cpu_khz / 1000:.0f} MHz",
+        *(
+            [f"tpu {configuration.edge_accelerator}"]
+            if configuration.edge_accelerator != plain.edge_accelerator
+            else []
+        ),
+        *([str(configuration.cloud_accelerator)] if configuration.cloud_accelerator != plain.cloud_accelerator else []),
+        *([str(configuration.codec)] if configuration.codec != plain.codec else []),
+        *([f"{configuration.threads} threads"] if configuration.threads != plain.threads else []),
+    ]
+    return ", ".join(words)
 
 
 def _circumstances(facts: Mapping[str, Any]) -> str:
