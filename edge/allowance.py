@@ -13,11 +13,13 @@ from typing import Any
 from edge import durable
 from edge.offload import AllowanceSpent
 from protocol.documents import canonical_bytes, check_schema, field, parse_object
-from protocol.errors import DynaSplitError
+from protocol.errors import DynaSplitError, InvalidInput
 
 logger = logging.getLogger(__name__)
 
 SCHEMA = 1
+
+_FIELDS: tuple[tuple[str, type], ...] = (("day", str), ("bytes", int))
 
 _SHARES = 100
 """So many parts of a day's allowance are put on disk one after the other, each before the first byte of it is sent."""
@@ -115,7 +117,10 @@ class Allowance:
         try:
             content = parse_object(self._path.read_bytes(), what=str(self._path))
             check_schema(content, current=SCHEMA, what=str(self._path))
-            return field(content, "day", str, what=str(self._path)), field(content, "bytes", int, what=str(self._path))
+            day, sent = (field(content, name, kind, what=str(self._path)) for name, kind in _FIELDS)
+            if sent < 0:
+                raise InvalidInput(f"{self._path}: bytes must be 0 or more, not {sent}")
+            return day, sent
         except FileNotFoundError:
             return "", 0
         except (DynaSplitError, OSError) as error:

@@ -132,7 +132,17 @@ def test_an_earlier_date_of_a_clock_that_is_not_synchronised_counts_as_the_last_
     assert again.left() == 1000
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 9}', b'{"schema": 1, "day": 5, "bytes": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"schema": 9}',
+        b'{"schema": 1, "day": 5, "bytes": 1}',
+        b'{"schema": 1, "day": "2024-10-04", "bytes": -1}',
+        b"\xff",
+    ],
+)
 def test_a_file_that_cannot_be_read_is_set_aside(make, tmp_path, content):
     (tmp_path / "sent.json").write_bytes(content)
     assert make().left() == 1000
