@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from math import isclose, isnan
+from math import isclose, isnan, log
 from statistics import median
 
 from planner.averages import (
@@ -22,7 +22,7 @@ from planner.averages import (
     usable,
 )
 from planner.predictions import Boundary, Predictions, boundary_of, grouped
-from planner.scatter import scatters
+from planner.scatter import Scatter
 from protocol.configuration import CloudAccelerator, Configuration, EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
@@ -34,6 +34,9 @@ Mode = tuple[EdgeAccelerator, int]
 _OWN = (*HEAD_FIGURES, "wait_w")
 """What a measured configuration keeps of its own."""
 
+_CONTRADICTION = 2.0
+"""By so many standard deviations a measurement differs from what the others say of it: then it tells how far it may be off."""
+
 Figures = Mapping[str, tuple[list[float], list[float]]]
 """By figure, of several configurations: values and relative standard deviations."""
 
@@ -44,6 +47,7 @@ class CostModel:
 
     `measured` holds the rows of the configurations that were measured themselves. `throttled` counts the measurements
     that were left out since the device was throttled. `bytes`: up and down, at each cut with each codec.
+    `scatter`: how repeats differ, by figure of the head and whether there is a head.
     """
 
     measured: Mapping[Configuration, Row]
@@ -55,7 +59,7 @@ class CostModel:
     clouds: frozenset[CloudAccelerator]
     predictions: Predictions
     kinds: Mapping[str, Provenance]
-    scatter: Mapping[str, Mapping[Configuration, float]]
+    scatter: Mapping[tuple[str, bool], Scatter]
     _known: dict[Configuration, Row] = field(default_factory=dict, repr=False)
 
     def row(self, configuration: Configuration) -> Row:
@@ -134,12 +138,20 @@ class CostModel:
         kinds = {name: kind for name, kind in measured.provenance.items() if name in own or name in kept}
         moved = {name: kind for name, kind in composed.provenance.items() if name not in own and name not in kept}
         off = {name: share for name, share in composed.uncertainty.items() if name not in own}
-        scatter = {
-            name: round(shares[measured.configuration], 5)
-            for name, shares in self.scatter.items()
-            if measured.configuration in shares
+        own_off = {
+            name: self._own_off(composed, measured, name) for name in HEAD_FIGURES if name in composed.uncertainty
         }
-        return replace(composed, provenance=kinds | moved, uncertainty=off | scatter, **own)
+        return replace(composed, provenance=kinds | moved, uncertainty=off | own_off, **own)
+
+    def _own_off(self, composed: Row, measured: Row, name: str) -> float:
+        """How far one more measurement may lie from what was measured: as its repeats do. What was measured once is held
+        against what the others say of it."""
+        scatter = self.scatter[name, measured.configuration.cut > 0]
+        if measured.configuration in scatter.own:
+            return round(scatter.own[measured.configuration], 5)
+        one, other, doubt = getattr(composed, name), getattr(measured, name), composed.uncertainty[name]
+        apart = abs(log(other / one)) if one > 0 and other > 0 else 0.0
+        return round(apart if apart > _CONTRADICTION * doubt else min(doubt, scatter.once), 5)
 
 
 def fit(measurements: Sequence[Measurement]) -> CostModel:
@@ -161,20 +173,19 @@ def fit(measurements: Sequence[Measurement]) -> CostModel:
         clouds=frozenset(row.configuration.cloud_accelerator for row in rows if row.uses_cloud),
         predictions=Predictions.of(rows),
         kinds={name: _derived(rows, name) for name in HEAD_FIGURES + CLOUD_FIGURES},
-        scatter={name: _scatter(kept, name) for name in HEAD_FIGURES},
+        scatter={(name, heads): _scatter(kept, name, heads=heads) for name in HEAD_FIGURES for heads in (False, True)},
     )
 
 
-def _scatter(measurements: Sequence[Measurement], figure: str) -> dict[Configuration, float]:
-    """How much a figure of the head differs from run to run; what is computed before a network's first operator is
-    another matter than a head, and short."""
-    groups = {
-        configuration: figures
+def _scatter(measurements: Sequence[Measurement], figure: str, *, heads: bool) -> Scatter:
+    """How much a figure differs from run to run: of heads, or of what is computed before a network's first operator, which
+    is short and another matter."""
+    found = {
+        configuration: [getattr(item.cost, figure) for item in group if getattr(item.cost, figure) > 0]
         for configuration, group in by_configuration(measurements).items()
-        if min(figures := [getattr(item.cost, figure) for item in group]) > 0
+        if (configuration.cut > 0) is heads
     }
-    ends = ({key: values for key, values in groups.items() if bool(key.cut) is heads} for heads in (False, True))
-    return {key: share for end in ends for key, share in scatters(end).items()}
+    return Scatter.of({configuration: figures for configuration, figures in found.items() if figures})
 
 
 def _bytes(rows: Sequence[Row]) -> tuple[int, int]:

@@ -19,7 +19,8 @@ _GROUP_PRIOR = 8.0
 _ROW_PRIOR = 4.0
 """How many observations weigh as much as what jitter is said to be, in its group; and as the group's, in a row."""
 
-_SEVERAL, _CONVINCING_SD = 2.5, 4.0
+_SEVERAL, _CONVINCING_SD, _SHARED_ERROR = 2.5, 4.0, 0.06
+"""How many rows, by how many standard deviations, and more than what predictions of many rows may be off alike."""
 _LEAST_VARIANCE = 1e-6
 _LEAST_COUNT = 1e-3
 """Below it a row counts as never seen: all that was seen of it has been forgotten."""
@@ -95,7 +96,7 @@ def _levels(precision: Floats, mean: Floats, groups: Indices, size: int) -> tupl
     squares = np.bincount(groups, precision**2, size)
     differences = np.bincount(groups, precision**2 * (mean - raw[groups]) ** 2, size)
     several = total**2 > _SEVERAL * squares
-    doubt = _CONVINCING_SD**2 * np.maximum(1 / total, differences / total**2)
+    doubt = np.maximum(_CONVINCING_SD**2 * np.maximum(1 / total, differences / total**2), _SHARED_ERROR**2)
     prior_variance = np.maximum(GROUP_SD**2, several * (raw**2 - doubt))
     variance = 1 / (1 / prior_variance + total)
     return weighed * variance, variance

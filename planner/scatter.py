@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 
-Key = TypeVar("Key")
+from protocol.configuration import Configuration
 
 _USUAL_SD, _USUAL_WEIGHT = 0.01, 2.0
 """Relative scatter where little was repeated, and how many repeated configurations it weighs as much as."""
@@ -16,15 +16,25 @@ _SHARED_WEIGHT = 4.0
 _LEAST_SD = 0.001
 
 
-def scatters(figures: Mapping[Key, Sequence[float]]) -> dict[Key, float]:
-    """By configuration the relative standard deviation of one more measurement around the median of these, all above 0.
+@dataclass(frozen=True)
+class Scatter:
+    """Relative standard deviations of one more measurement around the median of what there is.
 
-    A configuration that was repeated often speaks for itself, one that was not takes the usual scatter of the others: the
-    geometric mean of theirs, so that a few wild ones do not make all the rest doubtful.
+    `own`: of the configurations that were repeated; `once`: of those that were not. A configuration that was repeated
+    often speaks for itself, the others take after it: by the geometric mean, so that a few wild ones do not make all
+    the rest doubtful.
     """
-    deviations = {key: _squares(values) for key, values in figures.items()}
-    shared = _shared([(squares, len(figures[key]) - 1) for key, squares in deviations.items() if len(figures[key]) > 1])
-    return {key: _deviation(deviations[key], len(values), shared) for key, values in figures.items()}
+
+    own: Mapping[Configuration, float]
+    once: float
+
+    @classmethod
+    def of(cls, figures: Mapping[Configuration, Sequence[float]]) -> Scatter:
+        """From all that was measured of each configuration, each figure above 0."""
+        repeated = {key: (_squares(values), len(values)) for key, values in figures.items() if len(values) > 1}
+        shared = _shared(list(repeated.values()))
+        own = {key: _deviation(squares, count, shared) for key, (squares, count) in repeated.items()}
+        return cls(own, _deviation(0.0, 1, shared))
 
 
 def _squares(values: Sequence[float]) -> float:
@@ -34,7 +44,7 @@ def _squares(values: Sequence[float]) -> float:
 
 def _shared(repeated: Sequence[tuple[float, int]]) -> float:
     """The variance that a configuration is taken to have before its own repeats are looked at."""
-    logs = [np.log(max(squares / count, _LEAST_SD**2)) for squares, count in repeated]
+    logs = [np.log(max(squares / (count - 1), _LEAST_SD**2)) for squares, count in repeated]
     return float(np.exp((sum(logs) + _USUAL_WEIGHT * np.log(_USUAL_SD**2)) / (len(logs) + _USUAL_WEIGHT)))
 
 
