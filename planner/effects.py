@@ -97,9 +97,9 @@ def _levels(precision: Floats, mean: Floats, groups: Indices, size: int) -> tupl
     differences = np.bincount(groups, precision**2 * (mean - raw[groups]) ** 2, size)
     several = total**2 > _SEVERAL * squares
     doubt = np.maximum(_CONVINCING_SD**2 * np.maximum(1 / total, differences / total**2), _SHARED_ERROR**2)
-    prior_variance = np.maximum(GROUP_SD**2, several * (raw**2 - doubt))
-    variance = 1 / (1 / prior_variance + total)
-    return weighed * variance, variance
+    shift = several * (raw**2 - doubt)
+    variance = 1 / (1 / np.maximum(shift, GROUP_SD**2) + total)
+    return np.where(shift > 0, weighed * variance, 0.0), variance
 
 
 def _pooled_jitter(count: Floats, deviations: Floats, groups: Indices, jitter_sd: Floats) -> Floats:

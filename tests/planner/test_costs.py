@@ -217,11 +217,31 @@ def test_a_prediction_says_how_sure_it_is(world):
     assert 0.005 < seen["head_ms"] < inferred["head_ms"] < 0.5
 
 
-def test_what_was_measured_itself_carries_no_uncertainty_of_a_prediction_for_its_head(world):
-    row = fit(world.measure(plan(PLAIN))).row(Configuration(cut=3, cpu_khz=600_000))
+def test_what_was_measured_once_is_as_sure_as_what_the_others_say_of_it(world):
+    probe = Configuration(cut=3, cpu_khz=600_000)
+    model = fit(noisy(world.measure(PLAIN.configurations()), seed=2))
 
-    assert "head_ms" not in row.uncertainty
-    assert "cloud_ms" in row.uncertainty
+    assert 0 < model.row(probe).uncertainty["head_ms"] <= model.composed(probe).uncertainty["head_ms"]
+
+
+def test_what_contradicts_the_others_is_as_unsure_as_they_differ(world):
+    measurements = noisy(world.measure(PLAIN.configurations()), seed=2)
+    wrong = measurements[20]
+    measurements[20] = replace(wrong, cost=replace(wrong.cost, head_ms=wrong.cost.head_ms * 1.5))
+
+    row = fit(measurements).row(wrong.configuration)
+
+    assert row.uncertainty["head_ms"] == pytest.approx(np.log(1.5), abs=0.05)
+
+
+def test_what_was_repeated_is_as_unsure_as_its_repeats(world):
+    probe = next(item for item in world.measure(PLAIN.configurations()) if item.configuration.cut == 3)
+    factors = np.exp(0.2 * np.random.default_rng(0).standard_normal(30))
+    repeats = [replace(probe, cost=replace(probe.cost, head_ms=probe.cost.head_ms * factor)) for factor in factors]
+
+    row = fit([*world.measure(PLAIN.configurations()), *repeats]).row(probe.configuration)
+
+    assert row.uncertainty["head_ms"] == pytest.approx(0.2, rel=0.4)
 
 
 @pytest.mark.parametrize("factor", [0.4, 2.5])
