@@ -9,10 +9,11 @@ import argparse
 import sys
 
 from tools.benches import models
+from tools.benches.planner import bench as planner
 
 SUMMARY = "measure what DynaSplit costs on this machine, against its targets"
 
-SUBJECTS = {"models": models}
+SUBJECTS = {"models": models, "planner": planner}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

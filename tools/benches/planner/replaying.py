@@ -17,12 +17,13 @@ from planner.averages import median_link, rows_by_configuration
 from planner.campaign import Aim
 from planner.candidates import Candidates
 from planner.composing import compose
+from planner.experience import Experience, Observed
 from planner.pricing import Floats
 from planner.replay import Recording, Residuals, World
 from planner.simulation.contest import STRATEGIES, Contest, Summary, summary
 from planner.simulation.knowledge import Knowledge, not_flattered, of_all, of_campaign
 from planner.simulation.served import Workload
-from planner.strategies import Request, choose
+from planner.strategies import Choice, Request, choose
 from protocol.configuration import Account, Configuration
 from protocol.link import Link
 from protocol.table import Row, Table
@@ -229,12 +230,13 @@ def _speed(published: _Published, repeats: int = 5) -> dict[str, Any]:
     short, long = (_workload(np.resize(published.long_ms, count), 1) for count in (len(published.long_ms), _LONG))
     table = _table(published.rows)
     text = json.dumps(table.to_json())
-    candidates = _loaded(text)
+    served = _Served(_loaded(text))
     return {
         "simulate_10000_s": spread(_cpu_s(lambda: contest.serve("dynasplit", short), repeats)),
         "simulate_1000000_s": spread(_cpu_s(lambda: contest.serve("dynasplit", long), 1)),
         "load_ms": spread([1e3 * second for second in _cpu_s(lambda: _loaded(text), repeats)]),
-        "choose_us": spread([1e6 * second for second in _cpu_s(lambda: _choose(candidates), 100 * repeats)]),
+        "choose_us": spread([1e6 * second for second in _cpu_s(served.choose, 100 * repeats)]),
+        "learn_us": spread([1e6 * second for second in _cpu_s(served.learn, 100 * repeats)]),
     }
 
 
@@ -264,8 +266,30 @@ def _loaded(text: str) -> Candidates:
     return candidates
 
 
-def _choose(candidates: Candidates) -> None:
-    choose("dynasplit", candidates, Request(400.0, Account.EDGE_NODE))
+def _choose(candidates: Candidates) -> Choice:
+    return choose("dynasplit", candidates, Request(400.0, Account.EDGE_NODE))
+
+
+class _Served:
+    """A device in use: each request meets another link, and teaches something."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+        self._experience = Experience.of(candidates.parts)
+        self.learn()
+
+    def choose(self) -> Choice:
+        """All rows priced again for a link that has just changed, with what was learned."""
+        link = replace(self._candidates.link, rtt_ms=self._candidates.link.rtt_ms + 1e-6)
+        self._candidates = self._candidates.now(link, experience=self._experience)
+        return _choose(self._candidates)
+
+    def learn(self) -> None:
+        """From one request, up to what is expected of all rows for the next."""
+        row = self.choose().index
+        figures = [np.array([figure]) for figure in (400.0, 40.0, 60.0, 200.0, 50_000.0)]
+        self._experience = self._experience.after(Observed(np.array([row]), *figures), self._candidates.link)
+        self._experience.expected(self._candidates.link, Account.EDGE_NODE)
 
 
 _LINK = Link(2.3, 1024 / 0.0139, 1024 / 0.0139)

@@ -111,7 +111,10 @@ def _network_facts(reference: Path, network: str, seeds: int) -> dict[str, Any]:
         "space": recorded.space.size,
         "trials": len(recorded.measurements),
         "suspects": len(recorded.measurements) - len(pool.sound),
-        "reference_point": {"latency_ms": round(float(pool.corner[0]), 3), "energy_mj": round(float(pool.corner[1]), 3)},
+        "reference_point": {
+            "latency_ms": round(float(pool.corner[0]), 3),
+            "energy_mj": round(float(pool.corner[1]), 3),
+        },
         "searches": {name: _spreads(found, best) for name, found in runs.items()},
     }
 
