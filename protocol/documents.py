@@ -115,11 +115,21 @@ def field(content: Mapping[str, Any], name: str, kind: type, *, what: str) -> An
     """The value of a field, checked to be of a kind; integers serve as numbers, booleans never do."""
     if name not in content:
         raise InvalidInput(f"{what} lacks '{name}'")
-    return checked(content[name], kind, what=f"{what}: '{name}'")
+    value = content[name]
+    return value if _plainly(kind, value) else checked(value, kind, what=f"{what}: '{name}'")
+
+
+def _plainly(kind: type, value: Any) -> bool:
+    """Whether a number is beyond doubt of a kind, as nearly all are: then nobody needs to be told which one it was."""
+    if kind is float:
+        return type(value) is float and math.isfinite(value)
+    return kind is int and type(value) is int and value in _INTEGERS
 
 
 def checked(value: Any, kind: type, *, what: str) -> Any:
     """`value` when it is of `kind`, else InvalidInput. Floats must be finite, integers fit 64 bits, text be Unicode without NUL."""
+    if _plainly(kind, value):
+        return value
     if kind in (int, float) and isinstance(value, int) and not isinstance(value, bool):
         value = kind(_within_64_bits(value, what=what))
     if not isinstance(value, kind) or (kind in (int, float) and isinstance(value, bool)):
