@@ -47,12 +47,14 @@ def likeliest(expected: Expected, deadline_ms: float) -> int:
 
 def chances(expected: Expected, deadline_ms: float) -> Floats | None:
     """By how many of its standard deviations each row is expected before the deadline, the more the likelier in time
-    (infinite: for certain, or certainly not). None without a deadline, and where all are hopeless."""
+    (infinite: for certain, or certainly not). A row that is expected later than the surest one promises is no chance but a
+    gamble, and certainly not. None without a deadline, and where all are hopeless."""
     if math.isinf(deadline_ms):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         deviations = (deadline_ms - expected.latency_ms) / expected.spread_ms
     known: Floats = np.nan_to_num(deviations, nan=np.inf, posinf=np.inf, neginf=-np.inf)  # NaN: exactly in time
+    known[expected.latency_ms > expected.guarded_ms.min()] = -np.inf
     return known if known.max() >= _HOPELESS else None
 
 
