@@ -72,6 +72,15 @@ class CostModel:
         measured = self.measured.get(composed.configuration)
         return self._with_own_head(composed, measured) if measured else composed
 
+    def as_measured(self, configuration: Configuration) -> Row | None:
+        """The row of what was measured of a configuration, nothing composed, its tail neither; None where nothing was."""
+        measured = self.measured.get(configuration)
+        if measured is None:
+            return None
+        composed = self.composed(configuration)
+        off = {name: share for name, share in composed.uncertainty.items() if name not in HEAD_FIGURES}
+        return replace(measured, uncertainty=off | self._of_own_head(composed, measured))
+
     def composed(self, configuration: Configuration) -> Row:
         """The row put together from parts, also where the configuration itself was measured.
 
@@ -138,10 +147,12 @@ class CostModel:
         kinds = {name: kind for name, kind in measured.provenance.items() if name in own or name in kept}
         moved = {name: kind for name, kind in composed.provenance.items() if name not in own and name not in kept}
         off = {name: share for name, share in composed.uncertainty.items() if name not in own}
-        own_off = {
-            name: self._own_off(composed, measured, name) for name in HEAD_FIGURES if name in composed.uncertainty
-        }
-        return replace(composed, provenance=kinds | moved, uncertainty=off | own_off, **own)
+        return replace(
+            composed, provenance=kinds | moved, uncertainty=off | self._of_own_head(composed, measured), **own
+        )
+
+    def _of_own_head(self, composed: Row, measured: Row) -> dict[str, float]:
+        return {name: self._own_off(composed, measured, name) for name in HEAD_FIGURES if name in composed.uncertainty}
 
     def _own_off(self, composed: Row, measured: Row, name: str) -> float:
         """How far one more measurement may lie from what was measured: as its repeats do. What was measured once is held

@@ -17,7 +17,7 @@ from planner.campaign import Aim, Campaign
 from planner.costs import fit
 from planner.hypervolume import improvements
 from planner.pricing import Floats, Parts
-from planner.suspects import find
+from planner.sifting import Sifted
 from protocol.configuration import Account, Configuration
 from protocol.link import Link
 from protocol.measurement import Measurement
@@ -64,8 +64,7 @@ def promising(campaign: Campaign, aim: Aim, *, count: int) -> list[Configuration
 
 def _sound(measurements: Sequence[Measurement]) -> list[Measurement]:
     """Without the suspects: what shares a part with one of them may then promise something again."""
-    suspects = {found.measurement_index for found in find(measurements)} if measurements else set()
-    return [item for place, item in enumerate(measurements) if place not in suspects]
+    return list(Sifted.of(measurements).sound) if measurements else []
 
 
 def _corner(front: Floats) -> Floats:

@@ -22,8 +22,9 @@ from planner.composing import compose
 from planner.pricing import Floats
 from planner.replay import Recording, Residuals, World
 from planner.scenario import Scenario
+from planner.sifting import Sifted
 from planner.simulation.contest import STRATEGIES, Contest
-from planner.simulation.knowledge import Knowledge, not_flattered, of_all, of_campaign
+from planner.simulation.knowledge import Knowledge, of_all, of_campaign
 from planner.simulation.served import Served, Workload
 from protocol.configuration import Account
 from protocol.documents import parse_object
@@ -171,8 +172,8 @@ def _contest(arguments: argparse.Namespace, recorded: Recorded, known: Knowledge
 def _world(arguments: argparse.Namespace, recorded: Recorded, recording: Recording) -> World:
     if arguments.outcomes == RECORDED:
         return recording
-    trusted = recorded.measurements if arguments.trust_all else not_flattered(recorded.measurements)
-    return Residuals.of(recording, donors=Recording.of(trusted))
+    happened = Sifted.of(recorded.measurements, trust_all=arguments.trust_all).happened
+    return Residuals.of(recording, donors=Recording.of(happened))
 
 
 def _deadlines_ms(arguments: argparse.Namespace, recorded: Recorded, contest: Contest) -> Floats:

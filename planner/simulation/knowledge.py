@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,8 @@ from planner.averages import rows_by_configuration
 from planner.campaign import Aim, Campaign, LocalLedger, Method, asks_of
 from planner.costs import CostModel, fit
 from planner.recorded import RecordedTrials
+from planner.sifting import Sifted
 from planner.space import Space
-from planner.suspects import find
 from protocol.configuration import Configuration
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
@@ -31,8 +31,13 @@ class Knowledge:
 
 
 def of_all(measurements: Sequence[Measurement], space: Space, *, trust_all: bool = False) -> Knowledge:
-    """From all trials; those that contradict the rest are left out unless all are trusted."""
-    return _known(measurements, space, asked=len(rows_by_configuration(measurements)), trust_all=trust_all)
+    """From all trials; those that contradict the rest are left out unless all are trusted.
+
+    Where everything was measured nothing needs to be composed: rows are as they were measured, and composed only where all
+    trials of a configuration are suspect.
+    """
+    asked = len(rows_by_configuration(measurements))
+    return _known(measurements, space, CostModel.as_measured, asked=asked, trust_all=trust_all)
 
 
 def of_campaign(
@@ -53,36 +58,20 @@ def of_campaign(
         raise InvalidInput(
             f"none of the {len(campaign.known)} configurations that were asked for had been recorded: raise the budget"
         )
-    return _known(campaign.measurements, space, asked=len(campaign.known), trust_all=trust_all)
+    return _known(campaign.measurements, space, CostModel.row, asked=len(campaign.known), trust_all=trust_all)
 
 
-def sound(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Those that do not contradict the rest. InvalidInput where none is left."""
-    accused = {suspect.measurement_index for suspect in find(measurements)}
-    found = [item for place, item in enumerate(measurements) if place not in accused]
-    if not found:
-        raise InvalidInput("every measurement contradicts the others: measure again, or trust all of them")
-    return found
-
-
-def not_flattered(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Those that are not suspect of having been better than they can be, as when the clock was higher than the label says.
-
-    What else contradicts the rest did happen to requests, and shows how late they may be.
-    """
-    flattered = {suspect.measurement_index for suspect in find(measurements) if suspect.ratio < 1}
-    return [item for place, item in enumerate(measurements) if place not in flattered]
-
-
-def _known(measurements: Sequence[Measurement], space: Space, *, asked: int, trust_all: bool) -> Knowledge:
-    used = measurements if trust_all else sound(measurements)
-    model = fit(used)
-    rows = [row for configuration in space.configurations() if (row := _row(model, configuration)) is not None]
-    return Knowledge(rows, asked, len(rows_by_configuration(measurements)), len(measurements) - len(used))
-
-
-def _row(model: CostModel, configuration: Configuration) -> Row | None:
-    try:
-        return model.row(configuration)
-    except InvalidInput:
-        return None
+def _known(
+    measurements: Sequence[Measurement],
+    space: Space,
+    row_of: Callable[[CostModel, Configuration], Row | None],
+    *,
+    asked: int,
+    trust_all: bool,
+) -> Knowledge:
+    sifted = Sifted.of(measurements, trust_all=trust_all)
+    sifted.check()
+    model = fit(sifted.sound)
+    covered = [item for item in space.configurations() if model.gap(item) is None]
+    rows = [row_of(model, configuration) or model.row(configuration) for configuration in covered]
+    return Knowledge(rows, asked, len(rows_by_configuration(measurements)), len(measurements) - len(sifted.sound))

@@ -16,10 +16,10 @@ from planner.hypervolume import hypervolume, reference_point
 from planner.pareto import front
 from planner.pricing import Floats, Indices, Parts, Prices
 from planner.search import rows_of, table_of
+from planner.sifting import Sifted
 from planner.space import Space
 from planner.suspects import Suspect, find
 from protocol.configuration import Account, Configuration
-from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from protocol.table import Row, Table
 
@@ -99,19 +99,17 @@ def findings(measurements: Sequence[Measurement], space: Space, wanted: Wanted) 
     """
     kept = usable(measurements)
     check_account(kept, wanted.account)
-    suspects = find(kept)
-    accused = set() if wanted.trust_all else {suspect.measurement_index for suspect in suspects}
-    sound = [item for index, item in enumerate(kept) if index not in accused]
-    if not sound:
-        raise InvalidInput("every measurement contradicts the others: profile again, or give --trust-all")
+    sifted = Sifted.of(kept, trust_all=wanted.trust_all)
+    sifted.check()
+    sound = sifted.sound
     model = fit(sound)
-    rows = _rows(space, model, wanted, gaps=bool(accused))
+    rows = _rows(space, model, wanted, gaps=len(sound) < len(kept))
     origin: dict[str, str] = {name: getattr(kept[0], name) for name in ORIGIN}
     return Findings(
         space=space,
         account=wanted.account,
         measurements=kept,
-        suspects=suspects,
+        suspects=sifted.suspects,
         sound=sound,
         throttled=len(measurements) - len(kept),
         model=model,
@@ -175,7 +173,8 @@ def suspect_facts(suspect: Suspect, measurement: Measurement, *, where: str) -> 
 def _rows(space: Space, model: CostModel, wanted: Wanted, *, gaps: bool) -> list[Row]:
     if wanted.composed:
         return rows_of(space, model, partial=wanted.partial or gaps)
-    return [model.row(item) for item in space.configurations() if item in model.measured]
+    measured = (model.as_measured(item) for item in space.configurations())
+    return [row for row in measured if row is not None]
 
 
 def _row_facts(found: Findings, index: int) -> dict[str, Any]:

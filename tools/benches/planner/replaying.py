@@ -20,8 +20,9 @@ from planner.composing import compose
 from planner.experience import Experience, Observed
 from planner.pricing import Floats
 from planner.replay import Recording, Residuals, World
+from planner.sifting import Sifted
 from planner.simulation.contest import STRATEGIES, Contest, Summary, summary
-from planner.simulation.knowledge import Knowledge, not_flattered, of_all, of_campaign
+from planner.simulation.knowledge import Knowledge, of_all, of_campaign
 from planner.simulation.served import Workload
 from planner.strategies import Choice, Request, choose
 from protocol.configuration import Account, Configuration
@@ -67,7 +68,7 @@ class _Published:
 
     @cached_property
     def worlds(self) -> Mapping[str, World]:
-        trusted = Recording.of(not_flattered(self.recorded.measurements))
+        trusted = Recording.of(Sifted.of(self.recorded.measurements).happened)
         return {"recorded": self.recording, "residuals": Residuals.of(self.recording, donors=trusted)}
 
     @cached_property
