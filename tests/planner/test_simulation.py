@@ -111,10 +111,12 @@ def test_a_configuration_that_turns_out_slower_than_known_is_soon_left(world):
     known = world.measure([cheap, sure])
     real = [*jittered(known[:1], [1.3]), *known[1:]]
     contest = contest_of(real, table=of_all(known, SPACE).rows)
-    deadlines_ms = np.full(500, known[0].cost.latency_ms * 1.25)
+    deadlines_ms = np.full(1000, known[0].cost.latency_ms * 1.25)
     served = contest.serve("dynasplit", Workload.of(deadlines_ms, np.random.default_rng(1)))
     assert configurations(contest, served)[0] == cheap
-    assert (late(served, Workload(deadlines_ms, deadlines_ms))[100:]).mean() < 0.02
+    too_late = late(served, Workload(deadlines_ms, deadlines_ms))
+    assert too_late.sum() < 30
+    assert not too_late[300:].any()
 
 
 def test_the_published_rule_keeps_no_margin_and_learns_nothing(world):
