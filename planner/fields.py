@@ -135,10 +135,17 @@ class Field:
         centre = float(np.median(logs))
         correlations = effects(observed.shaped(-1, 1), observed.shaped(1, -1))
         questioned = np.zeros(len(known), dtype=np.bool_) if doubted is None else doubted[known]
+        off, blur, kept = logs - centre, blur[known], gaussian.some(len(known))
         variances = gaussian.learned(
-            logs - centre, correlations, fixed={0: _FLAT}, blur=blur[known], noise=noise, doubt=doubted is not None
+            off[kept],
+            [matrix[np.ix_(kept, kept)] for matrix in correlations],
+            fixed={0: _FLAT},
+            blur=blur[kept],
+            noise=noise,
+            doubt=doubted is not None,
         )
-        fitted = gaussian.fitted(logs - centre, correlations, variances, blur=blur[known], doubted=questioned)
+        covariance = gaussian.weighted(variances.effects, correlations)
+        fitted = gaussian.fitted(off, covariance, variances, blur=blur, doubted=questioned)
         return cls(effects, last, centre, observed, fitted)
 
     def predicted(self, configurations: Sequence[Configuration]) -> tuple[Floats, Floats]:
@@ -146,9 +153,10 @@ class Field:
         if self.fitted is None or self.observed is None:
             return np.zeros(len(configurations)), np.zeros(len(configurations))
         points = Columns.of(configurations, last=self.last)
-        correlations = self.effects(points.shaped(-1, 1), self.observed.shaped(1, -1))
-        mean = np.exp(self.centre + self.fitted.mean(correlations))
-        return mean, self.fitted.deviation(correlations, self.effects(points, points))
+        variances = self.fitted.variances.effects
+        covariance = gaussian.weighted(variances, self.effects(points.shaped(-1, 1), self.observed.shaped(1, -1)))
+        own = gaussian.weighted(variances, self.effects(points, points))
+        return np.exp(self.centre + self.fitted.mean(covariance)), self.fitted.deviation(covariance, own)
 
 
 def _as_floats(flags: Flags) -> Floats:

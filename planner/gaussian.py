@@ -14,15 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.pricing import Flags, Floats
+from planner.pricing import Flags, Floats, Indices
 
 _GRID = (1e-10, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Variances that an effect may have: from none (a spread of 0.001 %) to a factor of e."""
+_GRID_COLUMN = np.array(_GRID)[:, None, None]
 _SWEEPS = 2
 _START, _START_NOISE = 1e-3, 1e-4
 _FREEDOM = 4.0
 _MOST = 64
 """Variances are learned from at most so many of the observations, evenly spread over them."""
+_SMALL = 32
+"""Matrices that are not worth halving."""
 _FEW = 20.0
 """Variances learned from so many observations are promised half of what comes: they were chosen to fit these few."""
 _BORDER = 1e18
@@ -39,33 +42,33 @@ class Variances:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Effects given observations: `pull` is what each observation, times its covariance with a point, adds there."""
+    """Effects given observations: `pull` is what each observation, times its covariance with a point, adds there.
+
+    `root` is a matrix whose transpose times itself is the inverse of the observations' covariance, noise included.
+    """
 
     variances: Variances
-    inverse: Floats
+    root: Floats
     pull: Floats
     weights: Floats
     blur: Floats
     stretch: float
 
-    def mean(self, correlations: Sequence[Floats]) -> Floats:
-        """At points, from their correlations with the observations, one matrix [points, observations] an effect."""
-        found: Floats = _weighted(self.variances.effects, correlations) @ self.pull
+    def mean(self, covariance: Floats) -> Floats:
+        """At points, from their covariance with the observations [points, observations]."""
+        found: Floats = covariance @ self.pull
         return found
 
-    def deviation(self, correlations: Sequence[Floats], own: Sequence[Floats]) -> Floats:
-        """The standard deviation of one more observation at each point; `own`: each effect's variance there, in units of
-        what was learned."""
-        covariance = _weighted(self.variances.effects, correlations)
-        explained = np.einsum("ij,ij->i", covariance @ self.inverse, covariance)
-        left = np.maximum(_weighted(self.variances.effects, own) - explained, 0.0)
-        found: Floats = self.stretch * np.sqrt(left + self.variances.noise)
+    def deviation(self, covariance: Floats, own: Floats) -> Floats:
+        """The standard deviation of one more observation at each point; `own`: the variance of all effects there."""
+        explained = _squares(self.root @ covariance.T)
+        found: Floats = self.stretch * np.sqrt(np.maximum(own - explained, 0.0) + self.variances.noise)
         return found
 
     @property
     def without_itself(self) -> tuple[Floats, Floats]:
         """How far each observation lies from what the others say, and the standard deviation that this should have."""
-        precision = np.diag(self.inverse)
+        precision = _squares(self.root)
         noise = self.variances.noise
         told = np.maximum(1 / precision - noise * self.blur / self.weights, 0.0)
         return self.pull / precision, np.sqrt(told + noise)
@@ -82,28 +85,29 @@ def learned(
 ) -> Variances:
     """The likeliest variances, one after the other, the noise last; those in `fixed` (by the effect's position) stay.
 
-    `blur`: factors of each observation's noise variance. `noise`: that variance where it is known. With `doubt` no single
-    observation decides, since it may be wrong; without, a jump counts in full.
+    It takes its time with many observations: `some` of them will do. `blur`: factors of each observation's noise
+    variance. `noise`: that variance where it is known. With `doubt` no single observation decides, since it may be
+    wrong; without, a jump counts in full.
     """
-    keep = _some(len(observed))
-    scattered = np.diag(np.ones(len(keep)) if blur is None else blur[keep])
-    parts = [*(matrix[np.ix_(keep, keep)] for matrix in correlations), scattered]
+    parts = [*correlations, np.diag(np.ones(len(observed)) if blur is None else blur)]
     values = [fixed.get(place, _START) for place in range(len(correlations))] + [noise or _START_NOISE]
     count = len(values) if noise is None else len(correlations)
-    free = [place for place in range(count) if place not in fixed]
     for _ in range(_SWEEPS):
-        for place in free:
-            rest = _weighted(values, parts) - values[place] * parts[place]
-            scored = [
-                (_unlikelihood(observed[keep], rest + value * parts[place], doubt=doubt), value) for value in _GRID
-            ]
-            values[place] = min(scored)[1]
+        for place in (place for place in range(count) if place not in fixed):
+            rest = weighted([*values[:place], 0.0, *values[place + 1 :]], parts)
+            scored = _unlikelihoods(observed, rest + _GRID_COLUMN * parts[place], doubt=doubt)
+            values[place] = min(zip(scored, _GRID, strict=True))[1]
     return Variances(tuple(values[:-1]), values[-1])
+
+
+def some(count: int) -> Indices:
+    """The places of so few of the observations, evenly spread over them, that variances are learned from them quickly."""
+    return np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.intp))
 
 
 def fitted(
     observed: Floats,
-    correlations: Sequence[Floats],
+    covariance: Floats,
     variances: Variances,
     *,
     weights: Floats | None = None,
@@ -113,50 +117,90 @@ def fitted(
 ) -> Fitted:
     """The effects given the observations, with the weights of those that may be `doubted` worked out anew in each round.
 
-    An observation that nothing else speaks to shall not be doubted: whatever it says is news.
+    `covariance`: of the observations, without noise. An observation that nothing else speaks to shall not be doubted:
+    whatever it says is news.
     """
     blur = np.ones(len(observed)) if blur is None else blur
-    covariance = _weighted(variances.effects, correlations)
     weights = np.ones(len(observed)) if weights is None else weights
-    for _ in range(rounds):
+    certain = doubted is not None and not doubted.any() and bool((weights == 1).all())
+    for _ in range(1 if certain else rounds):
         noise = variances.noise * blur / weights
-        inverse: Floats = np.asarray(np.linalg.inv(covariance + np.diag(noise)), dtype=np.float64)
-        pull = inverse @ observed
-        spread = (noise * pull) ** 2 + noise - noise**2 * np.diag(inverse)
+        root = _root_of_inverse(covariance + np.diag(noise), least=float(noise.min()))
+        pull, precision = root.T @ (root @ observed), _squares(root)
+        spread = (noise * pull) ** 2 + noise - noise**2 * precision
         doubt = (_FREEDOM + 1) / (_FREEDOM + spread / (variances.noise * blur))
         weights = doubt if doubted is None else np.where(doubted, doubt, 1.0)
-    return Fitted(variances, inverse, pull, weights, blur, _stretch(pull, inverse))
+    return Fitted(variances, root, pull, weights, blur, _stretch(pull, precision))
 
 
-def _stretch(pull: Floats, inverse: Floats) -> float:
-    """By how much the deviations of left-out observations exceed what was promised for them, and what few of them hide."""
-    few = float(np.sqrt(1 + _FEW / len(pull)))
-    promised = np.abs(pull) / np.sqrt(np.diag(inverse))
-    one, two = np.quantile(promised, [0.68, 0.95])
-    return few * float(np.clip(max(one, two / 2), 1.0, 3.0))
-
-
-def _unlikelihood(observed: Floats, covariance: Floats, *, doubt: bool) -> float:
-    """Minus twice the log of the marginal likelihood; with `doubt` its terms grow with the log of what is off alone."""
-    count = len(observed)
-    bordered = np.empty((count + 1, count + 1))
-    bordered[:count, :count], bordered[count, :count], bordered[:count, count] = covariance, observed, observed
-    bordered[count, count] = _BORDER
-    try:
-        lower = np.linalg.cholesky(bordered)
-    except np.linalg.LinAlgError:
-        return np.inf
-    squares = lower[count, :count] ** 2
-    terms = (_FREEDOM + 1) * np.log1p(squares / _FREEDOM) if doubt else squares
-    return float(terms.sum() + 2 * np.log(np.diag(lower)[:count]).sum())
-
-
-def _weighted(variances: Sequence[float], correlations: Sequence[Floats]) -> Floats:
+def weighted(variances: Sequence[float], correlations: Sequence[Floats]) -> Floats:
+    """The covariance: the sum of each effect's variance times its correlations."""
     total: Floats = variances[0] * correlations[0]
     for variance, matrix in zip(variances[1:], correlations[1:], strict=True):
         total = total + variance * matrix
     return total
 
 
-def _some(count: int) -> np.typing.NDArray[np.intp]:
-    return np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.intp))
+def _root_of_inverse(covariance: Floats, *, least: float) -> Floats:
+    """A matrix whose transpose times itself is the inverse. No eigenvalue is below `least`, but for rounding."""
+    try:
+        return _inverse_of_lower(np.asarray(np.linalg.cholesky(covariance), dtype=np.float64))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        root: Floats = (vectors / np.sqrt(np.maximum(values, least))).T
+        return root
+
+
+def _inverse_of_lower(lower: Floats) -> Floats:
+    """Of a triangular matrix, by halves: a third of the work that it takes without knowing of the triangle."""
+    half = len(lower) // 2
+    if half < _SMALL:
+        return np.asarray(np.linalg.inv(lower), dtype=np.float64)
+    first, last = _inverse_of_lower(lower[:half, :half]), _inverse_of_lower(lower[half:, half:])
+    found = np.zeros_like(lower)
+    found[:half, :half], found[half:, half:] = first, last
+    found[half:, :half] = -(last @ (lower[half:, :half] @ first))
+    return found
+
+
+def _squares(matrix: Floats) -> Floats:
+    """The sum of the squares of each column."""
+    found: Floats = np.einsum("ij,ij->j", matrix, matrix)
+    return found
+
+
+def _stretch(pull: Floats, precision: Floats) -> float:
+    """By how much the deviations of left-out observations exceed what was promised for them, and what few of them hide."""
+    few = float(np.sqrt(1 + _FEW / len(pull)))
+    promised = np.abs(pull) / np.sqrt(precision)
+    one, two = np.quantile(promised, [0.68, 0.95])
+    return few * float(np.clip(max(one, two / 2), 1.0, 3.0))
+
+
+def _unlikelihoods(observed: Floats, covariances: Floats, *, doubt: bool) -> list[float]:
+    """Minus twice the log of the marginal likelihood for each covariance [n, observations, observations], infinite for one
+    that cannot be; with `doubt` its terms grow with the log of what is off alone."""
+    count = len(observed)
+    bordered = np.empty((len(covariances), count + 1, count + 1))
+    bordered[:, :count, :count], bordered[:, count, :count], bordered[:, :count, count] = (
+        covariances,
+        observed,
+        observed,
+    )
+    bordered[:, count, count] = _BORDER
+    lower = _lower(bordered)
+    squares = lower[:, count, :count] ** 2
+    terms = (_FREEDOM + 1) * np.log1p(squares / _FREEDOM) if doubt else squares
+    logs = np.log(np.diagonal(lower, axis1=1, axis2=2)[:, :count])
+    found: list[float] = np.nan_to_num(terms.sum(axis=1) + 2 * logs.sum(axis=1), nan=np.inf).tolist()
+    return found
+
+
+def _lower(matrices: Floats) -> Floats:
+    """The Cholesky factors; NaN for what has none."""
+    try:
+        return np.asarray(np.linalg.cholesky(matrices), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        if len(matrices) == 1:
+            return np.full_like(matrices, np.nan)
+        return np.concatenate([_lower(matrix[None]) for matrix in matrices])

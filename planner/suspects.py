@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from math import log
+from math import exp, log
 from statistics import median
 
 import numpy as np
@@ -108,16 +108,17 @@ def _fit(measurements: Sequence[Measurement], places: Sequence[int]) -> tuple[He
     up_bytes = [item.cost.up_bytes for item in items]
     measured_ms = np.array([item.cost.head_ms for item in items])
     model = fit_heads(Heads.of(configurations, up_bytes), measured_ms)
-    off, deviation = model.without_itself()
+    off, deviation = (figures.tolist() for figures in model.without_itself())
     speaking = grouped_places(range(len(model.cells)), lambda cell: _head_of(configurations[model.cells[cell][0]]))
+    recorded_ms = [median(items[member].cost.head_ms for member in members) for members in model.cells]
     cells = [
         _Cell(
             places=tuple(places[member] for member in members),
             configuration=configurations[members[0]],
             up_bytes=up_bytes[members[0]],
-            recorded_ms=float(np.median(measured_ms[list(members)])),
-            expected_ms=float(np.median(measured_ms[list(members)]) / np.exp(off[number])),
-            deviation=float(deviation[number]),
+            recorded_ms=recorded_ms[number],
+            expected_ms=recorded_ms[number] / exp(off[number]),
+            deviation=deviation[number],
             speaking=len(speaking[_head_of(configurations[members[0]])]),
         )
         for number, members in enumerate(model.cells)
