@@ -10,7 +10,9 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy as sa
 
+from cloud.database import Database
 from planner.campaign import Aim, Campaign, LocalLedger, exhaustive
 from planner.space import Space
 from protocol.configuration import Configuration
@@ -218,6 +220,57 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
 
     with pytest.raises(ServiceMissing, match="not a database"):
         SharedLedger(f"sqlite:///{tmp_path}/search.sqlite", study="test", space=SPACE, budget=1)
+
+
+def everything_in(url):
+    """Tables with their rows."""
+    at = sa.make_url(url)
+    engine = sa.create_engine(at if at.get_backend_name() == "sqlite" else at.set(drivername="postgresql+psycopg"))
+    tables = sa.MetaData()
+    tables.reflect(engine)
+    with engine.connect() as connection:
+        found = {name: connection.execute(sa.select(table)).all() for name, table in tables.tables.items()}
+    engine.dispose()
+    return found
+
+
+@pytest.mark.parametrize("polluted", [False, True])
+def test_the_clouds_own_database_is_refused_and_stays_as_it_is(url, polluted):
+    store = Database(url)
+    with store.writing() as connection:
+        if polluted:
+            connection.execute(sa.text("CREATE TABLE version_info (version_info_id INTEGER)"))
+    store.close()
+    before = everything_in(url)
+
+    with pytest.raises(InvalidInput, match="give the search one of its own") as told:
+        SharedLedger(url, study="test", space=SPACE, budget=1)
+
+    assert "\n" not in str(told.value)
+    assert everything_in(url) == before
+
+
+def test_a_database_that_another_program_numbers_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path}/other.sqlite"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+    engine.dispose()
+
+    with pytest.raises(InvalidInput, match="another program"):
+        SharedLedger(url, study="test", space=SPACE, budget=1)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["other.sqlite"]
+
+
+def test_searches_of_several_studies_live_side_by_side(join):
+    one, other = join(study="one", budget=2), join(study="other", budget=5)
+    one.claim(FIRST)
+    one.record(FIRST, [measured(FIRST)])
+
+    assert not other.known()
+    assert other.claim(FIRST)
+    assert (one.left(), other.left()) == (1, 4)
 
 
 @pytest.mark.system

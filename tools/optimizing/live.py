@@ -29,8 +29,9 @@ def device_world(arguments: argparse.Namespace) -> World:
     agent = Agent(arguments.agent, token=arguments.token)
     prepare(Backend(arguments.backend, token=arguments.token), agent, bundle)
     keeper = Keeper(arguments.keep) if arguments.keep else None
+    device = str(agent.device()["device"])
     if keeper:
-        keeper.check(bundle.digest, str(agent.device()["device"]))
+        keeper.check(bundle.digest, device)
     space = space_of(agent, bundle, codecs)
     return World(
         space=space,
@@ -43,5 +44,6 @@ def device_world(arguments: argparse.Namespace) -> World:
             keep=keeper.keep if keeper else lambda _measurement: None,
         ),
         there=within(space, keeper.before) if keeper else (),
+        origin=(bundle.manifest.network, device, bundle.digest),
         live=True,
     )

@@ -11,14 +11,13 @@ from planner.composing import compose
 from planner.hypervolume import hypervolume, reference_point
 from planner.space import Space
 from protocol.configuration import Account, Configuration
+from protocol.documents import digest_of
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.measurement import Measurement
 from tools.optimizing.worlds import World, by_configuration
 
 SAMPLERS = ("tpe", "gp", "nsga3")
 METHODS = ("compose", "exhaustive", *SAMPLERS)
-
-_STUDY = "dynasplit"
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,15 @@ def method_named(name: str) -> Method:
     return Sampled(name)
 
 
+def study_name(world: World, order: Order) -> str:
+    """What workers of the same search call it, and no others: of this network, device, bundle and space, by this method,
+    for this account. Readable as far as there is room for it; the digest tells the rest."""
+    space = [item.to_json() for item in world.space.configurations()]
+    whole = digest_of([*world.origin, order.method, order.account.value, space])
+    network, device, _ = world.origin
+    return f"{order.method} {order.account} {network:.60} {device:.60} {whole:.16}"
+
+
 @contextmanager
 def _ledger(world: World, order: Order, budget: int) -> Iterator[Ledger]:
     """Who may measure what: this process alone, or all workers that share the storage."""
@@ -109,7 +117,7 @@ def _ledger(world: World, order: Order, budget: int) -> Iterator[Ledger]:
         from tools.samplers.shared import SharedLedger
     except ModuleNotFoundError as error:
         raise ServiceMissing(f"--storage needs the package '{error.name}': pip install '.[tools]'") from error
-    ledger = SharedLedger(order.storage, study=_STUDY, space=world.space, budget=budget)
+    ledger = SharedLedger(order.storage, study=study_name(world, order), space=world.space, budget=budget)
     try:
         yield ledger
     finally:

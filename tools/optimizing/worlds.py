@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+Origin = tuple[str, str, str]
+"""Network, device and bundle of measurements."""
+
+
 @dataclass(frozen=True, eq=False)
 class World:
-    """A space, a measurer for it, and the measurements that are there already.
+    """A space, a measurer for it, and the measurements that are there already. `origin`: network, device and bundle.
 
     `sampled`: there is more in the space than was ever measured, so gaps are no fault. `live`: what is there counts as
     measured, else it is what may be asked for. `skipped`: lines that cannot be.
@@ -39,6 +43,7 @@ class World:
     space: Space
     measurer: Measurer
     there: tuple[Measurement, ...]
+    origin: Origin
     sampled: bool = False
     live: bool = False
     skipped: tuple[str, ...] = ()
@@ -51,11 +56,12 @@ class World:
 
 def recorded_world(recorded: Recorded, *, seed: int) -> World:
     """What a search may ask of a recording: one trial of each configuration, drawn by the seed."""
-    usable = [item for item in recorded.measurements if not item.throttled]
+    usable, first = [item for item in recorded.measurements if not item.throttled], recorded.measurements[0]
     return World(
         space=recorded.space,
         measurer=RecordedTrials(usable, np.random.default_rng(seed)),
         there=recorded.measurements,
+        origin=(first.network, first.device, first.bundle),
         sampled=recorded.sampled,
         skipped=recorded.skipped,
         places={_identity(item): where for item, where in zip(recorded.measurements, recorded.where, strict=True)},

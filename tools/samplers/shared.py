@@ -24,6 +24,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
 
+from cloud.schema import metadata as store
 from planner.campaign import Known
 from planner.space import Space
 from protocol.configuration import Configuration
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 _TABLES_LOCK = 0x44594E53
 """The key of the PostgreSQL advisory lock under which tables are made."""
+
+_OPTUNAS = "version_info"
+"""A table that Optuna makes before it numbers its schema."""
 
 _TABLES = sa.MetaData()
 _CAMPAIGNS = sa.Table(
@@ -62,8 +66,8 @@ class SharedLedger:
     """A `planner.campaign.Ledger` in a database. One per worker process; `study` names the search that workers share.
 
     The first worker's budget and space hold for all: Conflict for a worker that comes with another one. InvalidInput for
-    a URL that cannot be, ServiceMissing while the database is away. A worker that others took for dead, and that comes
-    back, has what it measured discarded.
+    a URL that cannot be and for a database that others keep, ServiceMissing while the database is away. A worker that
+    others took for dead, and that comes back, has what it measured discarded.
     """
 
     def __init__(self, url: str, *, study: str, space: Space, budget: int, grace_s: float = GRACE_S) -> None:
@@ -77,6 +81,8 @@ class SharedLedger:
         self._also: Callable[[], None] | None = None
         self._storage: RDBStorage | None = None
         try:
+            with self.telling_faults():
+                _check_free(self._engine)
             with self.telling_faults(), _alone(self._engine):
                 _TABLES.create_all(self._engine)
                 self._storage = self._made_storage()
@@ -186,7 +192,10 @@ class SharedLedger:
         if found["space"] != mine["space"]:
             raise Conflict(f"the study {self.study} of this storage searches another space: name another study")
         if found["budget"] != budget:
-            raise Conflict(f"the study {self.study} of this storage has a budget of {found['budget']}, not {budget}")
+            raise Conflict(
+                f"the study {self.study} of this storage was begun with a budget of {found['budget']}, not {budget}: "
+                f"give --budget {found['budget']} to take part in it, or another --storage to search anew"
+            )
         return budget
 
     def _locked(self, connection: sa.Connection) -> None:
@@ -298,6 +307,17 @@ def _engine(url: sa.URL) -> sa.Engine:
 def _engine_arguments(url: sa.URL) -> dict[str, Any]:
     waiting = {"timeout": 30} if url.get_backend_name() == "sqlite" else {"connect_timeout": 5}
     return {"connect_args": waiting, "pool_pre_ping": True}
+
+
+def _check_free(engine: sa.Engine) -> None:
+    """InvalidInput for a database that is not for searches: Optuna and the cloud's store both number their schema in the
+    table `alembic_version`, so that either would spoil the other."""
+    tables = set(sa.inspect(engine).get_table_names())
+    if tables & store.tables.keys() or ("alembic_version" in tables and _OPTUNAS not in tables):
+        raise InvalidInput(
+            f"storage {engine.url.render_as_string(hide_password=True)} is the database of the cloud's store, or of "
+            "another program: give the search one of its own, such as sqlite:///search.sqlite"
+        )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from protocol.configuration import Account, Codec
 from protocol.errors import BundleMismatch, InvalidInput, ServiceMissing
 from protocol.link import Link
 from protocol.measurement import Cost, Measurement
-from tools.optimizing.searches import Order, search
+from tools.optimizing.searches import Order, search, study_name
 from tools.optimizing.worlds import Keeper, OnDevice, World, within
 
 SAMPLERS = [pytest.param(name, marks=pytest.mark.system) for name in ("tpe", "nsga3")]
@@ -53,7 +53,7 @@ class Device:
 
 def on(device, keep=lambda _measurement: None, there=()) -> World:
     measurer = OnDevice(device, BUNDLE, np.zeros((2, 4), np.float32), repeats=2, run="search", keep=keep)
-    return World(SPACE, measurer, tuple(there), live=True)
+    return World(SPACE, measurer, tuple(there), origin=("digits", "pi-1", "b" * 64), live=True)
 
 
 def order(budget, method="compose") -> Order:
@@ -148,3 +148,31 @@ def test_kept_measurements_outside_the_space_do_not_count():
     outside = replace(inside, configuration=replace(inside.configuration, cpu_khz=900_000))
 
     assert within(SPACE, [outside, inside, replace(inside, throttled=True)]) == (inside,)
+
+
+OTHERS = [
+    {"origin": ("faces", "pi-1", "b" * 64)},
+    {"origin": ("digits", "pi-2", "b" * 64)},
+    {"origin": ("digits", "pi-1", "c" * 64)},
+    {"space": replace(SPACE, clocks_khz=(600_000, 1_800_000))},
+    {"method": "tpe"},
+    {"account": Account.EDGE},
+]
+
+
+@pytest.mark.parametrize("changes", OTHERS, ids=lambda changes: next(iter(changes)))
+def test_only_workers_of_the_same_search_share_a_study(changes):
+    world, asked = on(Device()), order(5)
+    of_world = {name: value for name, value in changes.items() if name in ("origin", "space")}
+    of_order = {name: value for name, value in changes.items() if name not in of_world}
+
+    other = study_name(replace(world, **of_world), replace(asked, **of_order))
+
+    assert study_name(world, asked) == study_name(world, replace(asked, seed=7, budget=9))
+    assert other != study_name(world, asked)
+
+
+def test_a_study_has_a_name_that_a_database_holds_whatever_the_device_is_called():
+    world = replace(on(Device()), origin=("n" * 500, "d" * 500, "b" * 64))
+
+    assert len(study_name(world, order(5))) <= 300
