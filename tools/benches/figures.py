@@ -24,7 +24,7 @@ class Target:
 
     @property
     def met(self) -> bool:
-        return self.figure >= self.limit if self.at_least else self.figure <= self.limit
+        return bool(self.figure >= self.limit if self.at_least else self.figure <= self.limit)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -125,7 +126,7 @@ def _learned_targets(found: Mapping[str, Any]) -> list[Target]:
         name = (
             f"vgg16, learned from {budget:.0%}: seeds with at most {violations} violations and {saved:.1%} less energy"
         )
-        asked.append(Target(name, good, np.ceil(_SEEDS_SHARE * len(runs)), f"of {len(runs)}", at_least=True))
+        asked.append(Target(name, good, math.ceil(_SEEDS_SHARE * len(runs)), f"of {len(runs)}", at_least=True))
     return asked
 
 
