@@ -85,7 +85,6 @@ class SharedLedger:
                 _check_free(self._engine)
             with self.telling_faults(), _alone(self._engine):
                 _TABLES.create_all(self._engine)
-                self._storage = self._made_storage()
             self._budget = self._joined(space, budget)
         except BaseException:
             self.close()
@@ -97,9 +96,10 @@ class SharedLedger:
         return self._worker.int % 2**31
 
     def optuna_storage(self) -> RDBStorage:
-        """Optuna's part of the database, with heartbeats."""
+        """Optuna's part of the database, with heartbeats; its tables are made when they are first needed."""
         if self._storage is None:
-            raise RuntimeError("the ledger was never opened")
+            with self.telling_faults(), _alone(self._engine):
+                self._storage = self._made_storage()
         return self._storage
 
     def known(self) -> Known:

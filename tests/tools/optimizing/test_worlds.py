@@ -154,7 +154,7 @@ OTHERS = [
     {"origin": ("faces", "pi-1", "b" * 64)},
     {"origin": ("digits", "pi-2", "b" * 64)},
     {"origin": ("digits", "pi-1", "c" * 64)},
-    {"space": replace(SPACE, clocks_khz=(600_000, 1_800_000))},
+    {"space": replace(SPACE, clocks_khz=(1_800_000,))},
     {"method": "tpe"},
     {"account": Account.EDGE},
 ]
