@@ -10,7 +10,6 @@ from protocol.configuration import Account, CloudAccelerator, Codec, Configurati
 from protocol.link import REFERENCE_LINK
 from protocol.measurement import Cost, Measurement
 from tools.samplers.asking import Sampled
-from tools.samplers.gaussian import features
 from tools.samplers.parameters import Parameters
 
 SPACE = Space(
@@ -76,6 +75,8 @@ def test_a_dimension_with_a_single_value_is_not_searched():
 
 
 def test_configurations_differ_in_their_features():
+    from tools.samplers.gaussian import features  # takes its time to import
+
     everything = list(SPACE.configurations())
 
     found = {tuple(features(Parameters(SPACE), item)) for item in everything}

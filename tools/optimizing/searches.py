@@ -92,9 +92,10 @@ def method_named(name: str) -> Method:
         return exhaustive
     try:
         from tools.samplers.asking import Sampled
+
+        return Sampled(name)
     except ModuleNotFoundError as error:
         raise ServiceMissing(f"--method {name} needs the package '{error.name}': pip install '.[tools]'") from error
-    return Sampled(name)
 
 
 def study_name(world: World, order: Order) -> str:

@@ -19,7 +19,6 @@ from optuna.trial import Trial, TrialState
 
 from planner.campaign import Aim, Campaign, objectives
 from protocol.configuration import Configuration
-from tools.samplers.gaussian import GaussianSampler
 from tools.samplers.parameters import Parameters
 from tools.samplers.shared import SharedLedger
 
@@ -34,10 +33,14 @@ class Sampled:
     """A `planner.campaign.Method`: `tpe`, `gp` or `nsga3`, on latency and energy of the aim's account.
 
     With a shared ledger all its workers take part in one study, each with chance of its own. ServiceMissing when that
-    ledger's database goes away.
+    ledger's database goes away, ModuleNotFoundError where what a method needs is not installed.
     """
 
     name: str
+
+    def __post_init__(self) -> None:
+        if self.name == "gp":
+            import tools.samplers.gaussian  # noqa: F401  (it takes longer to import than all the rest)
 
     def __call__(self, campaign: Campaign, aim: Aim) -> None:
         parameters = Parameters(campaign.space)
@@ -77,6 +80,8 @@ def _unknown(campaign: Campaign, rng: np.random.Generator) -> Configuration:
 
 def _sampler(name: str, parameters: Parameters, seed: int) -> BaseSampler:
     if name == "gp":
+        from tools.samplers.gaussian import GaussianSampler
+
         return GaussianSampler(parameters, seed=seed)
     if name == "tpe":
         return optuna.samplers.TPESampler(seed=seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from protocol.configuration import Account, Codec
 from protocol.errors import BundleMismatch, InvalidInput, ServiceMissing
 from protocol.link import Link
 from protocol.measurement import Cost, Measurement
-from tools.optimizing.searches import Order, search, study_name
+from tools.optimizing.searches import Order, method_named, search, study_name
 from tools.optimizing.worlds import Keeper, OnDevice, World, within
 
 SAMPLERS = [pytest.param(name, marks=pytest.mark.system) for name in ("tpe", "nsga3")]
@@ -176,3 +177,13 @@ def test_a_study_has_a_name_that_a_database_holds_whatever_the_device_is_called(
     world = replace(on(Device()), origin=("n" * 500, "d" * 500, "b" * 64))
 
     assert len(study_name(world, order(5))) <= 300
+
+
+@pytest.mark.parametrize(("method", "package"), [("tpe", "optuna"), ("gp", "sklearn")])
+def test_a_method_whose_package_is_missing_says_which(monkeypatch, method, package):
+    for name in [name for name in sys.modules if name.startswith("tools.samplers")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(ServiceMissing, match=f"--method {method} needs the package '{package}"):
+        method_named(method)
