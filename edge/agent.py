@@ -83,8 +83,7 @@ class Decision:
         """What waiting for the cloud is expected to take; 0 where nobody knows."""
         if not (self.choice and self.candidates):
             return 0.0
-        switching_ms = float(self.candidates.switching.delay_ms(self.candidates.parts)[self.choice.index])
-        return self.choice.predicted_ms - self.choice.row.head_ms - switching_ms
+        return self.candidates.waiting_ms(self.choice.index)
 
 
 class Agent:

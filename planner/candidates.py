@@ -51,6 +51,11 @@ class Candidates:
             found = self._expected[account] = self._expect(account)
         return found
 
+    def waiting_ms(self, row: int) -> float:
+        """How long the device is expected to wait for the cloud if a request takes this row; 0 for edge-only."""
+        predicted_ms = float(self.parts.waiting_ms(self.link)[row])
+        return predicted_ms if self.experience is None else self.experience.waiting_ms(row, predicted_ms)
+
     @cached_property
     def allowed(self) -> Flags:
         """The rows that may be used now, whatever a request asks for, but for their accuracy."""
@@ -59,7 +64,7 @@ class Candidates:
 
     @cached_property
     def all_allowed(self) -> bool:
-        return bool(self.allowed.all())
+        return (self.cloud_available and self.limits.none_on_sending) or bool(self.allowed.all())
 
     def _expect(self, account: Account) -> Expected:
         if self.experience is None:

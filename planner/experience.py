@@ -67,6 +67,26 @@ class Observed:
 
 
 @dataclass(frozen=True, eq=False)
+class _Terms:
+    """What is expected of each row, but for the link: corrected figures, what they may be off, and what is hoped of them."""
+
+    head_ms: Floats
+    head_variance: Floats
+    waiting: Floats
+    waiting_off: Floats
+    head_mj: Floats
+    wait_w: Floats
+    edge_hope: Floats
+    cloud: Floats
+    cloud_hope: Floats
+
+    def times_ms(self, predicted_ms: Floats) -> tuple[Floats, Floats]:
+        """Latency and its standard deviation, where this waiting is predicted."""
+        off_ms = predicted_ms * self.waiting_off
+        return self.head_ms + predicted_ms * self.waiting, np.sqrt(self.head_variance + off_ms * off_ms)
+
+
+@dataclass(frozen=True, eq=False)
 class Experience:
     """Learned from the rows of one table; a value: `after` gives the next one. Build with `of`."""
 
@@ -75,30 +95,36 @@ class Experience:
     sums: Sums
     recent: Sums
     stretch: Floats
+    tries: bool = True
     requests: int = 0
 
     @classmethod
-    def of(cls, parts: Parts, *, violation_rate: float = DEFAULT_VIOLATION_RATE) -> Experience:
-        """Nothing seen yet. `violation_rate` is the share of requests that may take longer than their row's guarded latency."""
+    def of(cls, parts: Parts, *, violation_rate: float = DEFAULT_VIOLATION_RATE, tries: bool = True) -> Experience:
+        """Nothing seen yet. `violation_rate` is the share of requests that may be late though they were predicted in time.
+        `tries`: of rows that promise about the same, what is not known of one counts in its favour."""
         if not 0 < violation_rate < 0.5:
             raise InvalidInput(f"violation_rate must lie above 0 and below 0.5, not {violation_rate}")
         nothing = Sums.nothing(4 * len(parts.cut))
         start = NormalDist().inv_cdf(1 - violation_rate)
-        return cls(parts, violation_rate, nothing, nothing, np.full(2, start))
+        return cls(parts, violation_rate, nothing, nothing, np.full(2, start), tries)
 
     def expected(self, link: Link, account: Account) -> Expected:
         """All rows over this link; InvalidInput for `edge_active` where it is unknown."""
-        waiting_ms = self.parts.waiting_ms(link)
-        latency_ms, spread_ms = self._latency(waiting_ms)
-        edge_mj = (self.parts.head_mj + self.parts.wait_w * waiting_ms) * self._factors[EDGE_MJ]
-        cloud_mj = self.parts.cloud_mj(account) * self._factors[CLOUD_MJ]
+        terms, predicted_ms = self._terms, self.parts.waiting_ms(link)
+        latency_ms, spread_ms = terms.times_ms(predicted_ms)
+        edge_mj, cloud_mj = terms.head_mj + terms.wait_w * predicted_ms, self.parts.cloud_mj(account) * terms.cloud
+        energy_mj = edge_mj + cloud_mj
         return Expected(
             latency_ms=latency_ms,
             spread_ms=spread_ms,
             guarded_ms=latency_ms + self._stretches * spread_ms,
-            energy_mj=edge_mj + cloud_mj,
-            hoped_mj=edge_mj * self._hope[EDGE_MJ] + cloud_mj * self._hope[CLOUD_MJ],
+            energy_mj=energy_mj,
+            hoped_mj=edge_mj * terms.edge_hope + cloud_mj * terms.cloud_hope if self.tries else energy_mj,
         )
+
+    def waiting_ms(self, row: int, predicted_ms: float) -> float:
+        """How long a request that takes this row waits for the cloud, where the table predicts so long."""
+        return predicted_ms * float(self._terms.waiting[row])
 
     def after(self, observed: Observed, link: Link) -> Experience:
         """The experience after these requests, all decided with this one. Leave out those that went otherwise than
@@ -114,11 +140,6 @@ class Experience:
             stretch=self._stretch_after(observed, link),
             requests=self.requests + count,
         )
-
-    def _latency(self, waiting_ms: Floats) -> tuple[Floats, Floats]:
-        """Expected latency and its standard deviation."""
-        head_ms, waiting_ms = self.parts.head_ms * self._factors[HEAD_MS], waiting_ms * self._factors[WAITING_MS]
-        return head_ms + waiting_ms, np.hypot(head_ms * self._sd[HEAD_MS], waiting_ms * self._sd[WAITING_MS])
 
     def _seen(self, observed: Observed, link: Link) -> tuple[Indices, Floats]:
         """Logarithms of observed over predicted, as far as they are believed, and to which figure of which row each belongs
@@ -137,7 +158,7 @@ class Experience:
         """Up by much whenever a request was late that had been predicted in time, down by little otherwise, so that in
         the long run the wanted share is late; apart for rows with and without the cloud."""
         took_ms = np.nansum(observed.figures[:2], axis=0)
-        latency_ms, spread_ms = self._latency(self.parts.waiting_ms(link))
+        latency_ms, spread_ms = self._terms.times_ms(self.parts.waiting_ms(link))
         rows = observed.rows
         promised = latency_ms[rows] + self._stretches[rows] * spread_ms[rows] <= observed.deadlines_ms
         late = took_ms > observed.deadlines_ms
@@ -174,11 +195,25 @@ class Experience:
     @cached_property
     def _factors(self) -> Floats:
         """What to multiply each prediction with, [4, rows]."""
-        return np.exp(self._effects.mean + self._level[self._groups]).reshape(4, -1)
+        factors: Floats = np.exp(self._effects.mean + self._level[self._groups]).reshape(4, -1)
+        return factors
 
     @cached_property
-    def _sd(self) -> Floats:
-        return np.sqrt(self._effects.variance).reshape(4, -1)
+    def _terms(self) -> _Terms:
+        parts, factors, hope = self.parts, self._factors, self._hope
+        head_ms: Floats = parts.head_ms * factors[HEAD_MS]
+        sd = np.sqrt(self._effects.variance).reshape(4, -1)
+        return _Terms(
+            head_ms=head_ms,
+            head_variance=(head_ms * sd[HEAD_MS]) ** 2,
+            waiting=factors[WAITING_MS],
+            waiting_off=factors[WAITING_MS] * sd[WAITING_MS],
+            head_mj=parts.head_mj * factors[EDGE_MJ],
+            wait_w=parts.wait_w * factors[EDGE_MJ],
+            edge_hope=hope[EDGE_MJ],
+            cloud=factors[CLOUD_MJ],
+            cloud_hope=hope[CLOUD_MJ],
+        )
 
     @cached_property
     def _hope(self) -> Floats:

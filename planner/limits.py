@@ -28,6 +28,11 @@ class Limits:
         if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
             raise InvalidInput(f"min_accuracy must lie between 0 and 1, not {self.min_accuracy}")
 
+    @property
+    def none_on_sending(self) -> bool:
+        """Whether everything may be sent."""
+        return not self.min_cut and math.isinf(self.bytes_left)
+
     def may_send(self, parts: Parts) -> Flags:
         """The rows that send nothing, or no more and no earlier than they may."""
         return ~parts.uses_cloud | (self.late_enough(parts) & self.small_enough(parts))
