@@ -17,9 +17,9 @@ from edge.request import Asked
 from edge.turns import Turns
 from hardware.clock import Clock
 from models.bundle import Bundle
-from planner.candidates import Candidates
-from planner.explanation import Explanation, explain
-from planner.strategies import Choice, Request, choose
+from planner.choosing.candidates import Candidates
+from planner.choosing.explanation import Explanation, explain
+from planner.choosing.strategies import Choice, Request, choose
 from protocol.configuration import Configuration
 from protocol.errors import DeadlineHopeless, DynaSplitError, NotFound, ServiceMissing
 from protocol.inference import Message

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from edge.allowance import Allowance
 from edge.capabilities import Capabilities
 from models.bundle import Bundle
-from planner.limits import Limits
+from planner.choosing.limits import Limits
 from protocol.configuration import Configuration
 
 

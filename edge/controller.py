@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from hardware.board import Applied, Board
 from hardware.clock import Clock
-from planner import switching
-from planner.switching import Switching
+from planner.choosing import switching
+from planner.choosing.switching import Switching
 from protocol.configuration import Configuration, EdgeAccelerator
 from protocol.work import Work
 

@@ -15,7 +15,7 @@ from edge.runners import RunnerKey, RunnerLost, Runners
 from hardware.clock import Clock
 from models.bundle import Bundle
 from models.running.runner import Head
-from planner.switching import Switching
+from planner.choosing.switching import Switching
 from protocol.configuration import Codec, Configuration, Provenance
 from protocol.inference import Message, Wire, pack_request
 from protocol.measurement import Cost

@@ -11,11 +11,11 @@ import numpy as np
 
 from edge.link import LinkEstimate, Transfer
 from edge.networks import Plan
-from planner.candidates import Candidates
-from planner.drift import Drift, Drifted
-from planner.experience import DEFAULT_VIOLATION_RATE, Experience, Observed
+from planner.choosing.candidates import Candidates
+from planner.choosing.strategies import Choice
+from planner.learning.drift import Drift, Drifted
+from planner.learning.experience import DEFAULT_VIOLATION_RATE, Experience, Observed
 from planner.pricing import Parts
-from planner.strategies import Choice
 from protocol.link import REFERENCE_LINK, Link
 from protocol.measurement import Cost
 

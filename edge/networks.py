@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models.bundle import Bundle
-from planner.candidates import Candidates
+from planner.choosing.candidates import Candidates
 from protocol.errors import Conflict, NotFound
 from protocol.table import Table
 

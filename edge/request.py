@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from planner.strategies import STRATEGIES
+from planner.choosing.strategies import STRATEGIES
 from protocol.configuration import Account, Configuration, choose
 from protocol.documents import checked, parse_object
 from protocol.errors import InvalidInput, NotAllowed

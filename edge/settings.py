@@ -7,8 +7,8 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from planner.experience import DEFAULT_VIOLATION_RATE
-from planner.limits import Limits
+from planner.choosing.limits import Limits
+from planner.learning.experience import DEFAULT_VIOLATION_RATE
 from protocol.configuration import Account, choose
 from protocol.errors import InvalidInput
 from protocol.mqtt import BrokerAddress

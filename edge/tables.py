@@ -13,7 +13,7 @@ from edge.capabilities import Capabilities
 from edge.networks import Networks, Plan
 from edge.table_store import TableHistory, TableStore
 from models.bundle import Bundle
-from planner.limits import Limits
+from planner.choosing.limits import Limits
 from protocol import topics
 from protocol.bus import Bus
 from protocol.documents import parse_object

@@ -74,7 +74,7 @@ class Agent:
         return _answer(self._send(network, tensors, parameters))
 
     def explain(self, network: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """How the agent would decide such a request now, and why (`planner.explanation`). Operator's token."""
+        """How the agent would decide such a request now, and why (`planner.choosing.explanation`). Operator's token."""
         return self._web.send("POST", f"/v2/models/{quoted(network)}/explain", {"parameters": dict(parameters)})
 
     def _send(self, network: str, tensors: Sequence[Tensor], parameters: Mapping[str, Any]) -> Message:

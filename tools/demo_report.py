@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from planner.strategies import STRATEGIES
+from planner.choosing.strategies import STRATEGIES
 
 OVERRUNS_TO_TELL = 0.05
 """The share of requests above which it is told that this machine could not keep up with the emulated device."""

@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from planner.candidates import Candidates
-from planner.experience import Experience
-from planner.explanation import explain
-from planner.limits import Limits
+from planner.choosing.candidates import Candidates
+from planner.choosing.explanation import explain
+from planner.choosing.limits import Limits
+from planner.choosing.strategies import DYNASPLIT, STRATEGIES, Request
+from planner.choosing.switching import FREE, Board, Switching
+from planner.learning.experience import Experience
 from planner.pricing import Parts
-from planner.strategies import DYNASPLIT, STRATEGIES, Request
-from planner.switching import FREE, Board, Switching
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput
 from protocol.link import Link

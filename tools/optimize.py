@@ -19,7 +19,7 @@ from typing import Any
 if not __package__:  # run by path: the project's folder takes the place of this one
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from planner.campaign import asks_of, budget_from
+from planner.searching.campaign import asks_of, budget_from
 from protocol.configuration import Account
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement

@@ -18,7 +18,7 @@ import numpy as np
 from models.accuracy.evaluation import Accuracies, known_of
 from models.accuracy.samples import Samples
 from models.bundle import Bundle
-from planner.search import plan
+from planner.profiling import plan
 from planner.space import Space
 from protocol.configuration import Codec, Configuration, EdgeAccelerator, choose
 from protocol.errors import InvalidInput

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from planner.strategies import STRATEGIES
+from planner.choosing.strategies import STRATEGIES
 from protocol.configuration import Account
 from protocol.errors import InvalidInput
 from tools.backend import Backend

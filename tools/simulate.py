@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from planner.averages import median_link, rows_by_configuration
-from planner.campaign import Aim, budget_from
-from planner.composing import compose
 from planner.pricing import Floats
-from planner.replay import Recording, Residuals, World
-from planner.scenario import Scenario
-from planner.sifting import Sifted
+from planner.searching.campaign import Aim, budget_from
+from planner.searching.composing import compose
 from planner.simulation.contest import STRATEGIES, Contest
 from planner.simulation.knowledge import Knowledge, of_all, of_campaign
+from planner.simulation.replay import Recording, Residuals, World
+from planner.simulation.scenario import Scenario
 from planner.simulation.served import Served, Workload
+from planner.suspects.sifting import Sifted
 from protocol.configuration import Account
 from protocol.documents import parse_object
 from protocol.errors import InvalidInput

@@ -19,10 +19,11 @@ from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.running.runner_choice import open_runner
 from models.zoo import digits_vgg, load_digits_vgg
+from planner.choosing.strategies import STRATEGIES
 from planner.pricing import price
-from planner.search import optimize, plan
+from planner.profiling import plan
 from planner.space import Space
-from planner.strategies import STRATEGIES
+from planner.tables import optimize
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.measurement import Measurement

@@ -8,14 +8,14 @@ from typing import Protocol
 
 import numpy as np
 
-from planner import policy
-from planner.candidates import Candidates
-from planner.experience import DEFAULT_VIOLATION_RATE, Experience, Observed
+from planner.choosing import policy
+from planner.choosing.candidates import Candidates
+from planner.choosing.strategies import Request, choose_rows
+from planner.learning.experience import DEFAULT_VIOLATION_RATE, Experience, Observed
 from planner.pareto import front
 from planner.pricing import Expected, Floats, Indices, Prices
-from planner.replay import Outcomes, Recording, World
-from planner.scenario import Timeline
-from planner.strategies import Request, choose_rows
+from planner.simulation.replay import Outcomes, Recording, World
+from planner.simulation.scenario import Timeline
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput
 from protocol.link import Link
@@ -78,7 +78,7 @@ class Unteachable:
 
 
 class Baseline(Unteachable):
-    """One of `planner.strategies`, by the table and the link alone."""
+    """One of `planner.choosing.strategies`, by the table and the link alone."""
 
     def __init__(self, strategy: str, known: Known, account: Account) -> None:
         self._strategy = strategy

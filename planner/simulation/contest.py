@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.experience import DEFAULT_VIOLATION_RATE
+from planner.learning.experience import DEFAULT_VIOLATION_RATE
 from planner.pricing import Floats, Indices
-from planner.replay import Recording, World
-from planner.scenario import Scenario, Timeline
 from planner.simulation.choosers import Adaptive, Baseline, Chooser, Known, Oracle, Published
+from planner.simulation.replay import Recording, World
+from planner.simulation.scenario import Scenario, Timeline
 from planner.simulation.served import Served, Workload
 from planner.simulation.serving import serve
 from protocol.configuration import Account, Configuration, Provenance

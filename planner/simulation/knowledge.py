@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.averages import rows_by_configuration
-from planner.campaign import Aim, Campaign, LocalLedger, Method, asks_of
-from planner.costs import CostModel, fit
-from planner.recorded import RecordedTrials
-from planner.sifting import Sifted
+from planner.costs.composition import CostModel, fit
+from planner.searching.campaign import Aim, Campaign, LocalLedger, Method, asks_of
+from planner.searching.recorded import RecordedTrials
 from planner.space import Space
+from planner.suspects.sifting import Sifted
 from protocol.configuration import Configuration
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement

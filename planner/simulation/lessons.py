@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from planner.pricing import Indices
-from planner.replay import Outcomes
 from planner.simulation.choosers import Asked, Chooser
+from planner.simulation.replay import Outcomes
 
 
 class Lessons:

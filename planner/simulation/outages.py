@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from planner.replay import Outcomes
+from planner.simulation.replay import Outcomes
 
 _SHORTEST_WAIT_MS, _LONGEST_WAIT_MS = 10.0, 10_000.0
 _FAIR_CHANCE = 1.25

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.pricing import Flags, Floats, Indices
-from planner.replay import Outcomes
+from planner.simulation.replay import Outcomes
 from protocol.configuration import Account
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from planner.pricing import Indices
-from planner.replay import Outcomes, World
-from planner.scenario import Stretch, Timeline
 from planner.simulation.choosers import Asked, Chooser
 from planner.simulation.lessons import Lessons
 from planner.simulation.outages import Breaker, finished_here
+from planner.simulation.replay import Outcomes, World
+from planner.simulation.scenario import Stretch, Timeline
 from planner.simulation.served import Served, Workload
 from protocol.errors import InvalidInput
 from protocol.link import Link

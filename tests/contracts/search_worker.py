@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from planner.campaign import Aim, Campaign, Method, exhaustive
+from planner.searching.campaign import Aim, Campaign, Method, exhaustive
 from planner.space import Space
 from protocol.configuration import Configuration
 from protocol.link import REFERENCE_LINK

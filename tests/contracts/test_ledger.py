@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from cloud.database import Database
-from planner.campaign import Aim, Campaign, LocalLedger, exhaustive
+from planner.searching.campaign import Aim, Campaign, LocalLedger, exhaustive
 from planner.space import Space
 from protocol.configuration import Configuration
 from protocol.errors import Conflict, InvalidInput, ServiceMissing

@@ -41,7 +41,7 @@ from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.running.runner import FakeRunner
 from models.zoo import digits_vgg, load_digits_vgg
-from planner.limits import NO_LIMITS, Limits
+from planner.choosing.limits import NO_LIMITS, Limits
 from protocol.configuration import Codec, Configuration
 from protocol.errors import NotFound, ServiceMissing
 from protocol.inference import Message, pack_request, unpack_reply, unpack_request

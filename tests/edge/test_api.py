@@ -10,7 +10,7 @@ import pytest
 
 from edge.offload import CloudFailed
 from edge.runners import RunnerLost, RunnersHere, open_fake
-from planner.limits import Limits
+from planner.choosing.limits import Limits
 from protocol.configuration import Codec
 from protocol.inference import HEADER_LENGTH, Message, pack_request, unpack_request
 from protocol.measurement import Measurement

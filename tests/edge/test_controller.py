@@ -7,7 +7,7 @@ import pytest
 from edge.controller import Controller
 from hardware.board import Applied
 from hardware.clock import VirtualClock
-from planner.switching import FREE, Board
+from planner.choosing.switching import FREE, Board
 from protocol.configuration import Configuration, EdgeAccelerator
 
 MAX = EdgeAccelerator.MAX

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edge.offload import CloudFailed
-from planner.limits import Limits
+from planner.choosing.limits import Limits
 from protocol.messages import TableState
 
 OPERATOR = "operator-token"

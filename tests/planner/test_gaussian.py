@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from planner import gaussian
-from planner.gaussian import Variances
+from planner.costs import gaussian
+from planner.costs.gaussian import Variances
 
 RNG = np.random.default_rng(3)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from models.bundle import Bundle
-from planner.strategies import STRATEGIES
+from planner.choosing.strategies import STRATEGIES
 from protocol.configuration import Provenance
 from tools.demo_report import OVERRUNS_TO_TELL
 

@@ -10,7 +10,7 @@ from models.accuracy.evaluation import BundleJournal, Question
 from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.zoo import digits_vgg
-from planner.search import plan
+from planner.profiling import plan
 from planner.space import Space
 from protocol.configuration import Codec
 from protocol.link import Link

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from planner.candidates import Candidates
-from planner.explanation import explain
-from planner.strategies import Request
+from planner.choosing.candidates import Candidates
+from planner.choosing.explanation import explain
+from planner.choosing.strategies import Request
 from protocol.configuration import Configuration, Provenance
 from protocol.link import Link
 from protocol.table import Row, Table

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from planner.hypervolume import hypervolume
-from planner.search import plan
+from planner.profiling import plan
 from planner.space import Space
 from protocol.configuration import Codec, Provenance
 from protocol.link import Link

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.campaign import Aim, Campaign, LocalLedger, objectives
+from planner.searching.campaign import Aim, Campaign, LocalLedger, objectives
 from planner.space import Space
 from protocol.configuration import Account, CloudAccelerator, Codec, Configuration, EdgeAccelerator
 from protocol.link import REFERENCE_LINK

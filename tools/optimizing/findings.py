@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from planner.averages import rows_by_configuration, usable
-from planner.campaign import objectives
-from planner.costs import CostModel, fit
+from planner.costs.composition import CostModel, fit
 from planner.hypervolume import hypervolume, reference_point
 from planner.pareto import front
 from planner.pricing import Floats, Indices, Parts, Prices
-from planner.search import rows_of, table_of
-from planner.sifting import Sifted
+from planner.searching.campaign import objectives
 from planner.space import Space
-from planner.suspects import Suspect, find
+from planner.suspects.finding import Suspect, find
+from planner.suspects.sifting import Sifted
+from planner.tables import rows_of, table_of
 from protocol.configuration import Account, Configuration
 from protocol.measurement import Measurement
 from protocol.table import Row, Table

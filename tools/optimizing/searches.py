@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from planner.campaign import Aim, Campaign, Ledger, LocalLedger, Method, asks_of, exhaustive, objectives
-from planner.composing import compose
 from planner.hypervolume import hypervolume, reference_point
+from planner.searching.campaign import Aim, Campaign, Ledger, LocalLedger, Method, asks_of, exhaustive, objectives
+from planner.searching.composing import compose
 from planner.space import Space
 from protocol.configuration import Account, Configuration
 from protocol.documents import digest_of

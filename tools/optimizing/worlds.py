@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.averages import alone
-from planner.campaign import Measurer
-from planner.recorded import RecordedTrials
+from planner.searching.campaign import Measurer
+from planner.searching.recorded import RecordedTrials
 from planner.space import Space
 from protocol.configuration import Configuration
 from protocol.errors import BundleMismatch, InvalidInput, NotFound
@@ -93,7 +93,7 @@ def _asked_for(measurement: Measurement) -> Configuration:
 
 
 class OnDevice:
-    """A `planner.campaign.Measurer` on a device: runs each configuration through its agent, and keeps what came out at once.
+    """A campaign's `Measurer` on a device: runs each configuration through its agent, and keeps what came out at once.
 
     A configuration that the device refuses gives nothing. ServiceMissing when the agent is away.
     """

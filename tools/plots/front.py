@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.campaign import objectives
 from planner.pareto import front
+from planner.searching.campaign import objectives
 from protocol.link import Link
 from tools.optimizing.findings import Findings, kinds
 from tools.output import write_text

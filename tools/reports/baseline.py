@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from planner.candidates import Candidates
-from planner.strategies import Choice, Request, choose
+from planner.choosing.candidates import Candidates
+from planner.choosing.strategies import Choice, Request, choose
 from protocol.configuration import Account
 from protocol.errors import InvalidInput
 from protocol.table import Row, Table

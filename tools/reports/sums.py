@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from planner.strategies import STRATEGIES
+from planner.choosing.strategies import STRATEGIES
 from protocol.configuration import Account
 from protocol.errors import InvalidInput
 from protocol.measurement import Cost

@@ -17,7 +17,7 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
-from planner.campaign import Aim, Campaign, objectives
+from planner.searching.campaign import Aim, Campaign, objectives
 from protocol.configuration import Configuration
 from tools.samplers.parameters import Parameters
 from tools.samplers.shared import SharedLedger
@@ -30,7 +30,7 @@ _DIRECTIONS = (optuna.study.StudyDirection.MINIMIZE,) * 2
 
 @dataclass(frozen=True)
 class Sampled:
-    """A `planner.campaign.Method`: `tpe`, `gp` or `nsga3`, on latency and energy of the aim's account.
+    """A `planner.searching.campaign.Method`: `tpe`, `gp` or `nsga3`, on latency and energy of the aim's account.
 
     With a shared ledger all its workers take part in one study, each with chance of its own. ServiceMissing when that
     ledger's database goes away, ModuleNotFoundError where what a method needs is not installed.

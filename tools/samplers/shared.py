@@ -25,7 +25,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
 
 from cloud.schema import metadata as store
-from planner.campaign import Known
+from planner.searching.campaign import Known
 from planner.space import Space
 from protocol.configuration import Configuration
 from protocol.documents import canonical_bytes, digest_of
@@ -63,7 +63,7 @@ _LEASES = sa.Table(
 
 
 class SharedLedger:
-    """A `planner.campaign.Ledger` in a database. One per worker process; `study` names the search that workers share.
+    """A `planner.searching.campaign.Ledger` in a database. One per worker process; `study` names the search that workers share.
 
     The first worker's budget and space hold for all: Conflict for a worker that comes with another one. InvalidInput for
     a URL that cannot be and for a database that others keep, ServiceMissing while the database is away. A worker that

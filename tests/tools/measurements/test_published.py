@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 import pytest
 
-from planner.campaign import objectives
+from planner.searching.campaign import objectives
 from protocol.configuration import Account, CloudAccelerator, Configuration, EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput
 from tools.measurements.published import read_deadlines, read_published

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from planner.costs import CostModel, fit
-from planner.suspects import Suspect, find
+from planner.costs.composition import CostModel, fit
+from planner.suspects.finding import Suspect, find
 from protocol.configuration import Configuration, EdgeAccelerator
 from protocol.measurement import Cost, Measurement
 from tools.benches.figures import Target, evenly, spread

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 
 from planner.averages import median_link, rows_by_configuration
-from planner.campaign import Aim
-from planner.candidates import Candidates
-from planner.composing import compose
-from planner.experience import Experience, Observed
+from planner.choosing.candidates import Candidates
+from planner.choosing.strategies import Choice, Request, choose
+from planner.learning.experience import Experience, Observed
 from planner.pricing import Floats
-from planner.replay import Recording, Residuals, World
-from planner.sifting import Sifted
+from planner.searching.campaign import Aim
+from planner.searching.composing import compose
 from planner.simulation.contest import STRATEGIES, Contest, Summary, summary
 from planner.simulation.knowledge import Knowledge, of_all, of_campaign
+from planner.simulation.replay import Recording, Residuals, World
 from planner.simulation.served import Workload
-from planner.strategies import Choice, Request, choose
+from planner.suspects.sifting import Sifted
 from protocol.configuration import Account, Configuration
 from protocol.link import Link
 from protocol.table import Row, Table

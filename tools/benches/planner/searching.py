@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from planner.campaign import Aim, Campaign, LocalLedger, Method, asks_of, exhaustive, objectives
-from planner.composing import compose
 from planner.hypervolume import hypervolume, reference_point
 from planner.pricing import Floats
-from planner.recorded import RecordedTrials
-from planner.suspects import find
+from planner.searching.campaign import Aim, Campaign, LocalLedger, Method, asks_of, exhaustive, objectives
+from planner.searching.composing import compose
+from planner.searching.recorded import RecordedTrials
+from planner.suspects.finding import find
 from protocol.configuration import Account
 from protocol.measurement import Measurement
 from tools.benches.figures import Target, spread

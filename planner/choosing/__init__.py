@@ -1,0 +1,1 @@
+"""Which row serves a request, and why."""

@@ -1,0 +1,81 @@
+"""The rows of a table at the prices of now: this link, what was learned, how the board is set, what the device may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from planner.choosing.limits import NO_LIMITS, Limits
+from planner.choosing.switching import FREE, Switching
+from planner.learning.experience import Experience
+from planner.pricing import Expected, Flags, Parts
+from protocol.configuration import Account
+from protocol.errors import InvalidInput
+from protocol.link import Link
+from protocol.table import Row
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Rows ready to be chosen from. Thread-safe; prices are worked out on first use.
+
+    Build once a table with `of`; whatever changes, `now` prices the same columns again, which costs microseconds.
+    Without `experience` the table's figures are taken at their word.
+    """
+
+    rows: Sequence[Row]
+    parts: Parts
+    link: Link
+    experience: Experience | None = None
+    cloud_available: bool = True
+    limits: Limits = NO_LIMITS
+    switching: Switching = FREE
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], link: Link, **now: Any) -> Candidates:
+        """Candidates from at least one row; `now` as for the method of that name."""
+        if not rows:
+            raise InvalidInput("candidates: a table needs at least one row")
+        return cls(rows, Parts.of(rows), link, **now)
+
+    def now(self, link: Link, **now: Any) -> Candidates:
+        """The same rows over another link; experience, cloud_available, limits and switching stay where none is given."""
+        return replace(self, link=link, **now)
+
+    def expected(self, account: Account) -> Expected:
+        """Latency and energy of all rows; InvalidInput for `edge_active` where it is unknown."""
+        found = self._expected.get(account)
+        if found is None:
+            found = self._expected[account] = self._expect(account)
+        return found
+
+    def waiting_ms(self, row: int) -> float:
+        """How long the device is expected to wait for the cloud if a request takes this row; 0 for edge-only."""
+        predicted_ms = float(self.parts.waiting_ms(self.link)[row])
+        return predicted_ms if self.experience is None else self.experience.waiting_ms(row, predicted_ms)
+
+    @cached_property
+    def allowed(self) -> Flags:
+        """The rows that may be used now, whatever a request asks for, but for their accuracy."""
+        may = self.limits.may_send(self.parts)
+        return may if self.cloud_available else may & ~self.parts.uses_cloud
+
+    @cached_property
+    def all_allowed(self) -> bool:
+        return (self.cloud_available and self.limits.none_on_sending) or bool(self.allowed.all())
+
+    def _expect(self, account: Account) -> Expected:
+        if self.experience is None:
+            found = Expected.exactly(self.parts.priced(self.link, account))
+        else:
+            found = self.experience.expected(self.link, account)
+        if self.switching.free:
+            return found
+        delay_ms = self.switching.delay_ms(self.parts)
+        return found.later(delay_ms, delay_ms * self.parts.ready_w) if delay_ms.any() else found
+
+    @cached_property
+    def _expected(self) -> dict[Account, Expected]:
+        return {}

@@ -1,0 +1,1 @@
+"""What a configuration costs: composed from measured parts, with an uncertainty."""

@@ -1,0 +1,1 @@
+"""What served requests teach about the rows of a table."""

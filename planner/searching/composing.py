@@ -1,0 +1,153 @@
+"""The method `compose`: measures the parts from which the whole space follows, then what looks worth using.
+
+First the anchors, then a design of parts: both ends at all clocks, every cut once, and a few of each other way to
+compute. All that is left goes where it is expected to improve the measured front most, by what the model of the costs
+says and how sure it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from itertools import cycle
+
+import numpy as np
+
+from planner.searching.campaign import Aim, Campaign, objectives
+from planner.searching.promise import promising
+from planner.space import Space
+from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator
+
+_ENDS_SHARE, _CUTS_SHARE, _OTHERS_SHARE = 0.1, 0.5, 0.03
+"""How much of the budget the parts may take at most: the ends at other clocks, every cut, other ways to compute."""
+_IN_VAIN, _LEAST = 0.2, 1e-9
+"""What an ask in vain counts, and the least cost, as latency x energy: the logarithm of nothing is none."""
+_STEPS = 8
+"""In so many steps half of the budget is spent on what promises most; after each, all is planned anew."""
+
+
+def compose(campaign: Campaign, aim: Aim) -> None:
+    """Measures anchors, parts, and then what promises most for the aim's account and link, until the budget is spent."""
+    rng = np.random.default_rng(aim.seed)
+    space, budget = campaign.space, campaign.left
+    _measure(campaign, anchors(space))
+    usual = _usual(campaign, aim)
+    _measure(campaign, _thinned(list(ends(space, *usual)), round(budget * _ENDS_SHARE)))
+    _cover(campaign, aim, usual, rng, most=round(budget * _CUTS_SHARE))
+    _measure(campaign, _thinned(list(others(space, *usual)), round(budget * _OTHERS_SHARE)))
+    step = max(1, -(-budget // (2 * _STEPS)))
+    while left := campaign.left:
+        count = min(left, step)
+        batch = promising(campaign, aim, count=count)
+        _measure(campaign, [*batch, *_by_chance(campaign, rng, count - len(batch), but=batch)])
+
+
+def anchors(space: Space) -> list[Configuration]:
+    """Cloud-only and edge-only at the highest clock, in every way: what all else is compared with."""
+    top_khz = max(space.clocks_khz)
+    return [item for item in space.configurations() if item.cut in (0, space.edge_only_cut) and item.cpu_khz == top_khz]
+
+
+def ends(space: Space, edge: EdgeAccelerator, cloud: CloudAccelerator) -> Iterator[Configuration]:
+    """Cloud-only and edge-only at the other clocks, from the highest on, in the usual way."""
+    for cpu_khz in sorted(space.clocks_khz, reverse=True)[1:]:
+        for item in space.configurations():
+            usual = (
+                item.cloud_accelerator is cloud if item.cut == 0 else item.edge_accelerator is edge
+            ) and item.codec is space.codecs[0]
+            if item.cpu_khz == cpu_khz and item.cut in (0, space.edge_only_cut) and usual:
+                yield item
+
+
+def others(space: Space, edge: EdgeAccelerator, cloud: CloudAccelerator) -> Iterator[Configuration]:
+    """Every other way to compute a head or a tail, at a few cuts and clocks that are far apart."""
+    inner = [cut for cut in sorted(space.cuts) if 0 < cut < space.edge_only_cut]
+    places = [inner[round(share * (len(inner) - 1))] for share in (0.75, 0.25, 0.5)] if inner else []
+    clocks = sorted(space.clocks_khz)
+    for cut, clock in zip(places, cycle((clocks[-1], clocks[0], clocks[len(clocks) // 2]))):
+        for item in space.configurations():
+            if (item.cut, item.cpu_khz, item.codec) != (cut, clock, space.codecs[0]):
+                continue
+            if (item.edge_accelerator is edge) != (item.cloud_accelerator is cloud):
+                yield item
+
+
+def _cover(
+    campaign: Campaign,
+    aim: Aim,
+    usual: tuple[EdgeAccelerator, CloudAccelerator],
+    rng: np.random.Generator,
+    *,
+    most: int,
+) -> None:
+    """Measures cuts with each codec once in the usual way, at clocks that vary; where one cannot be, at another.
+
+    Every third cut comes first, then those that lie between the best: in a small budget not all have a place.
+    """
+    space, edge, cloud = campaign.space, *usual
+    inner = [cut for cut in sorted(space.cuts) if 0 < cut < space.edge_only_cut]
+    clocks = {(cut, codec): _varied(space.clocks_khz, rng) for cut in inner for codec in space.codecs}
+    first = [(cut, codec) for cut in inner[1::3] for codec in space.codecs]
+    for _ in range(min(most, campaign.left)):
+        if not clocks:
+            return
+        cut, codec = first.pop(0) if first else min(clocks, key=lambda spot: _badness(campaign, aim, *spot))
+        clock = clocks[cut, codec].pop(0)
+        found = campaign.measure(Configuration(cut, clock, edge, cloud, codec, max(space.threads)))
+        if found or not clocks[cut, codec]:
+            del clocks[cut, codec]
+
+
+def _badness(campaign: Campaign, aim: Aim, cut: int, codec: Codec) -> float:
+    """How bad the nearest cuts on both sides are, which were measured; what has been asked for in vain makes it worse."""
+    costs: dict[int, float] = {}
+    vain = 0
+    for item, found in campaign.known.items():
+        if item.cut == cut and item.codec is codec:
+            vain += 1
+        elif found and item.cut < campaign.space.edge_only_cut:
+            cost = math.log(max(math.prod(objectives(found[0], aim.account)), _LEAST))
+            costs[item.cut] = min(cost, costs.get(item.cut, math.inf))
+    below = [costs[other] for other in sorted(costs) if other < cut][-1:]
+    above = [costs[other] for other in sorted(costs) if other > cut][:1]
+    return (sum(below + above) / len(below + above) if below or above else 0.0) + _IN_VAIN * vain
+
+
+def _varied(clocks_khz: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """The clocks by chance, those of the upper half, which are rather worth using, before the others."""
+    ascending = sorted(clocks_khz)
+    lower, upper = np.split(np.array(ascending), [len(ascending) // 2])
+    return [int(khz) for khz in (*rng.permutation(upper), *rng.permutation(lower))]
+
+
+def _usual(campaign: Campaign, aim: Aim) -> tuple[EdgeAccelerator, CloudAccelerator]:
+    """The accelerators that run the whole network best, there and here: by the product of latency and energy."""
+    space = campaign.space
+    measured = [(item.configuration, math.prod(objectives(item, aim.account))) for item in campaign.measurements]
+    edge = [(cost, item.edge_accelerator) for item, cost in measured if item.cut == space.edge_only_cut]
+    cloud = [(cost, item.cloud_accelerator) for item, cost in measured if item.cut == 0]
+    return (
+        min(edge, default=(0.0, space.accelerators[-1]))[1],
+        min(cloud, default=(0.0, space.cloud_accelerators[-1]))[1],
+    )
+
+
+def _measure(campaign: Campaign, configurations: Sequence[Configuration]) -> None:
+    for configuration in configurations:
+        if not campaign.left:
+            return
+        campaign.measure(configuration)
+
+
+def _by_chance(
+    campaign: Campaign, rng: np.random.Generator, count: int, *, but: Collection[Configuration]
+) -> list[Configuration]:
+    """So many of those that were not measured yet: where nothing promises anything, no choice is better."""
+    unknown = [item for item in campaign.space.configurations() if item not in campaign.known and item not in but]
+    return [unknown[place] for place in rng.permutation(len(unknown))[:count]]
+
+
+def _thinned(items: Sequence[Configuration], most: int) -> list[Configuration]:
+    """At most so many, evenly spread."""
+    places = np.unique(np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int))
+    return [items[place] for place in places]

@@ -1,0 +1,1 @@
+"""Measurements that contradict the rest: found, named, and left out."""
