@@ -20,6 +20,8 @@ _LEAST_SPREAD = 0.3
 """Of the head's share of time: with less, the line's slope would be noise."""
 _ROUNDS = 60
 _SMALLEST_RESIDUAL_W = 1e-4
+_SHORTEST_MS = 1e-6
+"""A nanosecond. What is said to have taken less was not timed, and its mean power would overflow."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _mean_power(trials: Sequence[Trial]) -> tuple[Floats, Floats]:
     """The head's share of each trial's time, and the watts (mJ / ms) over all of it."""
     figures = np.array([(trial.head_ms, trial.waited_ms, trial.edge_mj) for trial in trials], dtype=np.float64)
     total_ms = figures[:, 0] + figures[:, 1]
-    known = total_ms > 0
+    known = total_ms >= _SHORTEST_MS
     return figures[known, 0] / total_ms[known], figures[known, 2] / total_ms[known]
 
 

@@ -40,5 +40,9 @@ def test_two_powers_are_found_where_there_are_two(busy_w, waiting_w, times):
         assert head_mj == pytest.approx(busy_w * trial.head_ms, rel=1e-3, abs=1e-3)
 
 
+def test_a_time_that_nobody_can_have_taken_says_nothing_of_power():
+    assert split_mj([Trial("g", "k", 0.0, 2.2e-308, 400.0)]) == [(0.0, 400.0)]
+
+
 def test_an_edge_only_trial_spends_all_on_its_head():
     assert split_mj([Trial("g", "k", 100.0, 0.0, 400.0)]) == [(400.0, 0.0)]
