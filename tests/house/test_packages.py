@@ -5,8 +5,10 @@ from __future__ import annotations
 import configparser
 import importlib
 import json
+import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -26,13 +28,35 @@ def test_no_module_in_tools_shadows_the_standard_library():
     assert not names & set(sys.stdlib_module_names)
 
 
-def test_every_dependency_is_pinned():
+@pytest.fixture(scope="module")
+def dependencies() -> set[str]:
+    """All that setup.cfg names."""
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
     named = "\n".join([settings["options"]["install_requires"], *settings["options.extras_require"].values()])
+    return {Requirement(line).name for line in named.splitlines() if line.strip()} - {"dynasplit"}
+
+
+def test_every_dependency_is_pinned(dependencies):
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    wanted = {Requirement(line).name for line in named.splitlines() if line.strip()} - {"dynasplit"}
-    assert wanted - pinned == set()
+    assert dependencies - pinned == set()
+
+
+def test_every_dependency_says_what_it_earns_its_place_with(dependencies):
+    page = (ROOT / "docs/decisions/0002-dependencies.md").read_text()
+    told = {name for line in page.splitlines() if line.startswith("| ") for name in re.split(r"[,| ();]+", line)}
+    assert dependencies - told == set()
+
+
+def test_what_is_imported_is_named_as_a_dependency(dependencies):
+    """Not only brought along by another: that one may do without it tomorrow."""
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    imported = {name for path in files for name in re.findall(r"^ *(?:from|import) (\w+)", path.read_text(), re.M)}
+    foreign = imported - set(PACKAGES) - set(sys.stdlib_module_names)
+    owners = metadata.packages_distributions()
+    names = {name: {each.lower().replace("_", "-") for each in owners.get(name, ())} for name in foreign}
+    unnamed = {name for name, owned_by in names.items() if owned_by and not owned_by & dependencies}
+    assert unnamed == set()
 
 
 def test_there_is_no_init_file_under_tests():
