@@ -1,8 +1,8 @@
 """The method `compose`: measures the parts from which the whole space follows, then what looks worth using.
 
 First the anchors, then a design of parts: both ends at all clocks, every cut once, and a few of each other way to
-compute. All that is left goes where it is expected to improve the measured front most, by what the model of the costs
-says and how sure it is.
+compute. What is left goes where it is expected to improve the measured front most, by what the model of the costs
+says and how sure it is; the last of it to what the front has only predicted, the fastest and the cheapest first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from planner.searching.campaign import Aim, Campaign, objectives
 from planner.searching.promise import promising
+from planner.searching.verifying import unverified
 from planner.space import Space
 from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator
 
@@ -24,6 +25,8 @@ _IN_VAIN, _LEAST = 0.2, 1e-9
 """What an ask in vain counts, and the least cost, as latency x energy: the logarithm of nothing is none."""
 _STEPS = 8
 """In so many steps half of the budget is spent on what promises most; after each, all is planned anew."""
+_VERIFIED_SHARE, _LEAST_VERIFIED, _AT_ONCE = 0.05, 2, 2
+"""How much is kept back to measure what the front has only predicted, its ends before all else; so many at a time."""
 
 
 def compose(campaign: Campaign, aim: Aim) -> None:
@@ -35,11 +38,14 @@ def compose(campaign: Campaign, aim: Aim) -> None:
     _measure(campaign, _thinned(list(ends(space, *usual)), round(budget * _ENDS_SHARE)))
     _cover(campaign, aim, usual, rng, most=round(budget * _CUTS_SHARE))
     _measure(campaign, _thinned(list(others(space, *usual)), round(budget * _OTHERS_SHARE)))
-    step = max(1, -(-budget // (2 * _STEPS)))
-    while left := campaign.left:
-        count = min(left, step)
+    step, kept = max(1, -(-budget // (2 * _STEPS))), max(_LEAST_VERIFIED, round(budget * _VERIFIED_SHARE))
+    while (left := campaign.left) > kept:
+        count = min(left - kept, step)
         batch = promising(campaign, aim, count=count)
         _measure(campaign, [*batch, *_by_chance(campaign, rng, count - len(batch), but=batch)])
+    while left := campaign.left:
+        doubtful = unverified(campaign, aim)[:_AT_ONCE] or promising(campaign, aim, count=left)
+        _measure(campaign, doubtful or _by_chance(campaign, rng, left, but=()))
 
 
 def anchors(space: Space) -> list[Configuration]:
