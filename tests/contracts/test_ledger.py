@@ -133,6 +133,17 @@ def test_workers_know_what_the_others_measured(join):
     assert list(other.known()[FIRST]) == [measured(FIRST)]
 
 
+def test_what_a_worker_brings_is_known_to_all_and_counts(join):
+    other = join(budget=3)
+    other.claim(FIRST)
+    bringing = join(budget=3, known={FIRST: [measured(FIRST)], SECOND: [measured(SECOND)]})
+
+    assert list(other.known()) == list(bringing.known()) == [SECOND]
+    assert list(other.known()[SECOND]) == [measured(SECOND)]
+    assert other.left() == 1
+    assert not other.claim(SECOND)
+
+
 def test_a_dead_workers_claim_is_given_back(join):
     dead, other = join(budget=1, grace_s=0.2), join(budget=1, grace_s=0.2)
     dead.claim(FIRST)

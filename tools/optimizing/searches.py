@@ -110,15 +110,16 @@ def study_name(world: World, order: Order) -> str:
 @contextmanager
 def _ledger(world: World, order: Order, budget: int) -> Iterator[Ledger]:
     """Who may measure what: this process alone, or all workers that share the storage."""
+    known = by_configuration(world.there) if world.live else {}
     if not order.storage:
-        known = by_configuration(world.there) if world.live else {}
         yield LocalLedger(max(0, budget - len(known)), known)
         return
     try:
         from tools.samplers.shared import SharedLedger
     except ModuleNotFoundError as error:
         raise ServiceMissing(f"--storage needs the package '{error.name}': pip install '.[tools]'") from error
-    ledger = SharedLedger(order.storage, study=study_name(world, order), space=world.space, budget=budget)
+    study = study_name(world, order)
+    ledger = SharedLedger(order.storage, study=study, space=world.space, budget=budget, known=known)
     try:
         yield ledger
     finally:

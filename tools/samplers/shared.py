@@ -67,10 +67,20 @@ class SharedLedger:
 
     The first worker's budget and space hold for all: Conflict for a worker that comes with another one. InvalidInput for
     a URL that cannot be and for a database that others keep, ServiceMissing while the database is away. A worker that
-    others took for dead, and that comes back, has what it measured discarded.
+    others took for dead, and that comes back, has what it measured discarded. `known` may hold what this worker measured
+    before; it is known to all from then on, and counts towards the budget.
     """
 
-    def __init__(self, url: str, *, study: str, space: Space, budget: int, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        study: str,
+        space: Space,
+        budget: int,
+        known: Known | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
         self.study = study
         self._url = _parsed(url)
         self._engine = _engine(self._url)
@@ -86,6 +96,7 @@ class SharedLedger:
             with self.telling_faults(), _alone(self._engine):
                 _TABLES.create_all(self._engine)
             self._budget = self._joined(space, budget)
+            self._enter(known or {})
         except BaseException:
             self.close()
             raise
@@ -149,7 +160,7 @@ class SharedLedger:
 
     def record(self, configuration: Configuration, measurements: Sequence[Measurement]) -> None:
         self._stop_renewing()
-        content = json.dumps([item.to_json() for item in measurements])
+        content = _content(measurements)
         with self.telling_faults(), self._engine.begin() as connection:
             connection.execute(
                 _LEASES.update().where(*self._mine(configuration)).values(measurements=content, renewed_at=self._now)
@@ -197,6 +208,19 @@ class SharedLedger:
                 f"give --budget {found['budget']} to take part in it, or another --storage to search anew"
             )
         return budget
+
+    def _enter(self, known: Known) -> None:
+        """Records what nobody has claimed yet."""
+        if not known:
+            return
+        with self.telling_faults(), self._engine.begin() as connection:
+            self._locked(connection)
+            claimed = set(connection.scalars(sa.select(_LEASES.c.configuration).where(_LEASES.c.study == self.study)))
+            for configuration, measurements in known.items():
+                if (text := _text(configuration)) not in claimed:
+                    lease = {"study": self.study, "configuration": text, "worker": self._worker.hex}
+                    content = _content(measurements)
+                    connection.execute(_LEASES.insert().values(**lease, measurements=content, renewed_at=self._now))
 
     def _locked(self, connection: sa.Connection) -> None:
         """One worker at a time from here to the end of the transaction, and what the dead held is given back."""
@@ -340,6 +364,10 @@ def _alone(engine: sa.Engine) -> Iterator[None]:
 
 def _text(configuration: Configuration) -> str:
     return canonical_bytes(configuration.to_json()).decode()
+
+
+def _content(measurements: Sequence[Measurement]) -> str:
+    return json.dumps([item.to_json() for item in measurements])
 
 
 def _digest(space: Space) -> str:

@@ -88,6 +88,23 @@ def test_an_interrupted_search_goes_on_with_what_it_kept(tmp_path, method):
     assert len({item.configuration for item in outcome.measurements}) == 12
 
 
+@pytest.mark.parametrize("storage", ["", pytest.param("search.sqlite", marks=pytest.mark.system)])
+def test_what_was_kept_is_not_measured_again_alone_or_by_many(tmp_path, storage):
+    kept = [item for configuration in list(SPACE.configurations())[-6:] for item in searched_alone(configuration)]
+    url, device = storage and f"sqlite:///{tmp_path / storage}", Device()
+
+    outcomes = [search(on(device, there=kept), replace(order(10), storage=url)) for _ in range(2 if storage else 1)]
+
+    assert not set(device.asked) & {item.configuration for item in kept}
+    assert len(set(device.asked)) == 4
+    assert [outcome.asked for outcome in outcomes] == [10] * len(outcomes)
+    assert {item.configuration for item in kept} < {item.configuration for item in outcomes[-1].measurements}
+
+
+def searched_alone(configuration):
+    return on(Device()).measurer.measure(configuration)
+
+
 def test_a_line_that_an_interruption_cut_short_is_forgotten(tmp_path):
     path, device = tmp_path / "kept.jsonl", Device()
     keeper = Keeper(path)
