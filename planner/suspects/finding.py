@@ -32,7 +32,10 @@ _CERTAIN, _PERHAPS = 4.0, 1.5
 """Standard deviations from what the others say."""
 _ALIKE = 0.025
 _SPEAKING = 3
-"""So many cells (clocks, or disagreeing repeats) of a head must speak, and so many heads share a tick, to be evidence."""
+"""So many cells (clocks, or disagreeing repeats) of a head must speak, and so many heads share a tick, to be evidence; and
+from so many ticks on they are taken to go on."""
+_STEP = 0.1
+"""Ticks that lie nearer than this share of the later one may well be one tick, blurred: their distance is no step."""
 
 
 def find(measurements: Sequence[Measurement]) -> list[Suspect]:
@@ -166,10 +169,13 @@ def _tick_of(time_ms: float, ticks: Sequence[float]) -> float | None:
 
 
 def _later_tick(time_ms: float, ticks: Sequence[float]) -> float | None:
-    """The tick that a time sits on beyond those that were found, if they go on at the distance of the last two."""
-    if len(ticks) < 2 or time_ms < ticks[-1]:
+    """The tick that a time sits on beyond those that were found, if they go on at the distance of the last two. (Of all
+    times one in twenty does by chance.)"""
+    if len(ticks) < _SPEAKING or time_ms < ticks[-1]:
         return None
     step_ms = ticks[-1] - ticks[-2]
+    if step_ms < _STEP * ticks[-1]:
+        return None
     tick_ms = ticks[-1] + step_ms * round((time_ms - ticks[-1]) / step_ms)
     return tick_ms if abs(time_ms - tick_ms) < step_ms / 40 else None
 
