@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from protocol.errors import DynaSplitError, ServiceMissing
+from tools.output import check_paths
 
 VERBS = {
     "demo": "tools.demo",
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         arguments = _parser(words).parse_args(words)
+        check_paths(arguments)
         level = logging.DEBUG if arguments.verbose else logging.WARNING
         logging.basicConfig(level=level, format="%(name)s: %(message)s")
         return int(arguments.run(arguments))

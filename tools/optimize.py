@@ -28,7 +28,7 @@ from tools.optimizing.findings import Findings, Wanted, check_account, corner, f
 from tools.optimizing.printing import note, show, steps
 from tools.optimizing.searches import METHODS, Order, Outcome, method_named, search, standing
 from tools.optimizing.worlds import World, recorded_world
-from tools.output import add_json_argument, check_json_target, write_json, write_text
+from tools.output import add_json_argument, check_json_target, check_target, write_json, write_text
 
 SUMMARY = "make a table from measurements, or measure what it needs"
 
@@ -144,7 +144,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InvalidInput(f"--seed must be 0 or more, not {arguments.seed}")
     check_json_target(arguments.json)
     if arguments.output:
-        check_json_target(str(arguments.output))
+        check_target(arguments.output)
     if arguments.plot:
         from tools.plots.front import check_front_target
 

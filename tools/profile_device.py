@@ -27,7 +27,7 @@ from protocol.tensors import Array, Tensor
 from protocol.topics import check_name
 from tools.agent import Agent
 from tools.backend import Backend
-from tools.output import add_json_argument, console, write_json, write_text
+from tools.output import add_json_argument, check_json_target, check_target, console, write_json, write_text
 from tools.progress import progress
 
 SUMMARY = "measure a network on a device"
@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.repeats < 1:
         raise InvalidInput(f"--repeats must be 1 or more, not {arguments.repeats}")
+    check_json_target(arguments.json)
+    if arguments.output:
+        check_target(arguments.output)
     codecs = parse_codecs(arguments.codecs)
     bundle = Bundle.open(arguments.bundle)
     inputs, accuracies = inputs_of(bundle, arguments.samples), _accuracies(bundle, arguments.metric)

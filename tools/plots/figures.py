@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protocol.errors import InvalidInput, ServiceMissing
+from tools.output import check_target, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,8 +36,7 @@ def check_plot_target(path: Path, *, formats: Sequence[str] = FORMATS) -> None:
     """InvalidInput when no figure could be saved there later, ServiceMissing without matplotlib: told before the work."""
     if path.suffix.lower() not in formats:
         raise InvalidInput(f"--plot {path}: the name must end in {' or '.join(formats)}")
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise InvalidInput(f"--plot {path}: give a file in a folder that exists and can be written")
+    check_target(path)
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError as error:
@@ -50,11 +49,7 @@ def save(figure: Figure, path: Path) -> None:
 
     kind = path.suffix.lower().removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.absolute().parent) as folder:
-            temporary = Path(folder) / path.name
-            with mpl.rc_context(STYLE):
-                figure.savefig(temporary, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)
-            temporary.replace(path)
-    except OSError as error:
-        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+    drawn = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(drawn, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)
+    write_bytes(path, drawn.getvalue())
