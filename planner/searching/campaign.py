@@ -107,7 +107,10 @@ def _nothing(_campaign: Campaign) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Campaign:
-    """A space, a measurer, and a ledger. `measured` is called after every configuration that was asked for."""
+    """A space, a measurer, and a ledger. `measured` is called after every configuration that was asked for.
+
+    `left`, `known` and `measurements` ask the ledger each time, which may be a database: once a step, not in inner loops.
+    """
 
     space: Space
     measurer: Measurer

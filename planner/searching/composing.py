@@ -8,7 +8,10 @@ says and how sure it is; the last of it to what the front has only predicted, th
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
@@ -97,26 +100,37 @@ def _cover(
     for _ in range(min(most, campaign.left)):
         if not clocks:
             return
-        cut, codec = first.pop(0) if first else min(clocks, key=lambda spot: _badness(campaign, aim, *spot))
-        clock = clocks[cut, codec].pop(0)
-        found = campaign.measure(Configuration(cut, clock, edge, cloud, codec, max(space.threads)))
-        if found or not clocks[cut, codec]:
-            del clocks[cut, codec]
+        spot = first.pop(0) if first else min(clocks, key=_Badness.of(campaign, aim))
+        found = campaign.measure(Configuration(spot[0], clocks[spot].pop(0), edge, cloud, spot[1], max(space.threads)))
+        if found or not clocks[spot]:
+            del clocks[spot]
 
 
-def _badness(campaign: Campaign, aim: Aim, cut: int, codec: Codec) -> float:
-    """How bad the nearest cuts on both sides are, which were measured; what has been asked for in vain makes it worse."""
-    costs: dict[int, float] = {}
-    vain = 0
-    for item, found in campaign.known.items():
-        if item.cut == cut and item.codec is codec:
-            vain += 1
-        elif found and item.cut < campaign.space.edge_only_cut:
-            cost = math.log(max(math.prod(objectives(found[0], aim.account)), _LEAST))
-            costs[item.cut] = min(cost, costs.get(item.cut, math.inf))
-    below = [costs[other] for other in sorted(costs) if other < cut][-1:]
-    above = [costs[other] for other in sorted(costs) if other > cut][:1]
-    return (sum(below + above) / len(below + above) if below or above else 0.0) + _IN_VAIN * vain
+@dataclass(frozen=True)
+class _Badness:
+    """How bad the nearest cuts on both sides of a cut are, which were measured; what was asked for in vain makes it worse.
+
+    `costs`: by cut, the least that was measured there, the cuts ascending. `asked`: how often each cut was, by codec.
+    """
+
+    costs: Mapping[int, float]
+    asked: Counter[tuple[int, Codec]]
+
+    @classmethod
+    def of(cls, campaign: Campaign, aim: Aim) -> _Badness:
+        costs: dict[int, float] = defaultdict(lambda: math.inf)
+        known = campaign.known
+        for item, found in known.items():
+            if found and item.cut < campaign.space.edge_only_cut:
+                cost = math.log(max(math.prod(objectives(found[0], aim.account)), _LEAST))
+                costs[item.cut] = min(cost, costs[item.cut])
+        return cls(dict(sorted(costs.items())), Counter((item.cut, item.codec) for item in known))
+
+    def __call__(self, spot: tuple[int, Codec]) -> float:
+        cut, cuts = spot[0], list(self.costs)
+        beside = [*cuts[: bisect_left(cuts, cut)][-1:], *cuts[bisect_right(cuts, cut) :][:1]]
+        nearest = sum(self.costs[other] for other in beside) / len(beside) if beside else 0.0
+        return nearest + _IN_VAIN * self.asked[spot]
 
 
 def _varied(clocks_khz: Sequence[int], rng: np.random.Generator) -> list[int]:
@@ -140,16 +154,16 @@ def _usual(campaign: Campaign, aim: Aim) -> tuple[EdgeAccelerator, CloudAccelera
 
 def _measure(campaign: Campaign, configurations: Sequence[Configuration]) -> None:
     for configuration in configurations:
-        if not campaign.left:
+        if campaign.measure(configuration) is None and not campaign.left:
             return
-        campaign.measure(configuration)
 
 
 def _by_chance(
     campaign: Campaign, rng: np.random.Generator, count: int, *, but: Collection[Configuration]
 ) -> list[Configuration]:
     """So many of those that were not measured yet: where nothing promises anything, no choice is better."""
-    unknown = [item for item in campaign.space.configurations() if item not in campaign.known and item not in but]
+    known = campaign.known
+    unknown = [item for item in campaign.space.configurations() if item not in known and item not in but]
     return [unknown[place] for place in rng.permutation(len(unknown))[:count]]
 
 

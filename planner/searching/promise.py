@@ -45,20 +45,23 @@ def promising(campaign: Campaign, aim: Aim, *, count: int) -> list[Configuration
     Each next one is chosen as if those before it had turned out as expected. InvalidInput for an account whose energy
     was not measured.
     """
-    measurements = _sound(campaign.measurements)
+    known = campaign.known
+    measurements = _sound([item for found in known.values() for item in found])
     if not measurements:
         return []
     model = fit(measurements)
     rows = [
         model.composed(item)
         for item in campaign.space.configurations()
-        if item not in campaign.known and model.gap(item) is None
+        if item not in known and model.gap(item) is None
     ]
     if not rows:
         return []
     costs = _Costs(Parts.of(rows), _deviations(rows), aim.link or median_link(measurements), aim.account)
-    known = list(model.measured.values())
-    front = _Costs(Parts.of(known), np.zeros((4, len(known), 1)), costs.link, aim.account).points(_AS_EXPECTED)[:, 0]
+    measured = list(model.measured.values())
+    front = _Costs(Parts.of(measured), np.zeros((4, len(measured), 1)), costs.link, aim.account).points(_AS_EXPECTED)[
+        :, 0
+    ]
     return [rows[place].configuration for place in _chosen(costs, front, count)]
 
 

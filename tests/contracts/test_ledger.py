@@ -133,6 +133,20 @@ def test_workers_know_what_the_others_measured(join):
     assert list(other.known()[FIRST]) == [measured(FIRST)]
 
 
+def test_what_was_committed_late_is_known_all_the_same(url, join):
+    one, other = join(), join()
+    Campaign(SPACE, Device(), one).measure(FIRST)
+    assert set(other.known()) == {FIRST}
+    Campaign(SPACE, Device(), one).measure(SECOND)
+    engine = engine_of(url)
+    with engine.begin() as connection:
+        late = sa.text("UPDATE dynasplit_leases SET renewed_at = 1 WHERE configuration LIKE :text")
+        connection.execute(late, {"text": f'%{SECOND.cpu_khz}%"cut":{SECOND.cut}%'})
+    engine.dispose()
+
+    assert set(other.known()) == {FIRST, SECOND}
+
+
 def test_what_a_worker_brings_is_known_to_all_and_counts(join):
     other = join(budget=3)
     other.claim(FIRST)
@@ -233,10 +247,14 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
         SharedLedger(f"sqlite:///{tmp_path}/search.sqlite", study="test", space=SPACE, budget=1)
 
 
+def engine_of(url):
+    at = sa.make_url(url)
+    return sa.create_engine(at if at.get_backend_name() == "sqlite" else at.set(drivername="postgresql+psycopg"))
+
+
 def everything_in(url):
     """Tables with their rows."""
-    at = sa.make_url(url)
-    engine = sa.create_engine(at if at.get_backend_name() == "sqlite" else at.set(drivername="postgresql+psycopg"))
+    engine = engine_of(url)
     tables = sa.MetaData()
     tables.reflect(engine)
     with engine.connect() as connection:

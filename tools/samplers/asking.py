@@ -74,7 +74,8 @@ def _one_trial(campaign: Campaign, aim: Aim, study: optuna.Study, parameters: Pa
 
 
 def _unknown(campaign: Campaign, rng: np.random.Generator) -> Configuration:
-    unknown = [item for item in campaign.space.configurations() if item not in campaign.known]
+    known = campaign.known
+    unknown = [item for item in campaign.space.configurations() if item not in known]
     return unknown[rng.integers(len(unknown))]
 
 

@@ -87,6 +87,7 @@ class SharedLedger:
         self._worker = uuid.uuid4()
         self._grace_s = grace_s
         self._known: dict[Configuration, Sequence[Measurement]] = {}
+        self._learned_at_s: float | None = None
         self._renewal: _Renewal | None = None
         self._also: Callable[[], None] | None = None
         self._storage: RDBStorage | None = None
@@ -114,16 +115,12 @@ class SharedLedger:
         return self._storage
 
     def known(self) -> Known:
-        new = sa.select(_LEASES.c.configuration, _LEASES.c.measurements).where(
-            _LEASES.c.study == self.study, _LEASES.c.measurements.is_not(None)
-        )
         with self.telling_faults(), self._engine.connect() as connection:
-            count = connection.scalar(sa.select(sa.func.count()).select_from(new.subquery()))
-            found = connection.execute(new.order_by(_LEASES.c.renewed_at)).all() if count != len(self._known) else ()
-        for text, measurements in found:
-            configuration = Configuration.from_json(json.loads(text))
-            if configuration not in self._known:
-                self._known[configuration] = tuple(map(Measurement.from_json, json.loads(measurements)))
+            count = connection.scalar(sa.select(sa.func.count()).where(*self._recorded)) or 0
+            if count > len(self._known):
+                self._learn(connection, since_s=self._learned_at_s)
+            if count > len(self._known):
+                self._learn(connection, since_s=None)  # one was committed late, or the database's clock was set back
         return self._known
 
     def left(self) -> int:
@@ -209,6 +206,17 @@ class SharedLedger:
             )
         return budget
 
+    def _learn(self, connection: sa.Connection, *, since_s: float | None) -> None:
+        """Takes over what was recorded since that time; whatever was recorded with None."""
+        new = sa.select(_LEASES.c.configuration, _LEASES.c.measurements, _LEASES.c.renewed_at).where(*self._recorded)
+        if since_s is not None:
+            new = new.where(_LEASES.c.renewed_at >= since_s)
+        for text, measurements, at_s in connection.execute(new.order_by(_LEASES.c.renewed_at)):
+            configuration = Configuration.from_json(json.loads(text))
+            if configuration not in self._known:
+                self._known[configuration] = tuple(map(Measurement.from_json, json.loads(measurements)))
+            self._learned_at_s = at_s
+
     def _enter(self, known: Known) -> None:
         """Records what nobody has claimed yet."""
         if not known:
@@ -258,6 +266,10 @@ class SharedLedger:
             _LEASES.c.worker == self._worker.hex,
             _LEASES.c.measurements.is_(None),
         )
+
+    @property
+    def _recorded(self) -> tuple[sa.ColumnElement[bool], ...]:
+        return _LEASES.c.study == self.study, _LEASES.c.measurements.is_not(None)
 
     @cached_property
     def _now(self) -> sa.ColumnElement[float]:

@@ -57,6 +57,31 @@ def test_with_budget_enough_it_measures_everything(world):
     assert set(device.asked) == set(space.configurations())
 
 
+class Counting(LocalLedger):
+    """Says how often it was asked, as if each time cost something."""
+
+    def __init__(self, budget):
+        super().__init__(budget)
+        self.asked = Counter()
+
+    def known(self):
+        self.asked["known"] += 1
+        return super().known()
+
+    def left(self):
+        self.asked["left"] += 1
+        return super().left()
+
+
+def test_the_ledger_is_asked_once_a_step_and_not_for_every_configuration_of_the_space(world):
+    ledger = Counting(40)
+
+    compose(Campaign(SPACE, Device(world), ledger), Aim())
+
+    assert ledger.asked["known"] <= 3 * 40
+    assert ledger.asked["left"] <= 40
+
+
 def test_the_anchors_are_always_measured(world):
     campaign = composed(Device(world), 20)
 
