@@ -131,7 +131,17 @@ _OF_ALL = {
     "refused",
     "chosen",
 }
-_OF_A_ROW = {"configuration", "latency_ms", "margin_ms", "energy_mj", "accuracy", "why", "text", "provenance"}
+_OF_A_ROW = {
+    "configuration",
+    "latency_ms",
+    "margin_ms",
+    "energy_mj",
+    "hoped_mj",
+    "accuracy",
+    "why",
+    "text",
+    "provenance",
+}
 """What is printed, and so must be there."""
 
 
@@ -201,7 +211,13 @@ def _show(facts: Mapping[str, Any], *, limit: int) -> None:
     rows = facts["candidates"]
     shown = rows[: limit or None]
     grid = Grid(title=_title(facts), caption=_circumstances(facts), caption_justify="left")
-    for name, side in (("configuration", "left"), ("ms", "right"), ("margin", "right"), ("mJ", "right")):
+    for name, side in (
+        ("configuration", "left"),
+        ("ms", "right"),
+        ("margin", "right"),
+        ("mJ", "right"),
+        ("doubt", "right"),
+    ):
         grid.add_column(name, justify="right" if side == "right" else "left")
     for name in ("accuracy", "why"):
         grid.add_column(name)
@@ -226,6 +242,7 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
         f"{row['latency_ms']:.1f}",
         f"{row['margin_ms']:.1f}",
         f"{row['energy_mj']:.1f}",
+        f"{row['energy_mj'] - row['hoped_mj']:.1f}",
         "unknown" if row["accuracy"] is None else f"{row['accuracy']:.3f}",
         row["text"],
     )

@@ -103,6 +103,7 @@ class _Figures:
             "latency_ms": float(expected.latency_ms[index]),
             "margin_ms": float(expected.guarded_ms[index] - expected.latency_ms[index]),
             "energy_mj": float(expected.energy_mj[index]),
+            "hoped_mj": float(expected.hoped_mj[index]),
             "switching_ms": float(self.switching_ms[index]),
             "table_latency_ms": float(self.table.latency_ms[index]),
             "table_energy_mj": float(self.table.energy_mj[index]),

@@ -31,6 +31,11 @@ def cheapest(expected: Expected) -> int:
     return _lowest(expected.hoped_mj, expected.guarded_ms)
 
 
+def least_energy(expected: Expected) -> int:
+    """The row with the lowest energy as it is expected, whatever may be hoped of another. No rule of ours: a baseline."""
+    return _lowest(expected.energy_mj, expected.guarded_ms)
+
+
 def cheapest_in_time(expected: Expected, deadline_ms: float) -> int | None:
     """The cheapest row whose guarded latency meets the deadline; None when there is none. Linear, for one request."""
     in_time = expected.guarded_ms <= deadline_ms

@@ -2,7 +2,8 @@
 
 The one implementation for agent, simulator and demo. `dynasplit`: the cheapest row in time, else the one with the best
 chance. `cloud-only`, `edge-only`: the fastest such row at the highest clock. `fastest`: the lowest latency.
-`energy-saver`: the lowest energy, whatever the deadline.
+`energy-saver`: the lowest energy, whatever the deadline. Baselines go by what is expected; only `dynasplit` tries rows
+for what is hoped of them.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ class Choice:
 
 
 class Aim(StrEnum):
-    """By what one row is better than another."""
+    """By what one row is better than another: `energy` as it is expected, or as it is hoped."""
 
+    HOPE = "hope"
     ENERGY = "energy"
     LATENCY = "latency"
     CHANCE = "chance"
@@ -71,7 +73,7 @@ class Aim(StrEnum):
 class Grounds:
     """What a choice went by: the best row by `aim` among `rows` (indices; None: all).
 
-    By energy, only those count whose guarded latency meets `deadline_ms`; by chance, it is that of meeting it.
+    By hope, only those count whose guarded latency meets `deadline_ms`; by chance, it is that of meeting it.
     """
 
     rows: Indices | None
@@ -200,12 +202,12 @@ def _dynasplit(pool: _Pool, request: Request) -> _Picked:
     load_ms = latest_end_ms(request.behind_ms, float(expected.guarded_ms.min())) if request.behind_ms else math.inf
     deadline_ms = min(own_ms, load_ms)
     if math.isinf(deadline_ms):
-        return pool.picked(policy.cheapest(expected), "lowest energy; no deadline", Aim.ENERGY)
+        return pool.picked(policy.cheapest(expected), "lowest energy; no deadline", Aim.HOPE)
     position = policy.cheapest_in_time(expected, deadline_ms)
     if position is None:
         return _in_spite(pool, own_ms)
     reason = "lowest energy in time for those behind it" if load_ms < own_ms else "lowest energy in time"
-    return pool.picked(position, reason, Aim.ENERGY, deadline_ms)
+    return pool.picked(position, reason, Aim.HOPE, deadline_ms)
 
 
 def _in_spite(pool: _Pool, deadline_ms: float) -> _Picked:
@@ -241,7 +243,7 @@ def _fastest(pool: _Pool, _request: Request) -> _Picked:
 
 
 def _energy_saver(pool: _Pool, _request: Request) -> _Picked:
-    return pool.picked(policy.cheapest(pool.expected), "lowest energy", Aim.ENERGY)
+    return pool.picked(policy.least_energy(pool.expected), "lowest energy", Aim.ENERGY)
 
 
 _Picked = tuple[int, str, Grounds]

@@ -29,6 +29,7 @@ class Why(StrEnum):
     LATE = "late"
     DOMINATED = "dominated"
     DEARER = "dearer"
+    BETTER_KNOWN = "better_known"
     SLOWER = "slower"
     LESS_LIKELY = "less_likely"
     EQUAL = "equal"
@@ -85,29 +86,34 @@ class Comparison:
         """What was better about the chosen row, for rows that might have been taken in its place."""
         if self.choice is None or self.grounds is None:
             return []
-        own, deadline_ms = self.choice.index, self.grounds.deadline_ms
-        energy, latency, guarded = self._above(own)
+        expected = self._expected
+        energy, guarded = self._above(expected.energy_mj), self._above(expected.guarded_ms)
         dearer = (energy > 0, Why.DEARER, energy)
         if self.grounds.aim is Aim.CHANCE:
-            behind = self._chance_behind(own, deadline_ms)
+            behind = self._chance_behind(self.choice.index, self.grounds.deadline_ms)
             return [(behind > 0, Why.LESS_LIKELY, behind), dearer]
         if self.grounds.aim is Aim.LATENCY:
+            latency = self._above(expected.latency_ms)
             return [(latency > 0, Why.SLOWER, latency), dearer]
-        late_ms = self._expected.guarded_ms - deadline_ms
-        dominated = (energy > 0) & (guarded >= 0)
+        ranked = self._above(self._ranked_mj)
+        late_ms = expected.guarded_ms - self.grounds.deadline_ms
         return [
             (late_ms > 0, Why.LATE, late_ms),
-            (dominated, Why.DOMINATED, energy),
-            dearer,
+            ((ranked > 0) & (energy <= 0), Why.BETTER_KNOWN, ranked),
+            ((ranked > 0) & (guarded >= 0), Why.DOMINATED, energy),
+            (ranked > 0, Why.DEARER, energy),
             (guarded > 0, Why.SLOWER, guarded),
         ]
 
-    def _above(self, own: int) -> tuple[Floats, Floats, Floats]:
-        """Energy, latency and guarded latency of each row above those of the chosen one."""
-        expected = self._expected
-        figures = (expected.energy_mj, expected.latency_ms, expected.guarded_ms)
-        energy, latency, guarded = (figure - figure[own] for figure in figures)
-        return energy, latency, guarded
+    def _above(self, figure: Floats) -> Floats:
+        """By how much each row's figure lies above the chosen one's."""
+        return figure - figure[self.choice.index] if self.choice else np.zeros_like(figure)
+
+    @property
+    def _ranked_mj(self) -> Floats:
+        """The energy by which rows were ranked: the hoped one where the choice was free to try."""
+        hopes = self.grounds is not None and self.grounds.aim is Aim.HOPE
+        return self._expected.hoped_mj if hopes else self._expected.energy_mj
 
     def _chance_behind(self, own: int, deadline_ms: float) -> Floats:
         """By how many standard deviations each row's chance is less than the chosen one's."""
@@ -139,7 +145,7 @@ class Comparison:
     def _order(self, kinds: Indices, amounts: Floats) -> Indices:
         """By what became of them; among equals those in time by the aim, late ones by how late, the rest by energy."""
         aim = self.grounds.aim if self.grounds else Aim.ENERGY
-        by_aim = self._expected.latency_ms if aim is Aim.LATENCY else self._expected.energy_mj
+        by_aim = self._expected.latency_ms if aim is Aim.LATENCY else self._ranked_mj
         amount = aim is Aim.CHANCE and kinds == _KINDS.index(Why.LESS_LIKELY)
         late = kinds == _KINDS.index(Why.LATE)
         return np.lexsort((np.where(late | amount, amounts, by_aim), _RANKS[kinds]))
@@ -162,9 +168,11 @@ class Comparison:
             return f"late by {_number(amount)} ms{self._of_which_margin(index, amount)}{self._for_whom}"
         if kind is Why.DOMINATED:
             return f"dearer by {_number(amount)} mJ and {self._no_faster(index)}"
+        if kind is Why.BETTER_KNOWN:
+            return f"{self._no_dearer(index)}, but better known: dearer by {_number(amount)} mJ if both turn out well"
         if kind is Why.LESS_LIKELY and math.isinf(amount):
             return "certainly late"
-        return _LOST.get(kind, "no different; the other one comes first").format(_number(amount))
+        return _LOST.get(kind, "as good; the other one comes first").format(_number(amount))
 
     def _of_which_margin(self, index: int, late_ms: float) -> str:
         margin_ms = float(self._expected.guarded_ms[index] - self._expected.latency_ms[index])
@@ -176,6 +184,10 @@ class Comparison:
         own = self.choice.index if self.choice else index
         slower_ms = float(self._expected.guarded_ms[index] - self._expected.guarded_ms[own])
         return f"slower by {_number(slower_ms)} ms" if slower_ms else "no faster"
+
+    def _no_dearer(self, index: int) -> str:
+        cheaper_mj = -float(self._above(self._expected.energy_mj)[index])
+        return f"expected cheaper by {_number(cheaper_mj)} mJ" if cheaper_mj else "expected to cost the same"
 
     @property
     def _for_whom(self) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from planner.choosing.candidates import Candidates
 from planner.choosing.explanation import explain
 from planner.choosing.limits import Limits
+from planner.choosing.load import latest_end_ms
 from planner.choosing.strategies import STRATEGIES, Request, choose
 from planner.choosing.switching import Board, Switching
 from planner.choosing.verdicts import Why
@@ -22,7 +23,15 @@ LAST = 9
 LINK = Link(rtt_ms=2.0, up_bytes_per_ms=100.0, down_bytes_per_ms=100.0)
 
 
-def row(cut: int, head_ms: float, head_mj: float, *, mhz: int = 1800, accuracy: float | None = 0.9) -> Row:
+def row(
+    cut: int,
+    head_ms: float,
+    head_mj: float,
+    *,
+    mhz: int = 1800,
+    accuracy: float | None = 0.9,
+    uncertainty: float | None = None,
+) -> Row:
     sends = cut < LAST
     return Row(
         configuration=Configuration(cut=cut, cpu_khz=mhz * 1000),
@@ -36,6 +45,7 @@ def row(cut: int, head_ms: float, head_mj: float, *, mhz: int = 1800, accuracy: 
         cloud_active_mj=100.0 * sends,
         accuracy=accuracy,
         provenance={"head_ms": Provenance.MEASURED, "head_mj": Provenance.EMULATED},
+        uncertainty={} if uncertainty is None else {"head_mj": uncertainty, "cloud_node_mj": uncertainty},
     )
 
 
@@ -82,6 +92,38 @@ def test_a_row_that_is_dearer_and_slower_than_the_chosen_one_is_said_to_be_both(
     assert said_of(worse, (SLOW_EDGE, worse)) == "dominated: dearer by 5 mJ and slower by 10 ms"
 
 
+KNOWN, UNTRIED = row(LAST, 100, 400, uncertainty=0.003), row(LAST, 100, 410, uncertainty=0.2)
+TRIES = {"experience": Experience.of(Parts.of((KNOWN, UNTRIED)))}
+
+
+def test_a_row_that_lost_to_a_hope_is_not_said_to_be_dearer():
+    said = said_of(KNOWN, (KNOWN, UNTRIED), now=TRIES)
+
+    assert said.startswith("better_known: expected cheaper by 10 mJ, but better known: dearer by ")
+    assert said.endswith(" mJ if both turn out well")
+
+
+def test_a_row_that_costs_the_same_may_lose_to_a_hope():
+    as_dear = row(LAST, 100, 410, uncertainty=0.003)
+
+    said = said_of(as_dear, (as_dear, UNTRIED), now={"experience": Experience.of(Parts.of((as_dear, UNTRIED)))})
+
+    assert said.startswith("better_known: expected to cost the same, but better known: dearer by ")
+
+
+def test_a_baseline_hopes_for_nothing():
+    assert said_of(KNOWN, (KNOWN, UNTRIED), "energy-saver", now=TRIES) == "chosen: lowest energy"
+    assert said_of(UNTRIED, (KNOWN, UNTRIED), "energy-saver", now=TRIES).startswith("dominated: dearer by 10 mJ")
+
+
+def test_its_json_has_what_is_expected_and_what_is_hoped():
+    content = explain("dynasplit", Candidates.of((KNOWN, UNTRIED), LINK, **TRIES), Request()).to_json()
+
+    chosen, other = content["candidates"]
+    assert chosen["energy_mj"] > other["energy_mj"]
+    assert chosen["hoped_mj"] < other["hoped_mj"] < other["energy_mj"]
+
+
 def test_those_who_wait_behind_are_a_reason():
     said = said_of(SLOW_EDGE, (EDGE, SLOW_EDGE), deadline_ms=1000.0, behind_ms=(250.0,))
 
@@ -125,6 +167,7 @@ rows = st.builds(
     numbers,
     mhz=st.sampled_from([600, 1800]),
     accuracy=st.sampled_from([None, 0.5, 0.9]),
+    uncertainty=st.sampled_from([None, 0.003, 0.2]),
 )
 limits = st.builds(
     Limits,
@@ -171,16 +214,31 @@ def test_the_winner_is_what_is_chosen_and_every_reason_is_true(table, strategy, 
     else:
         assert explanation.verdicts[0].index == chosen
     expected = candidates.expected(request.account)
+    due_ms = due(request, expected, explanation.verdicts)
     for verdict in explanation.verdicts:
-        assert is_true(verdict, table[verdict.index], expected, chosen, request, limits, cloud, strategy), verdict
+        assert is_true(verdict, table[verdict.index], expected, chosen, request, due_ms, limits, cloud, strategy), (
+            verdict
+        )
 
 
-def is_true(verdict, row, expected, chosen, request, limits, cloud, strategy) -> bool:
-    energy, latency, guarded = (
+def due(request, expected, verdicts) -> float:
+    """By when the rows that could be taken must be done."""
+    usable = [verdict.index for verdict in verdicts if verdict.why not in LEFT_OUT]
+    quick_ms = min(expected.guarded_ms[usable], default=0.0)
+    own_ms = math.inf if request.deadline_ms is None else request.deadline_ms
+    return min(own_ms, latest_end_ms(request.behind_ms, quick_ms))
+
+
+LEFT_OUT = {Why.INACCURATE, Why.CUT_TOO_EARLY, Why.TOO_MANY_BYTES, Why.CLOUD_AWAY, Why.NOT_MEANT}
+
+
+def is_true(verdict, row, expected, chosen, request, due_ms, limits, cloud, strategy) -> bool:
+    energy, hoped, latency, guarded = (
         float(figure[verdict.index] - figure[verdict.index if chosen is None else chosen])
-        for figure in (expected.energy_mj, expected.latency_ms, expected.guarded_ms)
+        for figure in (expected.energy_mj, expected.hoped_mj, expected.latency_ms, expected.guarded_ms)
     )
-    late_ms = float(expected.guarded_ms[verdict.index]) - min(request.deadline_ms or 0.0, *request.behind_ms, math.inf)
+    ranked = hoped if strategy == "dynasplit" else energy
+    late_ms = float(expected.guarded_ms[verdict.index]) - due_ms
     wanted = max(limits.min_accuracy or 0.0, request.min_accuracy or 0.0)
     return {
         Why.CHOSEN: verdict.index == chosen,
@@ -189,10 +247,11 @@ def is_true(verdict, row, expected, chosen, request, limits, cloud, strategy) ->
         Why.TOO_MANY_BYTES: row.up_bytes > limits.bytes_left,
         Why.CLOUD_AWAY: row.uses_cloud and not cloud,
         Why.NOT_MEANT: strategy in ("cloud-only", "edge-only"),
-        Why.LATE: strategy == "dynasplit" and 0 < verdict.by <= late_ms,
-        Why.DOMINATED: energy == verdict.by > 0 and guarded >= 0,
+        Why.LATE: strategy == "dynasplit" and 0 < verdict.by == late_ms,
+        Why.DOMINATED: energy == verdict.by > 0 and ranked > 0 and guarded >= 0,
+        Why.BETTER_KNOWN: strategy == "dynasplit" and hoped == verdict.by > 0 >= energy,
         Why.DEARER: energy == verdict.by > 0,
         Why.SLOWER: verdict.by in (latency, guarded) and verdict.by > 0,
         Why.LESS_LIKELY: strategy == "dynasplit" and verdict.by > 0,
-        Why.EQUAL: energy == 0,
+        Why.EQUAL: ranked == 0 or energy == 0,
     }[verdict.why]
