@@ -188,8 +188,9 @@ class HeadTimes:
         """How alike the ways are in which the clock stretches heads; shapes broadcast."""
         scale, a, b = float(np.exp(self.centre)), one.heads, other.heads
         with_tpu = (a.accelerator > 0) & (b.accelerator > 0)
-        longest = np.maximum(np.maximum(one.level_ms, other.level_ms) / scale, _LEAST_SHARE)
-        carried = (0.3 + self._sent(a, b)) / np.maximum(one.level_ms * other.level_ms / scale**2, _LEAST_SHARE**2)
+        this, that = (np.maximum(head.level_ms / scale, _LEAST_SHARE) for head in (one, other))
+        longest = np.maximum(this, that)
+        carried = (0.3 + self._sent(a, b)) / (this * that)
         return [np.ones_like(longest), 1 / longest, carried * with_tpu, (a.ghz == b.ghz) * 1.0]
 
     def _sent(self, one: Heads, other: Heads) -> Floats:

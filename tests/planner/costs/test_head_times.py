@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from planner.costs.head_times import Heads, fit_heads
+from planner.space import Space
+from protocol.configuration import Codec, EdgeAccelerator
+
+CLOCKS_KHZ = tuple(range(600_000, 1_800_001, 200_000))
+CUTS = tuple(range(1, 7))
+ON_CPU = Space(cuts=CUTS, clocks_khz=CLOCKS_KHZ)
+ON_TPU = Space(
+    cuts=CUTS,
+    clocks_khz=CLOCKS_KHZ,
+    codecs=(Codec.RAW, Codec.FP16),
+    accelerators=(EdgeAccelerator.STD, EdgeAccelerator.MAX),
+)
+
+
+def heads_of(world, space):
+    """The heads of a space and what they take, in ms."""
+    measurements = world.measure(item for item in space.configurations() if item.edge_accelerator in space.accelerators)
+    heads = Heads.of([item.configuration for item in measurements], [item.cost.up_bytes for item in measurements])
+    return heads, np.array([item.cost.head_ms for item in measurements])
+
+
+def test_every_effect_is_a_covariance_whatever_the_lengths_of_the_heads(world):
+    """Else a prediction could be surer than sure. Lengths from a thousandth of the usual one to a thousand times that."""
+    heads, times_ms = heads_of(world, ON_TPU)
+    times_ms = times_ms * 10 ** np.random.default_rng(0).uniform(-3, 3, len(times_ms))
+
+    model = fit_heads(heads, times_ms)
+
+    for matrix in model._correlations(model.observed):
+        assert np.linalg.eigvalsh(matrix).min() > -1e-9 * np.abs(matrix).max()
