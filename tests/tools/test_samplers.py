@@ -9,7 +9,7 @@ from planner.space import Space
 from protocol.configuration import Account, CloudAccelerator, Codec, Configuration, EdgeAccelerator
 from protocol.link import REFERENCE_LINK
 from protocol.measurement import Cost, Measurement
-from tools.samplers.asking import Sampled
+from tools.samplers.asking import REPEATS, Sampled
 from tools.samplers.parameters import Parameters
 
 SPACE = Space(
@@ -101,6 +101,36 @@ def test_a_sampler_ends_when_everything_is_measured(method):
     searched(method, 10_000, device=device, space=SMALL)
 
     assert device.asked == Counter(SMALL.configurations())
+
+
+class Overtaken(LocalLedger):
+    """One is left, until the sampler has to choose it by chance: right then others have measured it."""
+
+    def __init__(self):
+        everything = list(SMALL.configurations())
+        super().__init__(1, {item: [measured(item)] for item in everything[:-1]})
+        self._last, self._steps = everything[-1], 0
+
+    def left(self):
+        self._steps += 1
+        return super().left()
+
+    def known(self):
+        before = dict(super().known())
+        if self._steps > REPEATS:
+            self.record(self._last, [measured(self._last)])
+        return before
+
+    def claim(self, _configuration):
+        return False
+
+
+def test_a_sampler_ends_when_others_measure_the_last_while_it_chooses():
+    device = Device()
+
+    Sampled("tpe")(Campaign(SMALL, device, Overtaken()), Aim())
+
+    assert not device.asked
 
 
 @pytest.mark.parametrize("method", METHODS)

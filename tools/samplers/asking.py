@@ -50,7 +50,9 @@ class Sampled:
             repeats = 0
             while campaign.left:
                 if repeats >= REPEATS:
-                    study.enqueue_trial(parameters.choice(_unknown(campaign, rng)))
+                    if (unknown := _unknown(campaign, rng)) is None:
+                        continue  # others have measured the last of the space meanwhile
+                    study.enqueue_trial(parameters.choice(unknown))
                 known = _one_trial(campaign, aim, study, parameters)
                 repeats = repeats + 1 if known and repeats < REPEATS else 0
 
@@ -73,10 +75,11 @@ def _one_trial(campaign: Campaign, aim: Aim, study: optuna.Study, parameters: Pa
     return found is None
 
 
-def _unknown(campaign: Campaign, rng: np.random.Generator) -> Configuration:
+def _unknown(campaign: Campaign, rng: np.random.Generator) -> Configuration | None:
+    """One that nobody has measured, by chance; None where all was."""
     known = campaign.known
     unknown = [item for item in campaign.space.configurations() if item not in known]
-    return unknown[rng.integers(len(unknown))]
+    return unknown[rng.integers(len(unknown))] if unknown else None
 
 
 def _sampler(name: str, parameters: Parameters, seed: int) -> BaseSampler:
