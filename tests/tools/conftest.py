@@ -53,6 +53,21 @@ def whole_pool() -> list[Trial]:
     ]
 
 
+_SUMS = {
+    "latency": ("avg latency edge (ms)", "avg latency cloud (ms)", "avg latency transfer (ms)"),
+    "energy": ("avg energy edge (J)", "avg energy cloud (J)"),
+}
+
+
+def _added_up(fields: Trial, change: Trial) -> Trial:
+    """The changed line; totals follow their parts, unless they are changed themselves."""
+    changed = fields | change
+    for total, parts in _SUMS.items():
+        if total not in change and all(isinstance(changed[part], float) for part in parts):
+            changed[total] = sum(changed[part] for part in parts)
+    return changed
+
+
 @pytest.fixture
 def trials() -> list[Trial]:
     """A trial of every configuration."""
@@ -78,7 +93,7 @@ def make_pool(tmp_path: Path) -> MakePool:
             writer = csv.DictWriter(file, list(whole_pool()[0]))
             writer.writeheader()
             for number, fields in enumerate(written, start=2):
-                writer.writerow(fields | (changes or {}).get(number, {}))
+                writer.writerow(_added_up(fields, (changes or {}).get(number, {})))
         return path
 
     return make

@@ -6,10 +6,13 @@ One line of a pool is one trial of 1000 images. Its configuration is `layer` (0:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 
@@ -21,6 +24,7 @@ from protocol.link import REFERENCE_LINK
 from protocol.measurement import Cost, Measurement
 from tools.measurements.csv_lines import Line, read_lines
 from tools.measurements.edge_energy import Trial, split_mj
+from tools.measurements.possible import check_possible
 from tools.measurements.recorded import Recorded
 
 __all__ = ["Recorded", "is_published", "read_deadlines", "read_published"]
@@ -32,6 +36,16 @@ IMAGES = 1000
 
 _LAST_LAYERS = {"vgg16": 22, "vit": 19}
 _PREFIXES = ("simulation_pool_", "experiment_progress_")
+_SIZE = "tensor size (KB)"
+_SUMS = {
+    "latency": ("avg latency edge (ms)", "avg latency transfer (ms)", "avg latency cloud (ms)"),
+    "energy": ("avg energy edge (J)", "avg energy cloud (J)"),
+}
+_ROUNDING = 0.01
+"""How far a total may be off the sum of its parts."""
+_SIZES_APART = 2.0
+"""A layer's tensor has one size; so many times more or less is another tensor."""
+
 _FIGURES = (
     "latency",
     "energy",
@@ -40,7 +54,7 @@ _FIGURES = (
     "avg latency cloud (ms)",
     "avg latency transfer (ms)",
     "avg energy cloud (J)",
-    "tensor size (KB)",
+    _SIZE,
 )
 _CHOICES = ("cpu-freq", "layer", "edge-accelerator", "server-accelerator")
 _SEEN_ALONG = (
@@ -71,11 +85,11 @@ def read_published(path: Path, *, skip_bad: bool = False, network: str = "") -> 
     """
     lines = read_lines(path, columns=(*_FIGURES, *_CHOICES), what="published trials")
     network = network or _network_of(path)
-    last = _last_layer(lines, network)
+    last, usual_kb = _last_layer(lines, network), _usual_kb(lines)
     trials, skipped = [], []
     for line in lines:
         try:
-            trials.append(_trial(line, last))
+            trials.append(_trial(line, last, usual_kb))
         except InvalidInput as fault:
             reason = f"{line.where}: {fault}"
             if not skip_bad:
@@ -137,27 +151,38 @@ def _last_layer(lines: Sequence[Line], network: str) -> int:
     """The edge-only layer: known of the published networks, else the one at which most lines send nothing."""
     if network in _LAST_LAYERS:
         return _LAST_LAYERS[network]
-    silent: Counter[int] = Counter()
-    for line in lines:
-        try:
-            if not line.fault and line.number("tensor size (KB)") == 0:
-                silent[line.whole("layer")] += 1
-        except InvalidInput:
-            """Told when the line itself is read."""
+    silent = Counter(layer for layer, kb in _sent(lines) if not kb)
     if not silent:
         raise InvalidInput("the published trials hold no edge-only run (tensor size 0): which layer is the last one?")
     return max(silent, key=lambda layer: (silent[layer], layer))
 
 
-def _trial(line: Line, last: int) -> _Trial:
+def _usual_kb(lines: Sequence[Line]) -> dict[int, float]:
+    """What most trials of each layer sent, where any did."""
+    sent: dict[int, list[float]] = defaultdict(list)
+    for layer, kb in _sent(lines):
+        if kb:
+            sent[layer].append(kb)
+    return {layer: median_low(sizes) for layer, sizes in sent.items()}
+
+
+def _sent(lines: Sequence[Line]) -> Iterator[tuple[int, float]]:
+    """The layer and the size in KB of those lines that have both; of others it is told when they are read themselves."""
+    for line in lines:
+        with contextlib.suppress(InvalidInput):
+            if not line.fault:
+                yield line.whole("layer"), line.number(_SIZE)
+
+
+def _trial(line: Line, last: int, usual_kb: Mapping[int, float]) -> _Trial:
     if line.fault:
         raise InvalidInput(line.fault)
     figures = {name: line.number(name) for name in _FIGURES}
     for name in _SEEN_ALONG:
         if name in line.fields:
             line.number(name)
-    up_bytes = round(figures["tensor size (KB)"] * 1024)
-    return _Trial(
+    up_bytes = round(figures[_SIZE] * 1024)
+    trial = _Trial(
         where=line.where,
         configuration=_configuration(line, last, sends=up_bytes > 0),
         head_ms=figures["avg latency edge (ms)"],
@@ -169,6 +194,28 @@ def _trial(line: Line, last: int) -> _Trial:
         up_bytes=up_bytes,
         accuracy=_accuracy(line),
     )
+    check_possible(trial.configuration.cut, trial)
+    _check_sums(figures)
+    _check_size(trial.configuration.cut, figures[_SIZE], usual_kb)
+    return trial
+
+
+def _check_sums(figures: Mapping[str, float]) -> None:
+    """InvalidInput where a total is not what its parts come to."""
+    for total, parts in _SUMS.items():
+        parts_sum = sum(figures[name] for name in parts)
+        if not math.isclose(figures[total], parts_sum, rel_tol=_ROUNDING):
+            raise InvalidInput(
+                f"{total} {figures[total]:g} contradicts {' + '.join(parts)}, which come to {parts_sum:g}"
+            )
+
+
+def _check_size(layer: int, kb: float, usual_kb: Mapping[int, float]) -> None:
+    """InvalidInput where a trial sent quite another tensor than most trials of its layer."""
+    if kb and not 1 / _SIZES_APART <= kb / usual_kb[layer] <= _SIZES_APART:
+        raise InvalidInput(
+            f"{_SIZE} {kb:g} contradicts the other trials of layer {layer}, which sent {usual_kb[layer]:g}"
+        )
 
 
 def _configuration(line: Line, last: int, *, sends: bool) -> Configuration:
@@ -185,7 +232,7 @@ def _configuration(line: Line, last: int, *, sends: bool) -> Configuration:
     if layer == last and gpu:
         raise InvalidInput(f"server-accelerator True at layer {last} is outside the space: no tail is computed there")
     if sends == (layer == last):
-        raise InvalidInput(f"layer {layer} of {last} cannot have sent {line.fields['tensor size (KB)']} KB")
+        raise InvalidInput(f"layer {layer} of {last} cannot have sent {line.fields[_SIZE]} KB")
     return Configuration(layer, cpu_khz, accelerator, CloudAccelerator.GPU if gpu else CloudAccelerator.CPU)
 
 

@@ -17,6 +17,7 @@ from protocol.documents import parse_object
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.measurement import Measurement
 from tools.measurements.csv_lines import columns_of
+from tools.measurements.possible import check_possible
 from tools.measurements.published import is_published, read_published
 from tools.measurements.recorded import Recorded
 from tools.output import read_text
@@ -140,7 +141,9 @@ def _found(contents: Iterable[tuple[str, str | Mapping[str, Any]]], skip_bad: bo
 
 def _measurement(where: str, content: str | Mapping[str, Any]) -> Measurement:
     document = parse_object(content, what=where) if isinstance(content, str) else content
-    return Measurement.from_json(document, what=where)
+    measurement = Measurement.from_json(document, what=where)
+    check_possible(measurement.configuration.cut, measurement.cost)
+    return measurement
 
 
 def _told(where: str, fault: InvalidInput) -> str:

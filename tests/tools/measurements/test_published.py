@@ -79,6 +79,12 @@ def test_a_few_trials_at_another_clock_do_not_pull_the_powers(make_pool):
         ({"layer": 4.0, "tensor size (KB)": 0.0, "server-accelerator": True}, "server-accelerator True at layer 4"),
         ({"layer": 4.0}, "layer 4 of 4 cannot have sent 400.0 KB"),
         ({"tensor size (KB)": 0.0}, "layer 1 of 4 cannot have sent 0.0 KB"),
+        ({"avg latency edge (ms)": 0.0}, "the head of cut 1 cannot have taken 0 ms on the device"),
+        ({"avg energy edge (J)": 0.0}, "the head of cut 1 cannot have taken 0 J on the device"),
+        ({"avg latency cloud (ms)": 0.0}, "a request that sent 409600 bytes cannot have taken 0 ms in the cloud"),
+        ({"latency": 10.0}, "latency 10 contradicts avg latency edge (ms) + avg latency transfer (ms) + avg latency"),
+        ({"energy": 0.5}, "energy 0.5 contradicts avg energy edge (J) + avg energy cloud (J), which come to"),
+        ({"tensor size (KB)": 40.0}, "tensor size (KB) 40 contradicts the other trials of layer 1, which sent 400"),
         ({"accuracy": 1.5}, "accuracy must lie between 0 and 1, not 1.5"),
     ],
 )

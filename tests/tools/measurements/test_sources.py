@@ -42,6 +42,14 @@ def as_lines(measurements) -> str:
     return "".join(json.dumps(item.to_json()) + "\n" for item in measurements)
 
 
+def with_head(line: str, **cost) -> str:
+    """The line, of cut 1."""
+    content = json.loads(line)
+    content["configuration"]["cut"] = 1
+    content["cost"] |= cost
+    return json.dumps(content)
+
+
 @pytest.mark.parametrize("name", ["m.jsonl", "m.csv", "measurements"])
 def test_json_lines_are_known_by_their_content(tmp_path, name):
     path = tmp_path / name
@@ -84,6 +92,14 @@ def test_what_is_neither_is_said_to_be_neither(tmp_path, content):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        (lambda line: with_head(line, head_ms=0.0), "the head of cut 1 cannot have taken 0 ms on the device"),
+        (lambda line: with_head(line, head_mj=0.0, wait_mj=0), "the head of cut 1 cannot have taken 0 J on the device"),
+        (lambda line: with_head(line, latency_ms=0), "the head of cut 1 cannot have a latency of 0 ms"),
+        (lambda line: line.replace('"latency_ms": 9.0', '"latency_ms": 0'), "1000 bytes cannot have a latency of 0 ms"),
+        (
+            lambda line: line.replace('"cloud_ms": 5.0', '"cloud_ms": 0'),
+            "1000 bytes cannot have taken 0 ms in the cloud",
+        ),
         (lambda line: line[:-9], "is not valid JSON"),
         (lambda line: line.replace('"head_ms": 1.0', '"head_ms": -1.0'), "head_ms must be 0 or more"),
         (lambda line: line.replace('"head_ms": 1.0', '"head_ms": NaN'), "NaN is not a finite JSON number"),
@@ -110,6 +126,13 @@ def test_a_line_that_cannot_be_is_refused_with_its_place_or_skipped(tmp_path, ch
     assert recorded.measurements == tuple(EVERYTHING[1:])
     assert len(recorded.skipped) == 1
     assert recorded.skipped[0].startswith(f"{path}:6")
+
+
+def test_on_a_fast_device_to_send_the_input_takes_no_time(tmp_path):
+    path = tmp_path / "m.jsonl"
+    path.write_text(as_lines(EVERYTHING).replace('"head_ms": 1.0', '"head_ms": 0.0'))
+
+    assert len(read(str(path), ANY).measurements) == len(EVERYTHING)
 
 
 def test_what_was_asked_for_is_picked_and_what_is_open_is_asked(tmp_path):
