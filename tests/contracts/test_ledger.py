@@ -178,7 +178,49 @@ def test_a_lease_is_renewed_while_its_worker_lives(join):
     assert not other.claim(FIRST)
 
 
-def test_what_a_worker_measured_that_was_taken_for_dead_does_not_count(join):
+class Hiccups:
+    """Lets measurements be written only once it is `over`, as a database that is away for a while."""
+
+    def __init__(self, ledger: SharedLedger) -> None:
+        self.over = threading.Event()
+        sa.event.listen(ledger._engine, "before_cursor_execute", self._refuse)
+
+    def _refuse(self, _connection, _cursor, statement, *_rest):
+        if "SET renewed_at" in statement and "measurements=" in statement and not self.over.is_set():
+            raise sa.exc.OperationalError(statement, {}, Exception("the server closed the connection"))
+
+
+def test_what_was_measured_is_not_lost_while_the_database_is_away(join, caplog):
+    one, other = join(grace_s=2), join(grace_s=2)
+    hiccups, renewed = Hiccups(one), iter(range(100))
+    one.claim(FIRST)
+
+    with one.telling(lambda: hiccups.over.set() if next(renewed) else None):
+        one.record(FIRST, [measured(FIRST)])
+
+    assert list(other.known()[FIRST]) == [measured(FIRST)], "the lease was renewed meanwhile, and it was tried again"
+    assert "is tried again: the server closed the connection" in caplog.text
+
+
+def test_a_database_that_stays_away_is_told_after_the_grace_period(join):
+    one = join(grace_s=0.1)
+    Hiccups(one)
+    one.claim(FIRST)
+
+    with pytest.raises(ServiceMissing, match="the server closed the connection"):
+        one.record(FIRST, [measured(FIRST)])
+
+
+def test_what_was_recorded_though_the_answer_got_lost_is_not_called_late(join, caplog):
+    one = join()
+    one.claim(FIRST)
+    one.record(FIRST, [measured(FIRST)])
+    one.record(FIRST, [measured(FIRST)])
+
+    assert not caplog.records
+
+
+def test_what_a_worker_measured_that_was_taken_for_dead_does_not_count(join, caplog):
     slow, other = join(budget=1, grace_s=0.2), join(budget=1, grace_s=0.2)
     slow.claim(FIRST)
     slow.close()
@@ -188,6 +230,7 @@ def test_what_a_worker_measured_that_was_taken_for_dead_does_not_count(join):
     slow.record(FIRST, [])
 
     assert list(join(budget=1).known()[FIRST]) == [measured(FIRST)]
+    assert "its lease had ended" in caplog.text
 
 
 def test_a_search_goes_on_where_it_was_left(join):

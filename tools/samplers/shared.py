@@ -11,6 +11,7 @@ import fcntl
 import json
 import logging
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,14 @@ from typing import Any
 import sqlalchemy as sa
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
 
 from cloud.schema import metadata as store
 from planner.searching.campaign import Known
@@ -156,11 +164,15 @@ class SharedLedger:
         return True
 
     def record(self, configuration: Configuration, measurements: Sequence[Measurement]) -> None:
-        self._stop_renewing()
+        """As the port says. While the database is away it is tried again, until the lease would have ended."""
         content = _content(measurements)
-        with self.telling_faults(), self._engine.begin() as connection:
-            connection.execute(
-                _LEASES.update().where(*self._mine(configuration)).values(measurements=content, renewed_at=self._now)
+        try:
+            kept = self._persistently(lambda: self._record(configuration, content))
+        finally:
+            self._stop_renewing()
+        if not kept:
+            logger.warning(
+                "%s was measured too late: its lease had ended, and what came out is discarded", configuration
             )
 
     def give_back(self, configuration: Configuration) -> None:
@@ -230,6 +242,28 @@ class SharedLedger:
                     content = _content(measurements)
                     connection.execute(_LEASES.insert().values(**lease, measurements=content, renewed_at=self._now))
 
+    def _record(self, configuration: Configuration, content: str) -> bool:
+        """Whether what this worker measured is recorded now, be it by a try before that only seemed to fail."""
+        with self._engine.begin() as connection:
+            recorded = _LEASES.update().where(*self._mine(configuration))
+            if connection.execute(recorded.values(measurements=content, renewed_at=self._now)).rowcount:
+                return True
+            held_by = connection.scalar(self._lease(configuration).where(*self._recorded))
+        return held_by == self._worker.hex
+
+    def _persistently(self, write: Callable[[], bool]) -> bool:
+        """Writes, again and again for the grace period while the database is away; then ServiceMissing."""
+        paused, ends_s = threading.Event(), time.monotonic() + self._grace_s
+        with self.telling_faults():
+            while True:
+                try:
+                    return write()
+                except (OperationalError, InterfaceError) as error:
+                    if time.monotonic() >= ends_s:
+                        raise
+                    logger.warning("a measurement is not recorded yet, and is tried again: %s", _first_line(error))
+                paused.wait(self._grace_s / 20)
+
     def _locked(self, connection: sa.Connection) -> None:
         """One worker at a time from here to the end of the transaction, and what the dead held is given back."""
         connection.execute(
@@ -254,7 +288,7 @@ class SharedLedger:
             self._renewal.stop()
         self._renewal = None
 
-    def _lease(self, configuration: Configuration) -> sa.Select[tuple[str]]:
+    def _lease(self, configuration: Configuration) -> sa.Select[str]:
         return sa.select(_LEASES.c.worker).where(
             _LEASES.c.study == self.study, _LEASES.c.configuration == _text(configuration)
         )
