@@ -178,6 +178,23 @@ def test_a_lease_is_renewed_while_its_worker_lives(join):
     assert not other.claim(FIRST)
 
 
+def test_a_lease_goes_on_being_renewed_after_an_error_that_nobody_thought_of(join, caplog):
+    alive = join(budget=1, grace_s=0.4)
+    alive.claim(FIRST)
+    renewed, beats = threading.Semaphore(0), iter(range(100))
+
+    def heartbeat():
+        if next(beats) == 1:
+            raise RuntimeError("nobody thought of this")
+        renewed.release()
+
+    with alive.telling(heartbeat):
+        for _ in range(5):
+            assert renewed.acquire(timeout=20)
+
+    assert "RuntimeError: nobody thought of this" in caplog.text
+
+
 class Hiccups:
     """Lets measurements be written only once it is `over`, as a database that is away for a while."""
 

@@ -351,6 +351,8 @@ class _Renewal:
                 renew()
             except (DatabaseError, StorageInternalError) as error:
                 logger.warning("a lease of the search could not be renewed: %s", _first_line(error))
+            except Exception:
+                logger.exception("a lease of the search could not be renewed; it is tried again")
 
 
 def _parsed(url: str) -> sa.URL:
