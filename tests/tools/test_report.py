@@ -274,6 +274,30 @@ def test_what_the_baseline_did_not_do_itself_says_nothing_about_its_energy(repor
     assert (baseline["requests"], baseline["per_answer_j"]) == (10, pytest.approx(72.4))
 
 
+def test_what_fell_back_while_the_cloud_was_away_saves_nothing_on_either_side(report):
+    away = {"cost": ALONE, "fallback": "the cloud was away"}
+    found = ours(10, cost=SENT) + ours(10, **away) + cloud_only(10) + cloud_only(10, **away)
+
+    facts = report.facts("--from", report.file(*arrivals(found)))
+
+    total, day = facts["total"], facts["days"][0]
+    assert (total["answers"], total["compared_answers"], day["compared_answers"]) == (20, 10, 10)
+    assert total["saved_kwh"] == day["saved_kwh"] == pytest.approx(0.0, abs=1e-12)
+    assert total["spent_kwh"] == pytest.approx(10 * (72.4 + 1.2) / 3.6e6)
+    assert "On 10 of 20 answers dynasplit spent 0 % less than cloud-only would have" in report.said
+    assert "the others did not come about as chosen." in report.said
+    assert "What was saved leaves them out, and cloud-only's own likewise." in report.said
+
+
+def test_where_nothing_came_about_as_chosen_nothing_can_be_compared(report):
+    file = report.file(*arrivals(ours(3, fallback="the cloud was away") + cloud_only(10)))
+
+    total = report.facts("--from", file)["total"]
+
+    assert (total["compared_answers"], total["saved_kwh"]) == (0, None)
+    assert "no answer came about as chosen." in report.said
+
+
 def test_sums_come_by_device_by_network_and_by_day(report):
     yesterday = NOON - 86_400
     found = [

@@ -74,7 +74,7 @@ def _draw_days(axes: Axes, facts: Mapping[str, Any], size: float) -> None:
     _stack(axes, places, [max(0.0, part) for part in saved], known, colour=_GREEN, label=f"saved against {against}")
     _stack(axes, places, over, under, colour=_RED, label=f"spent beyond what {against} would have")
     tops = [part + max(0.0, more) for part, more in zip(known, saved, strict=True)]
-    label = f"spent, where {against}'s share is unknown"
+    label = f"spent, not comparable with {against}"
     _stack(axes, places, other, tops, colour=_GREY, label=label)
     _dress(axes, places)
 

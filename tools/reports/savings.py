@@ -1,4 +1,8 @@
-"""What was saved: sums that can be added up over devices, networks and days, and the facts that JSON holds."""
+"""What was saved: sums that can be added up over devices, networks and days, and the facts that JSON holds.
+
+Answers that did not come about as chosen are compared on neither side: the baseline's mean leaves out its fallbacks, a table
+knows none, and so ours count in what was spent, but not in what was saved.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,8 @@ _MJ_PER_KWH = 3.6e9
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over requests. `compared_…` are of those answers for which the baseline is known, as `baseline_mj` is.
+    """Sums over requests. `compared_…` are of those answers that came about as chosen and for which the baseline is known,
+    as `baseline_mj` is.
 
     `variance_mj2` is that of `baseline_mj`, infinite where it is unknown. `baseline_violations` of
     `baseline_with_deadline` count requests that ran with the baseline's strategy.
@@ -153,14 +158,15 @@ def _sums(line: Line, baseline: Baseline) -> Sums:
         "up_bytes",
         "down_bytes",
     )
-    known = baseline.per_answer_mj is not None and ours.answers > 0
+    known = baseline.per_answer_mj is not None and ours.as_asked.count > 0
+    compared_answers = ours.as_asked.count if known else 0
     return Sums(
         **{name: getattr(ours, name) for name in counted},
         spent_mj=ours.energy_mj,
-        compared_answers=ours.answers if known else 0,
-        compared_mj=ours.energy_mj if known else 0.0,
-        baseline_mj=ours.answers * (baseline.per_answer_mj or 0.0),
-        variance_mj2=(ours.answers * baseline.error_mj) ** 2 if known else 0.0,
+        compared_answers=compared_answers,
+        compared_mj=ours.as_asked.total if known else 0.0,
+        baseline_mj=compared_answers * (baseline.per_answer_mj or 0.0),
+        variance_mj2=(compared_answers * baseline.error_mj) ** 2 if known else 0.0,
         baseline_violations=line.baseline.violations,
         baseline_with_deadline=line.baseline.with_deadline,
         spent_kinds=frozenset(ours.energy_kinds),
@@ -194,9 +200,9 @@ def _day(parts: Sequence[tuple[Day, float | None]]) -> dict[str, Any]:
         "answers": sum(day.answers for day, _ in parts),
         "spent_kwh": sum(day.energy_mj for day, _ in parts) / _MJ_PER_KWH,
         **compared(
-            sum(day.answers for day, _ in known),
-            sum(day.energy_mj for day, _ in known),
-            sum(day.answers * per_answer_mj for day, per_answer_mj in known),
+            sum(day.as_asked.count for day, _ in known),
+            sum(day.as_asked.total for day, _ in known),
+            sum(day.as_asked.count * per_answer_mj for day, per_answer_mj in known),
         ),
     }
 

@@ -34,14 +34,16 @@ def sentence(facts: Facts) -> str:
     """What was saved, or that nobody can know."""
     total, against = facts["total"], facts["against"]
     if total["saved_share"] is None:
-        return f"{_spent(facts)}; what {against} would have spent is unknown."
+        alone = total["fallbacks"] == total["answers"] > 0
+        why = "no answer came about as chosen" if alone else f"what {against} would have spent is unknown"
+        return f"{_spent(facts)}; {why}."
     saved = total["saved_kwh"]
     part = total["compared_answers"] < total["answers"]
     ours = facts["strategy"]
     who = f"On {total['compared_answers']:,} of {total['answers']:,} answers {ours}" if part else ours
     told = f"{_percent(abs(total['saved_share']))} {'less' if saved >= 0 else 'more'} than {against} would have"
     money = f", {amount(abs(total['money']['saved']), facts['currency'])}" if total["money"] else ""
-    rest = f"; for the others what {against} would have spent is unknown" if part else ""
+    rest = f"; {_not_compared(facts)}" if part else ""
     return f"{who} spent {told}: {energy(abs(saved))}{money}{rest}."
 
 
@@ -54,7 +56,8 @@ def remarks(facts: Facts) -> list[str]:
     if total["fallbacks"]:
         said.append(
             f"{_count(total['fallbacks'], 'answer')} not come about as chosen (the cloud or the runner failed); what the "
-            "cloud spent on them in vain is not known and not counted."
+            "cloud spent on them in vain is not known and not counted. What was saved leaves them out, and "
+            f"{facts['against']}'s own likewise."
         )
     if facts["not_counted"]:
         others = ", ".join(f"{count:,} {name}" for name, count in facts["not_counted"].items())
@@ -153,7 +156,7 @@ def _caption(facts: Facts) -> str:
         f"Energy of account {facts['account']}, totals.{money}\n"
         f"spent: {told['spent_kwh']}; {facts['against']}: {told['baseline_kwh']};\n"
         f"late: {told['late']}; sent: {told['sent_bytes']} (bytes of requests)."
-        + (f"\n*: only of answers for which {facts['against']}'s share is known." if partly else "")
+        + (f"\n*: only of answers as chosen for which {facts['against']}'s share is known." if partly else "")
     )
 
 
@@ -189,6 +192,15 @@ def _reasons(facts: Facts) -> list[str]:
     if len(unknown) > _MOST_REASONS:
         reasons.append(f"… and {len(unknown) - _MOST_REASONS} more.")
     return reasons
+
+
+def _not_compared(facts: Facts) -> str:
+    """Why some answers are not compared."""
+    unknown = any(line["baseline"]["from"] == "unknown" and line["answers"] for line in facts["lines"])
+    reasons = ["did not come about as chosen"] * bool(facts["total"]["fallbacks"]) + [
+        f"ran where what {facts['against']} would have spent is unknown"
+    ] * unknown
+    return f"the others {' or '.join(reasons)}"
 
 
 def _spent(facts: Facts) -> str:

@@ -41,6 +41,10 @@ class Mean:
         self._squares += before * (figure - self.mean)
 
     @property
+    def total(self) -> float:
+        return self.mean * self.count
+
+    @property
     def standard_error(self) -> float:
         """Infinite for fewer than two figures: one says nothing about its spread."""
         if self.count < 2:
@@ -93,10 +97,11 @@ class Tally:
 
 @dataclass
 class Day:
-    """The answers of one day, and their energy."""
+    """The answers of one day, and their energy. `as_asked` leaves out fallbacks."""
 
     answers: int = 0
     energy_mj: float = 0.0
+    as_asked: Mean = field(default_factory=Mean)
 
 
 @dataclass
@@ -125,6 +130,8 @@ class Line:
             day = self.days[day_of(seen.at_s)]
             day.answers += 1
             day.energy_mj += energy_mj
+            if not seen.inference.fallback:
+                day.as_asked.add(energy_mj)
 
 
 def sum_up(found: Iterable[Seen], question: Question) -> list[Line]:
