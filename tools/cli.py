@@ -38,6 +38,9 @@ VERBS = {
 _EXTRAS = {"demo": "demo", "convert": "convert"}
 """The smallest extra that a verb needs, where it is not `tools`."""
 
+_OWN = ("cloud", "edge", "hardware", "models", "planner", "protocol", "tools")
+"""That one of these is missing is no matter of what was installed."""
+
 INTERRUPTED = 130
 
 
@@ -53,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DynaSplitError as error:
         sys.stderr.write(f"dynasplit {' '.join(words[:1])}: {error}\n")
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] in _OWN:
+            raise
+        sys.stderr.write(f"dynasplit {' '.join(words[:1])}: {_missing(words[0], error)}\n")
+        return ServiceMissing.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
@@ -84,13 +92,15 @@ def _add_unavailable(
     """A verb whose extra is not installed: it is listed, and says how to get it."""
 
     def refuse(_arguments: argparse.Namespace) -> int:
-        raise ServiceMissing(
-            f"needs the package '{missing.name}', which is not installed: pip install '.[{_EXTRAS.get(verb, 'tools')}]'"
-        )
+        raise ServiceMissing(_missing(verb, missing))
 
     parser = verbs.add_parser(verb, help=f"(not installed here: needs '{missing.name}')", add_help=False)
     parser.add_argument("ignored", nargs=argparse.REMAINDER)
     parser.set_defaults(run=refuse, verbose=False)
+
+
+def _missing(verb: str, error: ModuleNotFoundError) -> str:
+    return f"needs the package '{error.name}', which is not installed: pip install '.[{_EXTRAS.get(verb, 'tools')}]'"
 
 
 def _add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, module: ModuleType) -> None:

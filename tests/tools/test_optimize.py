@@ -498,3 +498,22 @@ def test_edge_active_is_refused_for_the_published_trials(optimize, reference):
 
     assert (code, table) == (2, None)
     assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [
+        ("urllib3", ["--measurements", "http://127.0.0.1:1"]),
+        ("zstandard", ["--bundle-folder", "x", "--agent", "http://127.0.0.1:1", "--backend", "http://127.0.0.1:1"]),
+    ],
+)
+def test_where_numpy_is_all_there_is_what_else_is_needed_is_named(package, arguments):
+    without = f"import sys; sys.modules['{package}'] = None; from tools.cli import main; sys.exit(main(sys.argv[1:]))"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", without, "optimize", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 4
+    assert ended.stderr.count("\n") == 1
+    assert f"needs the package '{package}'" in ended.stderr
