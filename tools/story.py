@@ -23,7 +23,6 @@ from planner.choosing.strategies import STRATEGIES
 from planner.pricing import price
 from planner.profiling import plan
 from planner.space import Space
-from planner.tables import optimize
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.measurement import Measurement
@@ -31,6 +30,7 @@ from protocol.messages import TableState
 from protocol.table import Table
 from tools import demo_report
 from tools.comparison import Served, serve, summarise
+from tools.optimizing.findings import Findings, Wanted, findings
 from tools.output import write_text
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, measure, prepare, space_of
 from tools.progress import progress
@@ -144,19 +144,22 @@ def _learn(stack: Stack, bundle: Bundle, run_tag: str, out: Console) -> tuple[Ta
     _revive(stack, out)
     measured = _stored_measurements(stack, run_tag, len(profiled), out)
     accuracies = _evaluate(bundle, samples, space, cache_dir=stack.data_dir / "weights")
-    table = optimize(
-        space,
-        [accuracies.applied_to(item) for item in measured],
-        device=DEVICE,
-        bundle=bundle.digest,
-        network=bundle.manifest.network,
-    )
-    write_text(stack.data_dir / "table.json", json.dumps(table.to_json(), indent=2) + "\n")
+    found = findings([accuracies.applied_to(item) for item in measured], space, Wanted(ACCOUNT))
+    write_text(stack.data_dir / "table.json", json.dumps(found.table.to_json(), indent=2) + "\n")
     out.print(
-        f"[bold]3[/] profiled {len(configurations)} configurations x {DEFAULT_REPEATS} and composed all {space.size}; "
-        f"{len(table.rows)} are worth using"
+        f"[bold]3[/] profiled {len(configurations)} configurations x {DEFAULT_REPEATS} and composed {len(found.rows)} "
+        f"of {space.size}; {len(found.table.rows)} are worth using{_left_out(found)}"
     )
-    return table, _slowest_ms(measured)
+    return found.table, _slowest_ms(measured)
+
+
+def _left_out(found: Findings) -> str:
+    """What did not count, where there was such."""
+    return "".join(
+        f"; {count} measurements {what}, and were left out"
+        for count, what in ((len(found.suspects), "contradict the rest"), (found.throttled, "were throttled"))
+        if count
+    )
 
 
 def _slowest_ms(measured: Sequence[Measurement]) -> float:
