@@ -43,12 +43,13 @@ class Turns:
     def turn(self, *, due_s: float = math.inf) -> Iterator[None]:
         """Waits for the turn; Overloaded at once when `max_waiting` others wait already. `due_s`: the monotonic moment of
         the deadline, which those before it may take into account."""
-        if (mine := self._queue(due_s)) is not None:
-            mine.turn.wait()
+        mine = self._queue(due_s)
         try:
+            if mine is not None:
+                mine.turn.wait()
             yield
         finally:
-            self._next()
+            self._leave(mine)
 
     def _queue(self, due_s: float) -> _Place | None:
         """None when it is the caller's turn now; otherwise its place."""
@@ -61,9 +62,12 @@ class Turns:
             self._waiting.append(mine := _Place(due_s))
             return mine
 
-    def _next(self) -> None:
+    def _leave(self, mine: _Place | None) -> None:
+        """Gives up the place of one who still waits, else passes the turn on."""
         with self._lock:
-            if self._waiting:
+            if mine is not None and mine in self._waiting:
+                self._waiting.remove(mine)
+            elif self._waiting:
                 self._waiting.popleft().turn.set()
             else:
                 self._busy = False

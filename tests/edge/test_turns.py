@@ -45,3 +45,40 @@ def test_a_turn_that_is_refused_does_not_block_the_next():
     with ExitStack() as stack:
         stack.enter_context(turns.turn())
         assert turns.waiting == 0
+
+
+def interrupted(_event: threading.Event, _timeout: float | None = None) -> bool:
+    raise KeyboardInterrupt
+
+
+def test_who_is_interrupted_while_waiting_leaves_no_dead_place(turns, monkeypatch):
+    with turns.turn():
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Event, "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt), turns.turn():
+                pass
+        assert turns.waiting == 0
+    assert is_free(turns)
+
+
+def test_who_is_interrupted_just_when_the_turn_comes_passes_it_on(turns, monkeypatch):
+    before = ExitStack()
+    before.enter_context(turns.turn())
+
+    def interrupted_late(event: threading.Event, timeout: float | None = None) -> bool:
+        before.close()
+        return interrupted(event, timeout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Event, "wait", interrupted_late)
+        with pytest.raises(KeyboardInterrupt), turns.turn():
+            pass
+    assert is_free(turns)
+
+
+def is_free(turns: Turns) -> bool:
+    """Whether whoever comes now need not wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Event, "wait", interrupted)
+        with turns.turn():
+            return turns.waiting == 0
