@@ -5,33 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.averages import median_link, usable
-from planner.costs.composition import CostModel, fit
+from planner.costs.composition import CostModel
 from planner.pareto import undominated
 from planner.space import Space
-from protocol.errors import BundleMismatch, InvalidInput
+from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from protocol.table import Row, Table
-
-
-def optimize(
-    space: Space, measurements: Sequence[Measurement], *, device: str, bundle: str, network: str, partial: bool = False
-) -> Table:
-    """The draft of a table (version 0): the whole space, composed or as measured, without what is never worth using.
-
-    Cloud-only and edge-only at the highest clock stay as anchors even where something beats them; the fastest and the
-    cheapest row for any link and account are on the front by its nature. The table's link is the median of what the
-    measurements saw. BundleMismatch for measurements of another bundle, InvalidInput for another device or network, and
-    for a space that they do not cover, unless `partial` leaves out what they do not.
-    """
-    check_origin(measurements, device=device, bundle=bundle, network=network)
-    rows = rows_of(space, fit(measurements), partial=partial)
-    return table_of(rows, space, measurements, device=device, bundle=bundle, network=network)
 
 
 def table_of(
     rows: Sequence[Row], space: Space, measurements: Sequence[Measurement], *, device: str, bundle: str, network: str
 ) -> Table:
-    """The draft of a table with those of the rows that are worth using, and the anchors; as `optimize` makes it."""
+    """The draft of a table (version 0): those of the rows that are worth using, whatever link and account, and the anchors.
+
+    Cloud-only and edge-only at the highest clock stay as anchors even where something beats them; the fastest and the
+    cheapest row for any link and account are on the front by its nature. The table's link is the median of what the
+    measurements saw.
+    """
     kept = {row.configuration for row in [*undominated(rows), *_anchors(rows, space)]}
     return Table(
         network=network,
@@ -40,19 +30,6 @@ def table_of(
         link=median_link(usable(measurements)),
         rows=tuple(row for row in rows if row.configuration in kept),
     )
-
-
-def check_origin(measurements: Sequence[Measurement], *, device: str, bundle: str, network: str) -> None:
-    """BundleMismatch or InvalidInput for the first measurement that is of something else than asked for."""
-    for item in measurements:
-        if item.bundle != bundle:
-            raise BundleMismatch(
-                f"a measurement is of bundle {item.bundle:.12}, not of {bundle:.12}: profile this bundle"
-            )
-        if (item.network, item.device) != (network, device):
-            raise InvalidInput(
-                f"a measurement is of {item.network} on {item.device}, not of {network} on {device}: choose one of them"
-            )
 
 
 def rows_of(space: Space, model: CostModel, *, partial: bool = False) -> list[Row]:
