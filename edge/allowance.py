@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import durable
-from edge.offload import AllowanceSpent
+from edge.offload import AllowanceSpent, Receipt
 from protocol.documents import canonical_bytes, check_schema, field, parse_object
 from protocol.errors import DynaSplitError, InvalidInput
 
@@ -30,7 +30,8 @@ class Allowance:
     """Bytes of request bodies per day (UTC), over restarts; 0 a day: no limit, and nothing on disk. Thread-safe.
 
     What is on disk is never less than what was sent: a part of the allowance is written off before it is used, so that a
-    power cut costs at most that part, and a day about a hundred writes. `close` writes the exact count.
+    power cut costs at most that part, and a day about a hundred writes. `close` writes the exact count. Where what is on
+    disk cannot be read, the day counts as spent: a limit that fails must not make bytes free.
 
     `wall` gives seconds since the epoch, and whether the clock is synchronised. A day that is later than the last one
     begins anew. An earlier one is believed only of a synchronised clock, and then keeps the count: setting the clock
@@ -44,6 +45,7 @@ class Allowance:
         self._lock = threading.Lock()
         self._failing = False
         self._largest = math.inf
+        self._count = 0
         self._day, self._sent = self._stored() if bytes_per_day else ("", 0)
         self._on_disk = self._sent
 
@@ -54,7 +56,7 @@ class Allowance:
             self._roll()
             return max(0.0, min(self._rest(), self._largest))
 
-    def take(self, nbytes: int) -> None:
+    def take(self, nbytes: int) -> Receipt:
         """Counts bytes that are about to be sent; AllowanceSpent when they are more than is left, and nothing is counted."""
         with self._lock:
             self._roll()
@@ -67,11 +69,13 @@ class Allowance:
             self._sent += nbytes
             if self._bytes_per_day and self._sent > self._on_disk:
                 self._write(min(self._bytes_per_day, self._sent + self._bytes_per_day // _SHARES))
+            return Receipt(nbytes, self._count)
 
-    def give_back(self, nbytes: int) -> None:
-        """Bytes that were taken and then did not leave the device."""
+    def give_back(self, receipt: Receipt) -> None:
+        """Bytes that were taken and then did not leave the device. Those of an earlier day are not in this day's count."""
         with self._lock:
-            self._sent = max(0, self._sent - nbytes)
+            if receipt.count == self._count:
+                self._sent = max(0, self._sent - receipt.nbytes)
 
     def to_json(self) -> dict[str, Any]:
         """The day so far: `sent_bytes_today`, and null for what has no limit."""
@@ -93,9 +97,10 @@ class Allowance:
     def _roll(self) -> None:
         """Begins a new day where there is one."""
         now_s, synced = self._wall()
-        today = time.strftime("%Y-%m-%d", time.gmtime(now_s))
+        today = _day(now_s)
         if today > self._day:
             self._day, self._sent, self._on_disk, self._largest = today, 0, 0, math.inf
+            self._count += 1
         elif synced:
             self._day = today
 
@@ -113,7 +118,7 @@ class Allowance:
         self._failing, self._on_disk = False, nbytes
 
     def _stored(self) -> tuple[str, int]:
-        """The last day that was counted; none where the file is not there, or cannot be read (it is set aside)."""
+        """The last day that was counted; none where the file is not there."""
         try:
             content = parse_object(self._path.read_bytes(), what=str(self._path))
             check_schema(content, current=SCHEMA, what=str(self._path))
@@ -124,6 +129,17 @@ class Allowance:
         except FileNotFoundError:
             return "", 0
         except (DynaSplitError, OSError) as error:
-            logger.error("what was sent today is not known, counting begins anew: %s", error)
-            durable.set_aside(self._path)
-            return "", 0
+            return self._spent(error)
+
+    def _spent(self, error: Exception) -> tuple[str, int]:
+        """A whole day, that of the file or today's, the later one; on disk at once, lest a restart find nothing."""
+        logger.error("what was sent today is not known, so the day counts as spent: %s", error)
+        self._day = max(_day(self._wall()[0]), _day(self._path.stat().st_mtime))
+        durable.set_aside(self._path)
+        self._write(self._bytes_per_day)
+        return self._day, self._bytes_per_day
+
+
+def _day(epoch_s: float) -> str:
+    """The date in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(epoch_s))

@@ -70,7 +70,7 @@ class HttpTransport:
 
     def _sent(self, path: str, wire: Wire, end_s: float) -> urllib3.BaseHTTPResponse:
         """The response's head, once it is there."""
-        self._ration.take(len(wire.body))
+        receipt = self._ration.take(len(wire.body))
         try:
             return self._pool.urlopen(
                 "POST",
@@ -83,7 +83,7 @@ class HttpTransport:
                 decode_content=False,
             )
         except (NewConnectionError, ConnectTimeoutError):
-            self._ration.give_back(len(wire.body))
+            self._ration.give_back(receipt)
             raise
 
     def _body(self, response: urllib3.BaseHTTPResponse, end_s: float) -> bytes:

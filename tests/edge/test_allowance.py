@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,9 +108,17 @@ def test_a_power_cut_costs_at_most_a_hundredth_and_the_disk_about_a_hundred_writ
 
 def test_bytes_that_did_not_leave_are_given_back(make):
     allowance = make()
-    allowance.take(400)
-    allowance.give_back(400)
+    allowance.give_back(allowance.take(400))
     assert allowance.left() == 1000
+
+
+def test_what_is_given_back_after_midnight_makes_nothing_of_the_new_day_free(make, wall):
+    allowance = make()
+    yesterday = allowance.take(900)
+    wall.now_s += DAY_S
+    allowance.take(900)
+    allowance.give_back(yesterday)
+    assert allowance.left() == 100
 
 
 def test_a_clock_that_is_set_back_makes_nothing_free(make, wall):
@@ -143,10 +152,24 @@ def test_an_earlier_date_of_a_clock_that_is_not_synchronised_counts_as_the_last_
         b"\xff",
     ],
 )
-def test_a_file_that_cannot_be_read_is_set_aside(make, tmp_path, content):
+def test_with_a_file_that_cannot_be_read_the_day_counts_as_spent(make, tmp_path, wall, caplog, content):
     (tmp_path / "sent.json").write_bytes(content)
-    assert make().left() == 1000
+    os.utime(tmp_path / "sent.json", (wall.now_s, wall.now_s))
+    assert make().left() == 0
+    assert "the day counts as spent" in caplog.text
     assert (tmp_path / "sent.broken").read_bytes() == content
+    assert make().left() == 0, "a restart changes nothing"
+    wall.now_s += DAY_S
+    assert make().left() == 1000
+
+
+def test_a_clock_that_begins_in_the_past_does_not_free_a_day_whose_file_cannot_be_read(make, tmp_path, wall):
+    (tmp_path / "sent.json").write_bytes(b"{")
+    os.utime(tmp_path / "sent.json", (NOON_S, NOON_S))
+    wall.now_s, wall.synced = 3.0, False
+    allowance = make()
+    wall.now_s, wall.synced = NOON_S, True
+    assert allowance.left() == 0
 
 
 def test_a_disk_that_takes_no_more_does_not_stop_the_device(make, monkeypatch, caplog):
@@ -161,22 +184,28 @@ def test_a_disk_that_takes_no_more_does_not_stop_the_device(make, monkeypatch, c
     assert caplog.text.count("No space left") == 1
 
 
-@settings(max_examples=25)
-@given(st.lists(st.one_of(st.integers(0, 400), st.just("restart"), st.just("day")), max_size=30))
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.one_of(st.integers(0, 400), st.sampled_from(["restart", "day", "give back"])), max_size=30))
 def test_whatever_happens_no_day_sends_more_than_it_may(tmp_path_factory, events):
     path, wall = tmp_path_factory.mktemp("data") / "sent.json", Wall()
-    allowance, sent = Allowance(1000, path, wall=wall), 0
+    allowance, receipts, sent = Allowance(1000, path, wall=wall), [], {}
     for event in events:
         if event == "restart":
-            allowance = Allowance(1000, path, wall=wall)
+            allowance, receipts = Allowance(1000, path, wall=wall), []
         elif event == "day":
-            wall.now_s, sent = wall.now_s + DAY_S, 0
+            wall.now_s += DAY_S
+        elif event == "give back":
+            if receipts:
+                day, receipt = receipts.pop(0)
+                allowance.give_back(receipt)
+                sent[day] -= receipt.nbytes
         else:
             left = allowance.left()
             try:
-                allowance.take(event)
+                receipt = allowance.take(event)
             except AllowanceSpent:
                 assert event > left
                 continue
-            sent += event
-        assert sent <= 1000
+            receipts.append((wall.now_s, receipt))
+            sent[wall.now_s] = sent.get(wall.now_s, 0) + event
+        assert max(sent.values(), default=0) <= 1000
