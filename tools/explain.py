@@ -199,8 +199,8 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise InvalidInput(
             f"--behind must be milliseconds with commas between, such as 300,450, not {text!r:.40}"
         ) from error
-    if any(math.isnan(number) for number in numbers):
-        raise InvalidInput("--behind: a deadline is NaN; use inf for none")
+    if not all(number > -math.inf for number in numbers):
+        raise InvalidInput(f"--behind must be milliseconds, inf for no deadline, not {text!r:.40}")
     return numbers
 
 

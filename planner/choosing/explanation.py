@@ -38,7 +38,7 @@ class Explanation:
         return {
             "strategy": self.strategy,
             "account": request.account.value,
-            "deadline_ms": request.deadline_ms,
+            "deadline_ms": None if request.deadline_ms is None else _finite(request.deadline_ms),
             "behind_ms": [_finite(left_ms) for left_ms in request.behind_ms],
             "link": candidates.link.to_json(),
             "cloud_available": candidates.cloud_available,

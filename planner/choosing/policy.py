@@ -67,8 +67,8 @@ def rows_for(expected: Expected, deadlines_ms: npt.ArrayLike) -> Indices:
     """The row for each deadline: what `cheapest_in_time`, else `likeliest`, say, for n rows and m deadlines in
     O((n + m) log n), and O(n) more for each different deadline that none surely meets. Infinite: no deadline."""
     deadlines = np.asarray(deadlines_ms, dtype=np.float64)
-    if np.isnan(deadlines).any():
-        raise InvalidInput("a deadline is NaN; use infinity for none")
+    if not (deadlines > -np.inf).all():
+        raise InvalidInput("a deadline must be a number of milliseconds, not NaN or -inf; use infinity for none")
     order = np.lexsort((expected.hoped_mj, expected.guarded_ms))
     energy = expected.hoped_mj[order]
     cheapest_so_far = np.minimum.accumulate(energy)

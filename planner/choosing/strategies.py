@@ -27,7 +27,7 @@ from protocol.table import Row
 
 @dataclass(frozen=True)
 class Request:
-    """What a request asks for. `deadline_ms` is what remains of it (None: none given, may be negative: already late).
+    """What a request asks for. `deadline_ms` is what remains of it (None or infinite: none given; negative: already late).
 
     With `min_accuracy`, rows that are not proven to reach it are out, those of unknown accuracy among them. `behind_ms`:
     what remains of the deadlines of those who wait behind it, in their order.
@@ -39,8 +39,10 @@ class Request:
     behind_ms: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.deadline_ms is not None and math.isnan(self.deadline_ms):
-            raise InvalidInput("deadline_ms must be a number of milliseconds, not NaN")
+        if self.deadline_ms is not None and not self.deadline_ms > -math.inf:
+            raise InvalidInput(f"deadline_ms must be a number of milliseconds, not {self.deadline_ms}")
+        if not all(left_ms > -math.inf for left_ms in self.behind_ms):
+            raise InvalidInput(f"behind_ms must be milliseconds, infinite for no deadline, not {self.behind_ms}")
         if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
             raise InvalidInput(f"min_accuracy must lie between 0 and 1, not {self.min_accuracy}")
 

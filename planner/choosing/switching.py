@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +32,8 @@ class Switching:
     board: Board | None = None
 
     def __post_init__(self) -> None:
-        if not (self.clock_ms >= 0 and self.accelerator_ms >= 0):
-            raise InvalidInput(f"switching times must be 0 or more, not {self.clock_ms} and {self.accelerator_ms}")
+        if not (0 <= self.clock_ms < math.inf and 0 <= self.accelerator_ms < math.inf):
+            raise InvalidInput(f"switching times must be 0 ms or more, not {self.clock_ms} and {self.accelerator_ms}")
 
     @property
     def free(self) -> bool:

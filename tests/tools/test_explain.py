@@ -116,6 +116,8 @@ def test_where_no_row_would_serve_it_says_why_and_fails(facts):
         (["--clock", "600", "--switch-ms", "-5"], "switching"),
         (["--behind", "1,x"], "--behind"),
         (["--behind", "nan"], "--behind"),
+        (["--behind", "5,-inf"], "--behind"),
+        (["--clock", "600", "--switch-ms", "inf"], "switching"),
         (["--account", "edge_active"], "edge_active"),
         (["--json", "/nowhere/at/all.json"], "/nowhere"),
     ],

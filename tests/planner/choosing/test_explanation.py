@@ -148,8 +148,9 @@ def test_its_json_has_figures_with_what_stands_behind_them_and_no_infinities():
     switching = Switching(clock_ms=7.0, board=Board(1_800_000))
     candidates = Candidates.of(TABLE, LINK, switching=switching)
 
-    content = explain("dynasplit", candidates, Request(behind_ms=(math.inf,), account=Account.EDGE)).to_json()
+    content = explain("dynasplit", candidates, Request(math.inf, behind_ms=(math.inf,), account=Account.EDGE)).to_json()
 
+    assert content["deadline_ms"] is None
     json.dumps(content, allow_nan=False)
     best = content["candidates"][0]
     assert (best["row"], content["chosen"]) == (0, 0)

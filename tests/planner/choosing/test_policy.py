@@ -101,6 +101,7 @@ def test_the_shape_of_the_deadlines_is_kept():
     assert chosen.shape == (2, 3)
 
 
-def test_a_deadline_that_is_no_number_is_refused():
-    with pytest.raises(InvalidInput, match="NaN"):
-        rows_for(expected([1.0], [1.0]), [math.nan])
+@pytest.mark.parametrize("wrong_ms", [math.nan, -math.inf])
+def test_a_deadline_that_is_no_number_is_refused(wrong_ms):
+    with pytest.raises(InvalidInput, match="infinity for none"):
+        rows_for(expected([1.0], [1.0]), [5.0, wrong_ms])

@@ -163,7 +163,17 @@ def test_a_table_without_rows_is_refused():
         Candidates.of([], LINK)
 
 
-@pytest.mark.parametrize("asked", [{"deadline_ms": float("nan")}, {"min_accuracy": 1.5}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"deadline_ms": float("nan")},
+        {"deadline_ms": -float("inf")},
+        {"behind_ms": (5.0, float("nan"))},
+        {"behind_ms": (-float("inf"),)},
+        {"min_accuracy": 1.5},
+        {"min_accuracy": float("nan")},
+    ],
+)
 def test_a_request_that_makes_no_sense_is_refused(asked):
     with pytest.raises(InvalidInput, match="must"):
         Request(**asked)
