@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from edge.runners import RunnerKey, RunnerLost, Runners
 from hardware.clock import Clock
 from models.bundle import Bundle
 from models.running.runner import Head
+from planner.choosing.patience import LONGEST_WAIT_MS, patience_ms
 from planner.choosing.switching import Switching
 from protocol.configuration import Codec, Configuration, Provenance
 from protocol.inference import Message, Wire, pack_request
@@ -23,14 +25,6 @@ from protocol.tensors import Array, Tensor, encode
 from protocol.work import Work
 
 logger = logging.getLogger(__name__)
-
-_SHORTEST_WAIT_MS = 10.0
-_LONGEST_WAIT_MS = 10_000.0
-_FAIR_CHANCE = 1.25
-"""Times the expected round trip: less is not worth starting it."""
-
-_TAIL_SLACK, _TAIL_OVERHEAD_MS = 1.2, 2.0
-"""What is kept back for finishing here: the tail's time is an estimate, and changing over takes a moment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +144,7 @@ class Execution:
         parameters = {"cut": job.configuration.cut, "bundle": job.bundle.digest, "codec": codec.value}
         if job.due_s is not None:
             remaining_ms = (job.due_s - self._clock()) * 1e3
-            parameters["remaining_ms"] = min(max(0.0, remaining_ms), _LONGEST_WAIT_MS)  # after that nobody listens
+            parameters["remaining_ms"] = min(max(0.0, remaining_ms), LONGEST_WAIT_MS)  # after that nobody listens
         return pack_request(Message(boundary, parameters), compress=codec.compressed)
 
     def _round_trip(self, job: Job, departure: _Departure, wire: Wire) -> Outcome:
@@ -175,18 +169,9 @@ class Execution:
         return Outcome({**departure.head.finished, **reply.outputs}, cost, switched_ms=departure.switched_ms)
 
     def _patience_ms(self, job: Job) -> float:
-        """How long to wait for the cloud.
-
-        So long that the device could still finish in time, if that leaves the cloud a fair chance. Else the request can only be
-        in time by the cloud, and past its deadline giving up would make it later still: then as long as the tail would take
-        here, so that the wait at most doubles what finishing here costs.
-        """
-        if job.due_s is None:
-            return _LONGEST_WAIT_MS
-        remaining_ms = (job.due_s - self._clock()) * 1e3
-        early_ms = remaining_ms - _TAIL_SLACK * job.tail_ms - _TAIL_OVERHEAD_MS
-        patience_ms = early_ms if early_ms >= _FAIR_CHANCE * job.cloud_ms else max(remaining_ms, job.tail_ms)
-        return min(max(patience_ms, _SHORTEST_WAIT_MS), _LONGEST_WAIT_MS)
+        """How long to wait for the cloud."""
+        left_ms = math.inf if job.due_s is None else (job.due_s - self._clock()) * 1e3
+        return patience_ms(left_ms=left_ms, cloud_ms=job.cloud_ms, home_ms=job.tail_ms)
 
     def _finished_here(self, job: Job, departure: _Departure, wire: Wire, *, failure: CloudFailed) -> Outcome:
         """The tail of the same cut on the device, at the highest clock: what the head left is still here."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from edge.breaker import Breaker
 from hardware.clock import Clock
+from planner.choosing.breaker import Breaker
 from protocol.configuration import Provenance, choose
 from protocol.documents import field
 from protocol.errors import DynaSplitError, InvalidInput
@@ -122,18 +122,17 @@ class RemoteCloud:
         self._breakers: dict[str, Breaker] = {}
 
     def available(self, network: str) -> bool:
-        return self._breaker(network).allows()
+        return self._breaker(network).allows(self._now_ms())
 
     def tail(self, call: TailCall, *, timeout_ms: float) -> TailReply:
-        breaker = self._breaker(call.network)
         try:
             reply = self._round_trip(call, timeout_s=timeout_ms / 1e3)
         except AllowanceSpent:
             raise
         except CloudFailed:
-            breaker.failed()
+            self._breakers[call.network] = self._breaker(call.network).failed(self._now_ms())
             raise
-        breaker.succeeded()
+        self._breakers[call.network] = self._breaker(call.network).succeeded()
         return reply
 
     def _round_trip(self, call: TailCall, *, timeout_s: float) -> TailReply:
@@ -146,7 +145,10 @@ class RemoteCloud:
             raise CloudFailed(f"the cloud's answer makes no sense: {error}") from error
 
     def _breaker(self, network: str) -> Breaker:
-        return self._breakers.setdefault(network, Breaker(clock=self._clock))
+        return self._breakers.get(network, Breaker())
+
+    def _now_ms(self) -> float:
+        return self._clock() * 1e3
 
 
 def checked_reply(wire: Wire, call: TailCall, *, round_trip_ms: float) -> TailReply:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from planner.choosing.breaker import Breaker
 from planner.pricing import Indices
 from planner.simulation.choosers import Asked, Chooser
 from planner.simulation.lessons import Lessons
-from planner.simulation.outages import Breaker, finished_here
+from planner.simulation.outages import finished_here
 from planner.simulation.replay import Outcomes, World
 from planner.simulation.scenario import Stretch, Timeline
 from planner.simulation.served import Served, Workload
@@ -111,11 +112,11 @@ class _Device:
             outcomes = finished_here(outcomes, home, deadline_ms=float(asked.deadlines_ms[0]))
             self._head_free_ms = start_ms + float(outcomes.latency_ms[0])
             self.served.fallback[number] = True
-            self._breaker.failed(self._head_free_ms)
+            self._breaker = self._breaker.failed(self._head_free_ms)
             return outcomes
         self._lessons.add(asked, rows, outcomes)
         if sends:
-            self._breaker.succeeded()
+            self._breaker = self._breaker.succeeded()
         return outcomes
 
     def _asked(self, place: slice, *, waited_ms: float = 0.0, cloud_available: bool = True) -> Asked:
