@@ -16,7 +16,7 @@ from planner.pareto import front
 from planner.pricing import Floats, Indices, Parts, Prices
 from planner.searching.campaign import objectives
 from planner.space import Space
-from planner.suspects.finding import Suspect, find
+from planner.suspects.finding import Suspect
 from planner.suspects.sifting import Sifted
 from planner.tables import rows_of, table_of
 from protocol.configuration import Account, Configuration
@@ -49,17 +49,21 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A table, and all rows that were priced for it. `suspects` point into `measurements`, `sound` are the others."""
+    """A table, and all rows that were priced for it, which `sound` measurements tell. Suspects point into `measurements`."""
 
     space: Space
     account: Account
     measurements: Sequence[Measurement]
-    suspects: Sequence[Suspect]
+    sifted: Sifted
     sound: Sequence[Measurement]
     throttled: int
     model: CostModel
     rows: Sequence[Row]
     table: Table
+
+    @property
+    def suspects(self) -> Sequence[Suspect]:
+        return self.sifted.suspects
 
     @cached_property
     def parts(self) -> Parts:
@@ -99,9 +103,10 @@ def findings(measurements: Sequence[Measurement], space: Space, wanted: Wanted) 
     """
     kept = usable(measurements)
     check_account(kept, wanted.account)
-    sifted = Sifted.of(kept, trust_all=wanted.trust_all)
-    sifted.check()
-    sound = sifted.sound
+    sifted = Sifted.of(kept)
+    if not wanted.trust_all:
+        sifted.check()
+    sound = kept if wanted.trust_all else sifted.sound
     model = fit(sound)
     rows = _rows(space, model, wanted, gaps=len(sound) < len(kept))
     origin: dict[str, str] = {name: getattr(kept[0], name) for name in ORIGIN}
@@ -109,7 +114,7 @@ def findings(measurements: Sequence[Measurement], space: Space, wanted: Wanted) 
         space=space,
         account=wanted.account,
         measurements=kept,
-        suspects=sifted.suspects,
+        sifted=sifted,
         sound=sound,
         throttled=len(measurements) - len(kept),
         model=model,
@@ -130,9 +135,8 @@ def corner(found: Findings, pool: Sequence[Measurement]) -> Floats:
 
     The pool is all that could have been measured, so that searches of it with other budgets and methods compare.
     """
-    suspects = found.suspects if len(pool) == len(found.measurements) else find(pool)
-    accused = {suspect.measurement_index for suspect in suspects}
-    return reference_point([objectives(item, found.account) for index, item in enumerate(pool) if index not in accused])
+    sifted = found.sifted if len(pool) == len(found.measurements) else Sifted.of(pool)
+    return reference_point([objectives(item, found.account) for item in sifted.sound])
 
 
 def facts_of(found: Findings, reference: Floats) -> dict[str, Any]:

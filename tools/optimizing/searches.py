@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from planner.hypervolume import hypervolume, reference_point
 from planner.searching.campaign import Aim, Campaign, Ledger, LocalLedger, Method, asks_of, exhaustive, objectives
-from planner.searching.composing import compose
-from planner.space import Space
-from protocol.configuration import Account, Configuration
+from planner.searching.composing import anchors, compose
+from protocol.configuration import Account
 from protocol.documents import digest_of
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.measurement import Measurement
@@ -50,8 +49,9 @@ def search(world: World, order: Order, *, watched: Callable[[Campaign], None] = 
     with _ledger(world, order, budget) as ledger:
         campaign = Campaign(world.space, world.measurer, ledger, watched)
         aim = Aim(order.account, seed=order.seed)
-        for configuration in anchors(world.space):
-            campaign.measure(configuration)
+        if method is not compose:  # which begins with them by itself
+            for configuration in anchors(world.space):
+                campaign.measure(configuration)
         method(campaign, aim)
         measurements, asked = tuple(campaign.measurements), len(campaign.known)
     if not measurements:
@@ -59,12 +59,6 @@ def search(world: World, order: Order, *, watched: Callable[[Campaign], None] = 
             f"of {asked} configurations that were asked for none could be measured; allow a larger budget"
         )
     return Outcome(measurements, asked, budget)
-
-
-def anchors(space: Space) -> list[Configuration]:
-    """Cloud-only and edge-only at the highest clock: what every front is compared with."""
-    top_khz, ends = max(space.clocks_khz), (0, space.edge_only_cut)
-    return [item for item in space.configurations() if item.cut in ends and item.cpu_khz == top_khz]
 
 
 def standing(world: World, account: Account) -> Callable[[Campaign], str]:

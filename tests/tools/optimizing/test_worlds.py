@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from planner.averages import alone
+from planner.searching.campaign import Aim, Campaign, LocalLedger
+from planner.searching.composing import compose
 from planner.space import Space
 from protocol.configuration import Account, Codec
 from protocol.errors import BundleMismatch, InvalidInput, ServiceMissing
@@ -103,6 +105,26 @@ def test_what_was_kept_is_not_measured_again_alone_or_by_many(tmp_path, storage)
 
 def searched_alone(configuration):
     return on(Device()).measurer.measure(configuration)
+
+
+def test_a_search_with_compose_is_compose_with_the_whole_budget():
+    device, alone_with_it = Device(), Device()
+
+    outcome = search(on(device), order(16))
+    campaign = Campaign(SPACE, on(alone_with_it).measurer, LocalLedger(16))
+    compose(campaign, Aim(Account.EDGE_NODE, seed=1))
+
+    assert device.asked == alone_with_it.asked
+    assert list(outcome.measurements) == campaign.measurements
+
+
+@pytest.mark.parametrize("method", ["compose", "exhaustive"])
+def test_every_search_begins_with_the_anchors(method):
+    device = Device()
+
+    search(on(device), order(3, method))
+
+    assert {(item.cut, item.cpu_khz) for item in device.asked} == {(0, 1_800_000), (LAST, 1_800_000)}
 
 
 def test_a_line_that_an_interruption_cut_short_is_forgotten(tmp_path):
