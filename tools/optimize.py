@@ -196,6 +196,7 @@ def _wanted(arguments: argparse.Namespace, world: World, account: Account) -> Wa
 def _facts(arguments: argparse.Namespace, world: World, outcome: Outcome, found: Findings) -> dict[str, Any]:
     pool = found.measurements if world.live else [item for item in world.there if not item.throttled]
     return facts_of(found, corner(found, pool)) | {
+        "measured_soundly": len(found.measured),
         "method": arguments.method,
         "budget": outcome.budget or None,
         "asked": outcome.asked or None,

@@ -116,6 +116,28 @@ def test_the_front_gets_slower_and_cheaper_and_carries_its_provenance(optimize):
     assert "unknown" in told
 
 
+def test_rows_that_were_composed_are_marked_and_the_mark_is_explained(optimize):
+    _, some, _, told = optimize([item for item in profile() if item.configuration.cut in (0, 2, LAST)], "--partial")
+    _, whole, _, all_measured = optimize([measured(item) for item in SPACE.configurations()])
+
+    composed = [row for row in some["front"] if not row["measured"]]
+    assert composed
+    assert all(f"~{row['latency_ms']:.1f}" in told for row in composed)
+    assert not any(f"~{row['latency_ms']:.1f} " in told for row in some["front"] if row["measured"])
+    assert "~: composed of parts that were measured in other configurations" in " ".join(told.split())
+    assert all(row["measured"] for row in whole["front"])
+    assert "~" not in all_measured
+
+
+def test_configurations_of_suspects_alone_are_counted_apart(optimize, make_pool):
+    slow = {50: {"avg latency edge (ms)": 9000.0, "avg energy edge (J)": 40.0}}
+
+    _, facts, _, told = optimize(str(make_pool(changes=slow)))
+
+    assert facts["measured_soundly"] == facts["measured"] - 1
+    assert f"{facts['measured']} configurations measured (1 of them by suspects alone)" in " ".join(told.split())
+
+
 def test_the_account_decides_the_front_but_not_the_table(optimize):
     _, node, for_node, _ = optimize(profile())
     _, edge, for_edge, _ = optimize(profile(), "--account", "edge")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -53,6 +54,33 @@ def test_the_caption_says_account_link_and_where_figures_come_from(found, facts)
 
     for words in ("Account edge_node", "589.4 Mbit/s", "estimated, measured", "method compose"):
         assert words in caption
+
+
+def test_the_picture_the_table_and_the_facts_hold_the_same_front(found, facts, tmp_path):
+    better = [replace(row, accuracy=0.6 + 0.3 * (row.configuration.cpu_khz == 600_000)) for row in found.rows]
+    found = replace(found, rows=better)
+    facts |= facts_of(found, corner(found, found.measurements))
+
+    drawn = scene(found, facts)
+    draw_front(found, facts, tmp_path / "front.svg")
+
+    assert [dot.latency_ms for dot in drawn.front] == [row["latency_ms"] for row in facts["front"]]
+    above = len(drawn.front) - len(drawn.steps)
+    assert above > 0
+    assert f"front ({len(drawn.front)}, {above} for accuracy)" in (tmp_path / "front.svg").read_text()
+
+
+def test_configurations_of_suspects_alone_are_told_apart_from_those_that_are_drawn_as_measured(make_pool):
+    slow = {50: {"avg latency edge (ms)": 9000.0, "avg energy edge (J)": 40.0}}
+    recorded = read_published(make_pool(changes=slow, name="simulation_pool_digits.csv"))
+    found = findings(recorded.measurements, recorded.space, Wanted(Account.EDGE_NODE, partial=True))
+    suspects = [suspect_facts(item, found.measurements[item.measurement_index], where="x:1") for item in found.suspects]
+    facts = facts_of(found, corner(found, found.measurements))
+
+    drawn = scene(found, facts | {"method": "compose", "trust_all": False, "suspects": suspects})
+
+    assert len(drawn.measured) == facts["measured"] - 1
+    assert f"(of 1 only what is suspect: {len(drawn.measured)} are drawn so)" in drawn.caption
 
 
 def test_the_same_findings_give_the_same_bytes(found, facts, tmp_path):

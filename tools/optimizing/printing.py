@@ -12,6 +12,7 @@ from typing import Any
 from protocol.link import Link
 
 _SUSPECTS_SHOWN = 15
+_COMPOSED = "; ~: composed of parts that were measured in other configurations"
 _LEFT = ("tpu", "cloud", "codec")
 
 
@@ -26,10 +27,12 @@ def show(facts: Mapping[str, Any], output: Path | None) -> None:
         caption=(
             f"link: {link.rtt_ms:.1f} ms, {link.up_bytes_per_ms * 8e-3:.1f} Mbit/s up, "
             f"{link.down_bytes_per_ms * 8e-3:.1f} Mbit/s down; figures are {', '.join(kinds) or 'of unknown kind'}"
+            f"{_COMPOSED if any(not row['measured'] for row in facts['front']) else ''}"
         ),
     )
     _say(
-        f"{facts['measured']} configurations measured, {facts['space'] - facts['left_out']} of {facts['space']} priced, "
+        f"{facts['measured']} configurations measured{_suspect_alone(facts)}, "
+        f"{facts['space'] - facts['left_out']} of {facts['space']} priced, "
         f"{facts['table_rows']} kept for all links and accounts{f' in {output}' if output else ''} "
         f"({facts['seconds']:.2f} s)"
     )
@@ -41,6 +44,11 @@ def show(facts: Mapping[str, Any], output: Path | None) -> None:
     ):
         if count:
             _say(f"{count} {what}, and were left out", warn=True)
+
+
+def _suspect_alone(facts: Mapping[str, Any]) -> str:
+    lost = facts["measured"] - facts["measured_soundly"]
+    return f" ({lost} of them by suspects alone)" if lost else ""
 
 
 def _left_out(facts: Mapping[str, Any]) -> str:
@@ -88,7 +96,7 @@ def _suspect(suspect: Mapping[str, Any]) -> str:
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    configuration = row["configuration"]
+    configuration, mark = row["configuration"], "" if row["measured"] else "~"
     return (
         str(configuration["cut"]),
         f"{configuration['cpu_khz'] / 1000:.0f}",
@@ -96,8 +104,8 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         configuration["cloud_accelerator"],
         configuration["codec"],
         str(configuration["threads"]),
-        f"{row['latency_ms']:.1f}",
-        f"{row['energy_mj']:.1f}",
+        f"{mark}{row['latency_ms']:.1f}",
+        f"{mark}{row['energy_mj']:.1f}",
         "unknown" if row["accuracy"] is None else f"{row['accuracy']:.3f}",
     )
 

@@ -50,11 +50,13 @@ class Dot:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is drawn. `front` goes from the fastest to the cheapest; `anchors` are named dots."""
+    """What is drawn. `front` is that of the table, `steps` those of it that are best by latency and energy alone, from the
+    fastest to the cheapest; `anchors` are named dots."""
 
     measured: Sequence[Dot]
     composed: Sequence[Dot]
     front: Sequence[Dot]
+    steps: Sequence[Dot]
     suspects: Sequence[Dot]
     anchors: Mapping[str, Dot]
     heading: str
@@ -86,11 +88,12 @@ def scene(found: Findings, facts: Mapping[str, Any]) -> Scene:
     return Scene(
         measured=[dot for dot, known in zip(dots, measured, strict=True) if known],
         composed=[dot for dot, known in zip(dots, measured, strict=True) if not known],
-        front=[dots[index] for index in front(found.prices)],
+        front=[dots[index] for index in found.front],
+        steps=[dots[index] for index in front(found.prices)],
         suspects=_suspects(found, facts),
         anchors=_anchors(found, dots),
         heading=f"{facts['network']} on {facts['device']}: what each configuration costs",
-        caption=_caption(facts),
+        caption=_caption(facts, sum(measured)),
         energy=f"energy per request, J (account {found.account.value})",
     )
 
@@ -135,14 +138,17 @@ def _anchors(found: Findings, dots: Sequence[Dot]) -> dict[str, Dot]:
     return anchors
 
 
-def _caption(facts: Mapping[str, Any]) -> str:
+def _caption(facts: Mapping[str, Any], shown: int) -> str:
+    """`shown`: how many configurations are drawn as they were measured."""
     link = Link.from_json(facts["link"])
     provenance = sorted({kind for row in facts["front"] for sort in row["provenance"].values() for kind in sort})
     fate = "trusted all the same" if facts["trust_all"] else "left out"
     suspects = f"; {len(facts['suspects'])} suspect figures, {fate}" if facts["suspects"] else ""
+    lost = facts["measured"] - shown
+    contradicted = f" (of {lost} only what is suspect: {shown} are drawn so)" if lost else ""
     return (
-        f"Account {facts['account']}. Link: {link.rtt_ms:.1f} ms, {link.up_bytes_per_ms * 8e-3:.1f} Mbit/s up. "
-        f"{facts['measured']} of {facts['space']} configurations measured, method {facts['method']}{suspects}. "
+        f"Account {facts['account']}. Link: {link.rtt_ms:.1f} ms, {link.up_bytes_per_ms * 8e-3:.1f} Mbit/s up.\n"
+        f"{facts['measured']} of {facts['space']} configurations measured{contradicted}, method {facts['method']}{suspects}. "
         f"Figures: {', '.join(provenance) or 'of unknown kind'}."
     )
 
@@ -155,7 +161,7 @@ def _draw(drawn: Scene, path: Path, *, linked: bool = False) -> None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
         axes = figure.subplots()
-        _draw_front(axes, drawn.front)
+        _draw_front(axes, drawn)
         _draw_dots(figure, axes, drawn, linked=linked)
         _name_anchors(axes, drawn.anchors)
         _dress(axes, drawn)
@@ -164,10 +170,17 @@ def _draw(drawn: Scene, path: Path, *, linked: bool = False) -> None:
         save(figure, path)
 
 
-def _draw_front(axes: Axes, dots: Sequence[Dot]) -> None:
-    places = [dot.latency_ms for dot in dots], [dot.energy_j for dot in dots]
-    axes.step(*places, where="post", color=_RED, linewidth=1.3, label=f"front ({len(dots)})", zorder=2)
-    axes.scatter(*places, s=62, facecolors="none", edgecolors=_RED, linewidths=1.1, zorder=4)
+def _draw_front(axes: Axes, drawn: Scene) -> None:
+    """The line goes through what is best by latency and energy; what is above it is on the front for its accuracy."""
+    axes.step(*_places(drawn.steps), where="post", color=_RED, linewidth=1.3, zorder=2)
+    count, above = len(drawn.front), len(drawn.front) - len(drawn.steps)
+    label = f"front ({count}{f', {above} for accuracy' if above else ''})"
+    latencies, energies = _places(drawn.front)
+    axes.scatter(latencies, energies, s=62, facecolors="none", edgecolors=_RED, linewidths=1.1, zorder=4, label=label)
+
+
+def _places(dots: Sequence[Dot]) -> tuple[list[float], list[float]]:
+    return [dot.latency_ms for dot in dots], [dot.energy_j for dot in dots]
 
 
 def _draw_dots(figure: Figure, axes: Axes, drawn: Scene, *, linked: bool) -> None:
