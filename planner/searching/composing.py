@@ -16,6 +16,7 @@ from itertools import cycle
 
 import numpy as np
 
+from planner.averages import usable
 from planner.searching.campaign import Aim, Campaign, objectives
 from planner.searching.promise import promising
 from planner.searching.verifying import unverified
@@ -33,10 +34,15 @@ _VERIFIED_SHARE, _LEAST_VERIFIED, _AT_ONCE = 0.05, 2, 2
 
 
 def compose(campaign: Campaign, aim: Aim) -> None:
-    """Measures anchors, parts, and then what promises most for the aim's account and link, until the budget is spent."""
+    """Measures anchors, parts, and then what promises most for the aim's account and link, until the budget is spent.
+
+    InvalidInput already after the anchors where all of them were throttled: the rest would be measured in vain.
+    """
     rng = np.random.default_rng(aim.seed)
     space, budget = campaign.space, campaign.left
     _measure(campaign, anchors(space))
+    if first := campaign.measurements:
+        usable(first)
     usual = _usual(campaign, aim)
     _measure(campaign, _thinned(list(ends(space, *usual)), round(budget * _ENDS_SHARE)))
     _cover(campaign, aim, usual, rng, most=round(budget * _CUTS_SHARE))

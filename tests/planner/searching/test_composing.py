@@ -57,6 +57,18 @@ def test_with_budget_enough_it_measures_everything(world):
     assert set(device.asked) == set(space.configurations())
 
 
+def test_where_all_is_throttled_it_ends_after_the_anchors(world):
+    class Hot(Device):
+        def measure(self, configuration):
+            return [replace(item, throttled=True) for item in super().measure(configuration)]
+
+    device = Hot(world)
+
+    with pytest.raises(InvalidInput, match="cool the device"):
+        composed(device, 60)
+    assert set(device.asked) == set(anchors(SPACE))
+
+
 class Counting(LocalLedger):
     """Says how often it was asked, as if each time cost something."""
 
