@@ -25,9 +25,12 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     """The area that points [n, 2] dominate up to the reference point [2], in the product of the axes' units.
 
     Exact, in O(n log n). Points that are not below the reference on both axes add nothing; neither does a dominated
-    point. InvalidInput for a figure that is not finite.
+    point. InvalidInput for other shapes, and for a figure that is not finite.
     """
-    corner = _checked(np.atleast_2d(np.asarray(reference, dtype=np.float64)))[0]
+    corner = np.asarray(reference, dtype=np.float64)
+    if corner.shape != (2,):
+        raise InvalidInput(f"hypervolume: the reference must be a pair of figures, not of shape {corner.shape}")
+    (corner,) = _checked(corner[None])
     found = _checked(points, least=0)
     inside = found[(found < corner).all(axis=1)]
     if not len(inside):

@@ -74,3 +74,9 @@ def test_an_improvement_is_what_a_point_adds(found, another):
     grown = hypervolume([*found, another], CORNER) - hypervolume(found, CORNER)
 
     assert improvements(np.array([another], dtype=float), front=front, reference=np.array(CORNER)) == grown
+
+
+@pytest.mark.parametrize("reference", [[(10, 10), (20, 20)], [(10, 10)], 10, (10, 10, 10)])
+def test_a_reference_that_is_not_one_point_is_refused(reference):
+    with pytest.raises(InvalidInput, match="reference must be a pair of figures"):
+        hypervolume([(1, 2)], reference)
