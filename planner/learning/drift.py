@@ -36,21 +36,44 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Drifted:
-    """A figure (one of `FIGURES`) that is off: observed over predicted of late, and for how many requests in a row."""
+    """A figure (one of `FIGURES`) that is off: observed over predicted, summed over so many `requests`; and how many
+    have shown it `near_again` since, too few as yet for an end."""
 
     figure: str
     ratio: float
     requests: int
+    near_again: int = 0
 
     def __str__(self) -> str:
         direction = "above" if self.ratio > 1 else "below"
-        return (
-            f"{_PARTS[self.figure]} has been {abs(self.ratio - 1):.0%} {direction} what the table predicts, "
-            f"for {self.requests} requests: profile the device again"
-        )
+        off = f"{_PARTS[self.figure]} has been {abs(self.ratio - 1):.0%} {direction} what the table predicts"
+        if self.near_again:
+            return f"{off}, for {self.requests} requests, and near it for the last {self.near_again}"
+        return f"{off}, for {self.requests} requests: profile the device again"
 
     def to_json(self) -> dict[str, Any]:
-        return {"figure": self.figure, "ratio": self.ratio, "requests": self.requests}
+        return {"figure": self.figure, "ratio": self.ratio, "requests": self.requests, "near_again": self.near_again}
+
+
+@dataclass(frozen=True, eq=False)
+class _Stretch:
+    """So many requests, and what they showed and were predicted to show, summed. By figure, arrays [4]."""
+
+    count: Floats
+    observed: Floats
+    predicted: Floats
+
+    def plus(self, more: _Stretch, *, where: Flags) -> _Stretch:
+        """With more of those figures."""
+        return _Stretch(
+            self.count + where * more.count,
+            self.observed + where * more.observed,
+            self.predicted + where * more.predicted,
+        )
+
+    def kept(self, where: Flags) -> _Stretch:
+        """Of those figures alone; nothing of the others."""
+        return _Stretch(self.count * where, self.observed * where, self.predicted * where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +90,7 @@ class Drift:
     least_requests: int
     observed: Floats
     predicted: Floats
-    beyond: Floats
+    beyond: _Stretch
     within: Floats
     off: Flags
 
@@ -77,41 +100,39 @@ class Drift:
         if not 0 < bound < math.inf or least_requests < 1:
             raise InvalidInput(f"drift: bound must be above 0 and requests 1 or more, not {bound}, {least_requests}")
         zero = np.zeros(len(FIGURES))
-        return cls(parts, bound, least_requests, zero, zero, zero, zero, zero > 0)
+        return cls(parts, bound, least_requests, zero, zero, _Stretch(zero, zero, zero), zero, zero > 0)
 
     def after(self, observed: Observed, link: Link) -> Drift:
         """With what these requests showed, all of them served as they had been decided, over this link."""
         predicted = self.parts.figures(link)[:, observed.rows]
         with np.errstate(invalid="ignore"):
             known = (observed.figures > 0) & (predicted > 0)
-        seen = np.where(known, np.minimum(observed.figures, _MOST_RATIO * predicted), 0.0)
-        count = known.sum(axis=1)
+        seen = np.where(known, np.minimum(observed.figures, _MOST_RATIO * predicted), 0.0).sum(axis=1)
+        foreseen = np.where(known, predicted, 0.0).sum(axis=1)
+        count = known.sum(axis=1).astype(np.float64)
         fade = 0.5 ** (count * _HALF_LIVES / self.least_requests)
-        moved = replace(
-            self,
-            observed=self.observed * fade + seen.sum(axis=1),
-            predicted=self.predicted * fade + np.where(known, predicted, 0.0).sum(axis=1),
-        )
-        return moved._counted(count.astype(np.float64))
+        moved = replace(self, observed=self.observed * fade + seen, predicted=self.predicted * fade + foreseen)
+        return moved._counted(_Stretch(count, seen, foreseen))
 
     @cached_property
     def found(self) -> tuple[Drifted, ...]:
         """What has drifted, in the order of `FIGURES`."""
+        ratios = _ratios(self.beyond.observed, self.beyond.predicted)
         return tuple(
-            Drifted(FIGURES[place], float(self._ratios[place]), int(self.beyond[place]))
+            Drifted(FIGURES[place], float(ratios[place]), int(self.beyond.count[place]), int(self.within[place]))
             for place in np.flatnonzero(self.off)
         )
 
-    def _counted(self, count: Floats) -> Drift:
-        """With so many more requests on the one side or the other. `beyond` goes on while a drift does."""
-        distance = np.abs(np.log(self._ratios))
+    def _counted(self, seen: _Stretch) -> Drift:
+        """With so much more on the one side or the other. `beyond` goes on while a drift does, but for what was near."""
+        distance = np.abs(np.log(_ratios(self.observed, self.predicted)))
         far, near = distance > math.log1p(self.bound), distance < math.log1p(self.bound / 2)
-        beyond = np.where(far | self.off, self.beyond + count, 0.0)
-        within = np.where(near, self.within + count, 0.0)
-        off = np.where(self.off, within < self.least_requests, beyond >= self.least_requests)
-        return replace(self, beyond=np.where(off | far, beyond, 0.0), within=within, off=off)
+        beyond = self.beyond.plus(seen, where=far | (self.off & ~near))
+        within = np.where(near, self.within + seen.count, 0.0)
+        off = np.where(self.off, within < self.least_requests, beyond.count >= self.least_requests)
+        return replace(self, beyond=beyond.kept(off | far), within=within, off=off)
 
-    @cached_property
-    def _ratios(self) -> Floats:
-        """Observed over predicted; 1 where nothing was seen."""
-        return np.divide(self.observed, self.predicted, out=np.ones_like(self.observed), where=self.predicted > 0)
+
+def _ratios(observed: Floats, predicted: Floats) -> Floats:
+    """Observed over predicted; 1 where nothing was seen."""
+    return np.divide(observed, predicted, out=np.ones_like(observed), where=predicted > 0)

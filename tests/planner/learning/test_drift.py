@@ -77,6 +77,41 @@ def test_it_ends_when_the_figure_has_long_been_as_predicted_and_not_before():
     assert not after(drift, 400).found
 
 
+@pytest.mark.parametrize("factor", [1.4, 0.6])
+def test_while_it_ends_it_is_told_as_what_it_was_and_how_long_ago(factor):
+    drift = after(after(Drift.of(PARTS), 300, head_ms=factor), 240)
+
+    (found,) = drift.found
+
+    assert abs(found.ratio - 1) > 0.25
+    assert 300 <= found.requests < 400
+    assert found.requests + found.near_again == 540
+    assert str(found).endswith(f"for {found.requests} requests, and near it for the last {found.near_again}")
+    assert found.to_json() == {
+        "figure": "head_ms",
+        "ratio": found.ratio,
+        "requests": found.requests,
+        "near_again": found.near_again,
+    }
+
+
+def test_what_is_told_of_it_is_the_mean_over_the_requests_that_are_told():
+    (found,) = after(after(Drift.of(PARTS), 300, head_ms=1.4), 300, head_ms=1.8).found
+
+    assert (found.requests, found.near_again) == (600, 0)
+    assert found.ratio == pytest.approx(1.6)
+    assert str(found).endswith("60% above what the table predicts, for 600 requests: profile the device again")
+
+
+def test_a_drift_that_comes_back_before_its_end_is_the_same_drift():
+    drift = after(after(after(Drift.of(PARTS), 300, head_ms=1.4), 150), 200, head_ms=1.4)
+
+    (found,) = drift.found
+
+    assert found.near_again == 0
+    assert found.requests < 650
+
+
 def test_a_figure_that_swings_around_the_bound_does_not_flap():
     drift, states = after(Drift.of(PARTS), 300, edge_mj=1.3), []
     for _ in range(10):
