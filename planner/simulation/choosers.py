@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from planner.choosing import policy
 from planner.choosing.candidates import Candidates
-from planner.choosing.strategies import Request, choose_rows
+from planner.choosing.strategies import DYNASPLIT, Request, choose, choose_rows
 from planner.learning.experience import DEFAULT_VIOLATION_RATE, Experience, Observed
 from planner.pareto import front
 from planner.pricing import Expected, Floats, Indices, Prices
@@ -25,12 +25,14 @@ from protocol.table import Row
 @dataclass(frozen=True, eq=False)
 class Asked:
     """Requests that are decided together, with what the device knows: `deadlines_ms` [n] is what is left of each
-    (infinite: none), `numbers` [n] counts them from 0, `link` and `cloud_available` are as the device believes."""
+    (infinite: none), `numbers` [n] counts them from 0, `link` and `cloud_available` are as the device believes.
+    `behind_ms`: what is left of the deadlines of those who wait behind a single one."""
 
     deadlines_ms: Floats
     numbers: Indices
     link: Link
     cloud_available: bool = True
+    behind_ms: tuple[float, ...] = ()
 
 
 class Chooser(Protocol):
@@ -108,7 +110,13 @@ class Adaptive:
     def rows(self, asked: Asked) -> Indices:
         if (asked.link, asked.cloud_available) != (self._candidates.link, self._candidates.cloud_available):
             self._candidates = self._candidates.now(asked.link, cloud_available=asked.cloud_available)
-        return self._known.places[choose_rows("dynasplit", self._candidates, asked.deadlines_ms, self._request)]
+        return self._known.places[self._chosen(asked)]
+
+    def _chosen(self, asked: Asked) -> Indices:
+        if not asked.behind_ms:
+            return choose_rows(DYNASPLIT, self._candidates, asked.deadlines_ms, self._request)
+        request = replace(self._request, deadline_ms=float(asked.deadlines_ms[0]), behind_ms=asked.behind_ms)
+        return np.array([choose(DYNASPLIT, self._candidates, request).index], dtype=np.intp)
 
     def learn(self, asked: Asked, rows: Indices, outcomes: Outcomes) -> None:
         observed = Observed(

@@ -137,7 +137,8 @@ class Timeline:
     def stretches(self) -> list[Stretch]:
         """The requests in pieces of one link, each to be served at once or one after the other."""
         requests = len(self.away)
-        alone = self.away | ~np.isnan(self.gaps_ms)
+        paced = ~np.isnan(self.gaps_ms)
+        alone = self.away | paced | np.append(paced[1:], False)
         turns = np.flatnonzero(alone[1:] != alone[:-1]) + 1
         marks = sorted({0, requests, *turns.tolist(), *(min(start, requests) for start, _ in self.changes)})
         return [Stretch(start, stop, self.link_at(start), bool(alone[start])) for start, stop in pairwise(marks)]
@@ -150,7 +151,7 @@ class Timeline:
 @dataclass(frozen=True)
 class Stretch:
     """Requests from `start` to before `stop` over one link (None: the one that was recorded). `one_by_one`: what happens
-    to one of them depends on when the one before was done."""
+    to one of them depends on when the one before was done, or on who comes meanwhile."""
 
     start: int
     stop: int

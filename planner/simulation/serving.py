@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from planner.choosing.breaker import Breaker
@@ -19,6 +21,8 @@ LARGEST_CHUNK = 4096
 _CHUNK_SHARE = 16
 _UNTAUGHT_CHUNK = 131_072
 """For who does not learn: as much as fits the memory well."""
+_MOST_BEHIND = 8
+"""So many of those who wait are seen by whoever decides: as many as may wait on a device."""
 
 
 def serve(chooser: Chooser, world: World, workload: Workload, *, timeline: Timeline, link: Link) -> Served:
@@ -42,7 +46,7 @@ def chunk_size(served: int) -> int:
 
 
 class _Device:
-    """One device in a simulation: which link it believes in, whom it asks, and until when it is busy."""
+    """One device in a simulation: which link it believes in, whom it asks, and when it answered last."""
 
     def __init__(self, chooser: Chooser, workload: Workload, timeline: Timeline, *, link: Link) -> None:
         self.served = Served.nothing(len(workload.deadlines_ms))
@@ -50,7 +54,7 @@ class _Device:
         self._believed = link
         self._lessons = Lessons(chooser)
         self._breaker = Breaker()
-        self._arrived_ms = self._head_free_ms = self._answered_ms = 0.0
+        self._arrived_ms = self._answered_ms = 0.0
 
     def serve(self, stretch: Stretch, world: World, link: Link) -> None:
         """Serves a stretch. Its first request is decided by the link before it, and teaches the new one only."""
@@ -84,16 +88,19 @@ class _Device:
         self._lessons.add(asked, rows, outcomes)
         latency_ms = self.served.latency_ms[place]
         self._arrived_ms = self._answered_ms + float(latency_ms[:-1].sum())
-        self._head_free_ms = self._arrived_ms + float(outcomes.head_ms[-1])
         self._answered_ms = self._arrived_ms + float(latency_ms[-1])
 
     def _alone(self, number: int, world: World) -> None:
-        """One request: it waits until the device is free, which counts against its deadline."""
+        """One request: it waits until the one before it is answered, which counts against its deadline."""
         gap_ms = float(self._timeline.gaps_ms[number])
         self._arrived_ms = self._answered_ms if np.isnan(gap_ms) else self._arrived_ms + gap_ms
-        start_ms = max(self._arrived_ms, self._head_free_ms)
+        start_ms = max(self._arrived_ms, self._answered_ms)
         place, waited_ms = slice(number, number + 1), start_ms - self._arrived_ms
-        asked = self._asked(place, waited_ms=waited_ms, cloud_available=self._breaker.allows(start_ms))
+        asked = replace(
+            self._asked(place, waited_ms=waited_ms),
+            cloud_available=self._breaker.allows(start_ms),
+            behind_ms=self._behind_ms(number, start_ms),
+        )
         rows = self._chooser.rows(asked)
         outcomes = self._run(asked, rows, world, start_ms=start_ms)
         self.served.enter(place, rows, outcomes)
@@ -106,19 +113,24 @@ class _Device:
         luck = self._workload.luck[asked.numbers]
         outcomes = world.outcomes(rows, luck)
         sends = bool(outcomes.waiting_ms[0] > 0)
-        self._head_free_ms = start_ms + float(outcomes.head_ms[0])
         if sends and self._timeline.away[number]:
             home = world.outcomes(world.edge_only[:1], luck)
             outcomes = finished_here(outcomes, home, deadline_ms=float(asked.deadlines_ms[0]))
-            self._head_free_ms = start_ms + float(outcomes.latency_ms[0])
             self.served.fallback[number] = True
-            self._breaker = self._breaker.failed(self._head_free_ms)
+            self._breaker = self._breaker.failed(start_ms + float(outcomes.latency_ms[0]))
             return outcomes
         self._lessons.add(asked, rows, outcomes)
         if sends:
             self._breaker = self._breaker.succeeded()
         return outcomes
 
-    def _asked(self, place: slice, *, waited_ms: float = 0.0, cloud_available: bool = True) -> Asked:
+    def _asked(self, place: slice, *, waited_ms: float = 0.0) -> Asked:
         left_ms = self._workload.deadlines_ms[place] - waited_ms
-        return Asked(left_ms, np.arange(place.start, place.stop), self._believed, cloud_available)
+        return Asked(left_ms, np.arange(place.start, place.stop), self._believed)
+
+    def _behind_ms(self, number: int, now_ms: float) -> tuple[float, ...]:
+        """What is left of the deadlines of those who came after a request and wait by now, in their order."""
+        followers = slice(number + 1, number + 1 + _MOST_BEHIND)
+        arrivals_ms = self._arrived_ms + np.cumsum(self._timeline.gaps_ms[followers])
+        left_ms = self._workload.deadlines_ms[followers] + arrivals_ms - now_ms
+        return tuple(left_ms[arrivals_ms <= now_ms].tolist())

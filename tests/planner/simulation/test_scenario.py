@@ -43,6 +43,7 @@ def test_in_a_burst_requests_are_apart_by_its_time():
     timeline = scenario(burst=[{"from_request": 4, "requests": 3, "every_ms": 10}]).timeline(9)
     assert np.flatnonzero(~np.isnan(timeline.gaps_ms)).tolist() == [5, 6]
     assert timeline.gaps_ms[5:7].tolist() == [10, 10]
+    assert stretches(timeline) == [(0, 4, None, False), (4, 7, None, True), (7, 9, None, False)]
 
 
 def test_times_count_where_all_arrivals_are_known():

@@ -208,6 +208,28 @@ def test_in_a_burst_requests_wait_for_each_other(contest):
     assert waiting.latency_ms[30:] == pytest.approx(calm.latency_ms[30:])
 
 
+def test_who_waits_for_the_cloud_lets_the_others_wait(world):
+    contest = contest_of(world.measure([Configuration(0, 1_800_000), Configuration(LAST, 1_800_000)]))
+    asked = Workload.of(np.full(20, np.inf), np.random.default_rng(1))
+    served = contest.serve("cloud-only", asked, Scenario.from_json({"arrivals": {"every_ms": 1}}))
+    one_ms = float(contest.serve("cloud-only", asked).latency_ms[0])
+    assert served.latency_ms == pytest.approx(one_ms + np.arange(20) * (one_ms - 1))
+
+
+def test_who_is_decided_thinks_of_those_behind(world):
+    """The cheapest row is in time for a request itself, but not for the ones that came right after it."""
+    cheap, quick = world.measure([Configuration(LAST, 1_800_000), Configuration(0, 1_800_000)])
+    contest = contest_of([cheap, quick])
+    deadline_ms = cheap.cost.latency_ms * 1.2
+    assert cheap.cost.latency_ms + 2 * quick.cost.latency_ms > deadline_ms
+    asked = Workload.of(np.full(3, deadline_ms), np.random.default_rng(1))
+    together = Scenario.from_json({"burst": [{"from_request": 0, "requests": 3, "every_ms": 0}]})
+    calm, hurried = (contest.serve("dynasplit", asked, one) for one in (None, together))
+    assert configurations(contest, calm)[0] == cheap.configuration
+    assert configurations(contest, hurried)[0] == quick.configuration
+    assert not late(hurried, asked).any()
+
+
 def test_far_apart_nobody_waits(contest):
     apart = Scenario.from_json({"arrivals": {"every_ms": 10_000}})
     asked = workload(60)
