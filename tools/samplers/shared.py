@@ -7,7 +7,6 @@ back to the budget, and anybody may claim that configuration again.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import threading
@@ -17,39 +16,30 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import (
-    ArgumentError,
     DatabaseError,
     IntegrityError,
     InterfaceError,
-    NoSuchModuleError,
     OperationalError,
 )
 
-from cloud.schema import metadata as store
 from planner.searching.campaign import Known
 from planner.space import Space
 from protocol.configuration import Configuration
 from protocol.documents import canonical_bytes, digest_of
-from protocol.errors import Conflict, InvalidInput, ServiceMissing
+from protocol.errors import Conflict, ServiceMissing
 from protocol.measurement import Measurement
+from tools.samplers.databases import alone, check_free, engine_arguments, engine_of, first_line, parsed
+from tools.samplers.renewal import Renewal
 
 GRACE_S = 60
 """A worker that has not been heard of for so long is taken for dead."""
 
 logger = logging.getLogger(__name__)
-
-_TABLES_LOCK = 0x44594E53
-"""The key of the PostgreSQL advisory lock under which tables are made."""
-
-_OPTUNAS = "version_info"
-"""A table that Optuna makes before it numbers its schema."""
 
 _TABLES = sa.MetaData()
 _CAMPAIGNS = sa.Table(
@@ -90,19 +80,19 @@ class SharedLedger:
         grace_s: float = GRACE_S,
     ) -> None:
         self.study = study
-        self._url = _parsed(url)
-        self._engine = _engine(self._url)
+        self._url = parsed(url)
+        self._engine = engine_of(self._url)
         self._worker = uuid.uuid4()
         self._grace_s = grace_s
         self._known: dict[Configuration, Sequence[Measurement]] = {}
         self._learned_at_s: float | None = None
-        self._renewal: _Renewal | None = None
+        self._renewal: Renewal | None = None
         self._also: Callable[[], None] | None = None
         self._storage: RDBStorage | None = None
         try:
             with self.telling_faults():
-                _check_free(self._engine)
-            with self.telling_faults(), _alone(self._engine):
+                check_free(self._engine)
+            with self.telling_faults(), alone(self._engine):
                 _TABLES.create_all(self._engine)
             self._budget = self._joined(space, budget)
             self._enter(known or {})
@@ -118,7 +108,7 @@ class SharedLedger:
     def optuna_storage(self) -> RDBStorage:
         """Optuna's part of the database, with heartbeats; its tables are made when they are first needed."""
         if self._storage is None:
-            with self.telling_faults(), _alone(self._engine):
+            with self.telling_faults(), alone(self._engine):
                 self._storage = self._made_storage()
         return self._storage
 
@@ -160,7 +150,7 @@ class SharedLedger:
                     renewed_at=self._now,
                 )
             )
-        self._renewal = _Renewal(lambda: self._renew(configuration), every_s=self._grace_s / 4)
+        self._renewal = Renewal(lambda: self._renew(configuration), every_s=self._grace_s / 4)
         return True
 
     def record(self, configuration: Configuration, measurements: Sequence[Measurement]) -> None:
@@ -261,7 +251,7 @@ class SharedLedger:
                 except (OperationalError, InterfaceError) as error:
                     if time.monotonic() >= ends_s:
                         raise
-                    logger.warning("a measurement is not recorded yet, and is tried again: %s", _first_line(error))
+                    logger.warning("a measurement is not recorded yet, and is tried again: %s", first_line(error))
                 paused.wait(self._grace_s / 20)
 
     def _locked(self, connection: sa.Connection) -> None:
@@ -318,7 +308,7 @@ class SharedLedger:
             warnings.simplefilter("ignore", ExperimentalWarning)
             return RDBStorage(
                 self._url.render_as_string(hide_password=False),
-                engine_kwargs=_engine_arguments(self._url),
+                engine_kwargs=engine_arguments(self._url),
                 heartbeat_interval=beat_s,
                 grace_period=max(2 * beat_s, int(self._grace_s / 2)),  # trials end before their leases
             )
@@ -330,84 +320,7 @@ class SharedLedger:
             yield
         except (DatabaseError, StorageInternalError) as error:
             where = self._url.render_as_string(hide_password=True)
-            raise ServiceMissing(f"storage {where} cannot be used: {_first_line(error)}") from error
-
-
-class _Renewal:
-    """Renews a lease from a thread of its own until it is stopped. A renewal that fails is tried again at the next one."""
-
-    def __init__(self, renew: Callable[[], None], *, every_s: float) -> None:
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(renew, every_s), name="lease", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self, renew: Callable[[], None], every_s: float) -> None:
-        while not self._stopped.wait(every_s):
-            try:
-                renew()
-            except (DatabaseError, StorageInternalError) as error:
-                logger.warning("a lease of the search could not be renewed: %s", _first_line(error))
-            except Exception:
-                logger.exception("a lease of the search could not be renewed; it is tried again")
-
-
-def _parsed(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except ArgumentError as error:
-        raise InvalidInput("storage must look like sqlite:///FILE or postgresql://user:password@host/name") from error
-    if parsed.drivername in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise InvalidInput(f"storage {parsed.drivername!r:.40} is not supported: use sqlite or postgresql")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise InvalidInput("storage: SQLite needs a file, as in sqlite:///search.sqlite")
-    return parsed
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    try:
-        return sa.create_engine(url, **_engine_arguments(url))
-    except (NoSuchModuleError, ImportError) as error:
-        raise InvalidInput(f"storage driver {url.drivername!r:.40} cannot be used: {error}") from error
-
-
-def _engine_arguments(url: sa.URL) -> dict[str, Any]:
-    waiting = {"timeout": 30} if url.get_backend_name() == "sqlite" else {"connect_timeout": 5}
-    return {"connect_args": waiting, "pool_pre_ping": True}
-
-
-def _check_free(engine: sa.Engine) -> None:
-    """InvalidInput for a database that is not for searches: Optuna and the cloud's store both number their schema in the
-    table `alembic_version`, so that either would spoil the other."""
-    tables = set(sa.inspect(engine).get_table_names())
-    if tables & store.tables.keys() or ("alembic_version" in tables and _OPTUNAS not in tables):
-        raise InvalidInput(
-            f"storage {engine.url.render_as_string(hide_password=True)} is the database of the cloud's store, or of "
-            "another program: give the search one of its own, such as sqlite:///search.sqlite"
-        )
-
-
-@contextmanager
-def _alone(engine: sa.Engine) -> Iterator[None]:
-    """Held by one worker at a time: tables that two make at once are an error."""
-    if engine.dialect.name == "postgresql":
-        with engine.begin() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
-            yield
-            return
-    path = Path(f"{engine.url.database}.lock")
-    try:
-        lock = path.open("w")
-    except OSError as error:
-        raise ServiceMissing(f"storage {engine.url}: {path} cannot be made: {error.strerror}") from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+            raise ServiceMissing(f"storage {where} cannot be used: {first_line(error)}") from error
 
 
 def _text(configuration: Configuration) -> str:
@@ -420,9 +333,3 @@ def _content(measurements: Sequence[Measurement]) -> str:
 
 def _digest(space: Space) -> str:
     return digest_of([item.to_json() for item in space.configurations()])
-
-
-def _first_line(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error.__cause__ or error
-    lines = str(cause).strip().splitlines()
-    return lines[0] if lines else type(cause).__name__
