@@ -23,7 +23,7 @@ from planner.searching.campaign import asks_of, budget_from
 from protocol.configuration import Account
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
-from tools.measurements.sources import read
+from tools.measurements.sources import is_sqlite, read
 from tools.optimizing.findings import Findings, Wanted, check_account, corner, facts_of, findings, suspect_facts
 from tools.optimizing.printing import note, show, steps
 from tools.optimizing.searches import METHODS, Order, Outcome, method_named, search, standing
@@ -135,10 +135,10 @@ def _check(arguments: argparse.Namespace) -> None:
         live = ("agent", "backend", "keep", "samples", "codecs", "repeats")
         if given := [name for name in live if getattr(arguments, name) is not None]:
             raise InvalidInput(f"--{given[0]} is for measuring on the device; add --bundle-folder or leave it out")
-    if arguments.storage and not arguments.budget:
-        raise InvalidInput("--storage shares a search within a budget; add --budget")
-    if arguments.budget or arguments.bundle_folder:
-        budget_from(arguments.budget or _WHOLE)
+    if arguments.storage:
+        _check_storage(arguments)
+    if arguments.budget is not None or arguments.bundle_folder:
+        budget_from(_WHOLE if arguments.budget is None else arguments.budget)
         method_named(arguments.method)
     if arguments.seed < 0:
         raise InvalidInput(f"--seed must be 0 or more, not {arguments.seed}")
@@ -149,6 +149,14 @@ def _check(arguments: argparse.Namespace) -> None:
         from tools.plots.front import check_front_target
 
         check_front_target(arguments.plot)
+
+
+def _check_storage(arguments: argparse.Namespace) -> None:
+    if arguments.budget is None:
+        raise InvalidInput("--storage shares a search within a budget; add --budget")
+    path = Path(arguments.storage.removeprefix("sqlite:///"))
+    if path.is_file() and path.stat().st_size and not is_sqlite(path):
+        raise InvalidInput(f"--storage {arguments.storage:.200}: that file is no database; name another one")
 
 
 def _recorded(arguments: argparse.Namespace) -> World:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -45,6 +46,10 @@ class Web:
     """One server, with keep-alive connections and a bearer token. Safe to share between threads."""
 
     def __init__(self, url: str, *, token: str = "", name: str = "server", timeout_s: float = 60.0) -> None:
+        if re.match(r"[^/]*//[^/]*@", url):
+            raise InvalidInput(
+                f"{name} address: it holds a name or a password, which are not sent; give a --token instead"
+            )
         if not url.startswith(("http://", "https://")):
             raise InvalidInput(f"{name} address {url!r:.100} must start with http:// or https://")
         if not (token.isascii() and token.isprintable()):

@@ -539,3 +539,22 @@ def test_where_numpy_is_all_there_is_what_else_is_needed_is_named(package, argum
     assert ended.returncode == 4
     assert ended.stderr.count("\n") == 1
     assert f"needs the package '{package}'" in ended.stderr
+
+
+def test_an_empty_budget_is_not_all(optimize):
+    code, _, table, told = optimize(profile(), "--budget", "")
+
+    assert (code, table) == (2, None)
+    assert "not ''" in told
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}", "{}"])
+def test_a_storage_that_is_no_database_is_bad_input(optimize, tmp_path, url):
+    path = tmp_path / "notes.txt"
+    path.write_text("no database, but long enough to look like something")
+
+    code, _, _, told = optimize(profile(), "--budget", "5", "--storage", url.format(path))
+
+    assert code == 2
+    assert "that file is no database" in told
+    assert len(told.splitlines()) == 1

@@ -79,12 +79,13 @@ def is_published(columns: Iterable[str]) -> bool:
 def read_published(path: Path, *, skip_bad: bool = False, network: str = "") -> Recorded:
     """The trials of a pool, one measurement each.
 
-    `network` is what they are of; left empty, what the file's name says behind `simulation_pool_`. The device's energy is
+    `network` is what they are of; left empty, what the file's name says behind `simulation_pool_`; it must not
+    contradict that name. The device's energy is
     told apart by `edge_energy`, so both parts are `estimated`, while their sum is as recorded. InvalidInput for the first
     line that cannot be, unless `skip_bad`, and where no line is left.
     """
     lines = read_lines(path, columns=(*_FIGURES, *_CHOICES), what="published trials")
-    network = network or _network_of(path)
+    network = _network_of(path, network)
     last, usual_kb = _last_layer(lines, network), _usual_kb(lines)
     trials, skipped = [], []
     for line in lines:
@@ -140,18 +141,26 @@ class _Trial:
     accuracy: float | None
 
 
-def _network_of(path: Path) -> str:
+def _network_of(path: Path, wanted: str) -> str:
+    """What the file's name says, else what was given; InvalidInput where the two differ."""
     name = path.stem
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
-    return name
+    if wanted and name not in (wanted, path.stem):
+        raise InvalidInput(f"{path} holds trials of network {name}, as its name says, not of {wanted:.80}")
+    return wanted or name
 
 
 def _last_layer(lines: Sequence[Line], network: str) -> int:
     """The edge-only layer: known of the published networks, else the one at which most lines send nothing."""
-    if network in _LAST_LAYERS:
-        return _LAST_LAYERS[network]
     silent = Counter(layer for layer, kb in _sent(lines) if not kb)
+    if network in _LAST_LAYERS:
+        last = _LAST_LAYERS[network]
+        if silent and last not in silent:
+            raise InvalidInput(
+                f"the trials' edge-only layer is {max(silent)}, that of {network} is {last}: are they of another network?"
+            )
+        return last
     if not silent:
         raise InvalidInput("the published trials hold no edge-only run (tensor size 0): which layer is the last one?")
     return max(silent, key=lambda layer: (silent[layer], layer))

@@ -63,7 +63,7 @@ def read(source: str, filters: Filters, *, token: str = "", skip_bad: bool = Fal
 
 
 def _from_file(path: Path, filters: Filters, *, skip_bad: bool) -> Recorded:
-    if _is_sqlite(path):
+    if is_sqlite(path):
         return read(f"sqlite:///{path.absolute()}", filters, skip_bad=skip_bad)
     text = read_text(path, what="measurements").removeprefix("\ufeff")
     if is_published(columns_of(text)):
@@ -78,7 +78,8 @@ def _from_file(path: Path, filters: Filters, *, skip_bad: bool) -> Recorded:
     return _recorded(_found(lines, skip_bad), filters, skip_bad=skip_bad)
 
 
-def _is_sqlite(path: Path) -> bool:
+def is_sqlite(path: Path) -> bool:
+    """Whether it is a file that SQLite wrote."""
     if not path.is_file():
         return False  # a pipe would have to be waited for
     try:
@@ -187,11 +188,15 @@ def _passing(entries: Sequence[_Entry], filters: Filters) -> list[_Entry]:
         there = _values(passing, name)
         passing = [entry for entry in passing if wanted in ("", getattr(entry.measurement, name))]
         if not passing:
-            raise InvalidInput(f"there are no measurements with {name} {wanted}; there are {', '.join(there)}")
+            raise InvalidInput(f"there are no measurements with {name} {wanted}; there are {_named(there)}")
     for name in ORIGIN:
         if len(there := _values(passing, name)) > 1:
             raise InvalidInput(f"the measurements are of several {name}s: choose with --{name} {' | '.join(there)}")
     return passing
+
+
+def _named(values: Iterable[str]) -> str:
+    return ", ".join(value or "those without one" for value in values)
 
 
 def _values(entries: Iterable[_Entry], name: str) -> list[str]:

@@ -128,6 +128,18 @@ def test_a_line_of_something_else_spoils_no_other(make_pool, line):
     assert recorded.where[-1] == f"{path}:{LINES + 3}"
 
 
+@pytest.mark.parametrize(
+    ("name", "network", "reason"),
+    [
+        ("simulation_pool_vit.csv", "resnet50", "holds trials of network vit, as its name says, not of resnet50"),
+        ("mine.csv", "vgg16", "the trials' edge-only layer is 4, that of vgg16 is 22: are they of another network?"),
+    ],
+)
+def test_trials_are_not_called_what_they_are_not(make_pool, name, network, reason):
+    with pytest.raises(InvalidInput, match=reason):
+        read_published(make_pool(name=name), network=network)
+
+
 def test_files_that_are_no_pool_are_refused(make_pool, tmp_path):
     lacking, empty, bare, binary = (tmp_path / name for name in ("lacking.csv", "empty.csv", "bare.csv", "binary.csv"))
     text = make_pool().read_text()

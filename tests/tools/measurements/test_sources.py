@@ -213,3 +213,16 @@ def test_a_database_that_is_away_is_a_missing_service_and_keeps_its_password():
 def test_other_addresses_are_refused():
     with pytest.raises(InvalidInput, match="mysql"):
         read("mysql://127.0.0.1/dynasplit", ANY)
+
+
+def test_where_nothing_has_a_tag_that_is_said(make_pool):
+    with pytest.raises(InvalidInput, match="no measurements with run x; there are those without one"):
+        read(str(make_pool()), ANY | {"run": "x"})
+
+
+@pytest.mark.parametrize("url", ["http://user:secret@127.0.0.1:1", "https://secret@host/path"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(url):
+    with pytest.raises(InvalidInput, match="give a --token instead") as refusal:
+        read(url, ANY)
+
+    assert "secret" not in str(refusal.value)
