@@ -149,7 +149,7 @@ def _build(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Served:
         Recorder(_outbox(settings, bus, stack), device=settings.device, throttled=board.throttled, wall=wall),
         bounds=bounds,
         turns=Turns(max_waiting=settings.max_waiting),
-        learner=Learner(violation_rate=settings.violation_rate),
+        learner=Learner(violation_rate=settings.violation_rate, tries=settings.try_untried),
     )
     return Served(
         agent,

@@ -61,8 +61,8 @@ class _Known:
     drift: Drift
 
     @classmethod
-    def nothing(cls, parts: Parts, *, violation_rate: float) -> _Known:
-        return cls(Experience.of(parts, violation_rate=violation_rate), Drift.of(parts))
+    def nothing(cls, parts: Parts, *, violation_rate: float, tries: bool) -> _Known:
+        return cls(Experience.of(parts, violation_rate=violation_rate, tries=tries), Drift.of(parts))
 
     def after(self, lesson: Lesson) -> _Known:
         observed, link = lesson.observed, lesson.candidates.link
@@ -73,11 +73,12 @@ class Learner:
     """One link for the device, and for each network what its table's rows taught. Thread-safe.
 
     A new table starts anew, since it predicts otherwise. Nothing of it survives a restart: a few dozen requests teach it
-    again, and a device that was off for long may well have changed.
+    again, and a device that was off for long may well have changed. `violation_rate` and `tries` as for `Experience.of`.
     """
 
-    def __init__(self, *, violation_rate: float = DEFAULT_VIOLATION_RATE) -> None:
+    def __init__(self, *, violation_rate: float = DEFAULT_VIOLATION_RATE, tries: bool = True) -> None:
         self._violation_rate = violation_rate
+        self._tries = tries
         self._lock = threading.Lock()
         self._link = LinkEstimate()
         self._known: dict[str, _Known] = {}
@@ -120,7 +121,7 @@ class Learner:
         known, parts = self._known.get(plan.table.network), plan.candidates.parts
         if known and known.experience.parts is parts:
             return known
-        return _Known.nothing(parts, violation_rate=self._violation_rate)
+        return _Known.nothing(parts, violation_rate=self._violation_rate, tries=self._tries)
 
 
 def _log_changes(network: str, before: tuple[Drifted, ...], after: tuple[Drifted, ...]) -> None:

@@ -25,7 +25,8 @@ class EdgeSettings:
     most that a configuration may use. `min_cut`: the smallest cut point at which anything may leave the device (1: never
     the input itself). `max_bytes_per_day`: of requests to the cloud, per UTC day (0: no limit). `min_accuracy`: what a row
     must be proven to reach, whatever a request allows (0: nothing). `violation_rate`: the share of requests that may take
-    longer than was promised with the margin. `max_waiting`: requests that may wait for their turn. `outbox_full_sync`:
+    longer than was promised with the margin. `try_untried`: of rows that promise about the same, what is not known of one
+    counts in its favour. `max_waiting`: requests that may wait for their turn. `outbox_full_sync`:
     survive a power cut with every record, at the price of one flush to the card per request.
     """
 
@@ -48,6 +49,7 @@ class EdgeSettings:
     max_bytes_per_day: int = 0
     min_accuracy: float = 0.0
     violation_rate: float = DEFAULT_VIOLATION_RATE
+    try_untried: bool = True
     max_waiting: int = 8
 
     def __post_init__(self) -> None:

@@ -69,6 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--violation-rate", type=float, metavar="SHARE", help="the share of late requests that dynasplit aims at"
     )
+    parser.add_argument(
+        "--no-tries",
+        dest="tries",
+        action="store_false",
+        help="dynasplit tries no row for being little known: what it expects alone counts",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of whatever is left to chance (default: %(default)s)")
     add_json_argument(parser)
 
@@ -165,6 +171,7 @@ def _contest(arguments: argparse.Namespace, recorded: Recorded, known: Knowledge
         recorded=list(rows_by_configuration(recorded.measurements).values()),
         link=median_link(recorded.measurements),
         account=Account(arguments.account),
+        tries=arguments.tries,
     )
     return contest if arguments.violation_rate is None else replace(contest, violation_rate=arguments.violation_rate)
 
@@ -202,6 +209,7 @@ def _circumstances(arguments: argparse.Namespace, recorded: Recorded, known: Kno
     return {
         **{name: getattr(first, name) for name in ORIGIN},
         "seed": arguments.seed,
+        "tries": arguments.tries,
         "outcomes": arguments.outcomes,
         "scenario": str(arguments.scenario) if arguments.scenario else None,
         "budget": arguments.budget,

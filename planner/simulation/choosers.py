@@ -98,11 +98,18 @@ class Adaptive:
 
     learns = True
 
-    def __init__(self, known: Known, account: Account, *, violation_rate: float = DEFAULT_VIOLATION_RATE) -> None:
+    def __init__(
+        self,
+        known: Known,
+        account: Account,
+        *,
+        violation_rate: float = DEFAULT_VIOLATION_RATE,
+        tries: bool = True,
+    ) -> None:
         self._known = known
         self._request = Request(account=account)
         start = Candidates.of(known.rows, known.link)
-        self._experience = Experience.of(start.parts, violation_rate=violation_rate)
+        self._experience = Experience.of(start.parts, violation_rate=violation_rate, tries=tries)
         self._candidates = start.now(known.link, experience=self._experience)
         self._row_at = np.zeros(known.places.max() + 1, dtype=np.intp)
         self._row_at[known.places] = np.arange(len(known.places))

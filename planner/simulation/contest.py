@@ -32,7 +32,8 @@ class Contest:
     `recording`: what was recorded, `world`: what answers (the recording itself, or one that scatters more). `table`: the
     rows that `dynasplit` chooses from, `recorded`: a row for each configuration that was recorded, for the baselines;
     `link`: the link over which it was. Rows whose configuration was never recorded are left out. `violation_rate`: the share
-    of late requests that `dynasplit` aims at. InvalidInput for `edge_active` where it was not recorded.
+    of late requests that `dynasplit` aims at, `tries`: whether it tries rows that it knows little of. InvalidInput for
+    `edge_active` where it was not recorded.
     """
 
     recording: Recording
@@ -42,6 +43,7 @@ class Contest:
     link: Link
     account: Account = Account.EDGE_NODE
     violation_rate: float = DEFAULT_VIOLATION_RATE
+    tries: bool = True
 
     def __post_init__(self) -> None:
         if self.account is Account.EDGE_ACTIVE and not self.recording.knows_active:
@@ -66,7 +68,7 @@ class Contest:
 
     def _chooser(self, strategy: str, workload: Workload, timeline: Timeline) -> Chooser:
         if strategy == "dynasplit":
-            return Adaptive(self._known(self.table), self.account, violation_rate=self.violation_rate)
+            return Adaptive(self._known(self.table), self.account, violation_rate=self.violation_rate, tries=self.tries)
         if strategy == "paper":
             return Published(self.recording)
         if strategy == "oracle":

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from edge.learning import Learner
+from edge.networks import Plan
+from protocol.configuration import Account
+
 OPERATOR = "operator-token"
 FASTEST = {"strategy": "fastest"}
 
@@ -114,3 +118,10 @@ def test_the_time_that_a_change_of_clock_takes_is_planned_for_and_not_blamed_on_
     assert served(tight_ms)["mhz"] == 600
     device.infer(inputs, {"configuration": fast.configuration.to_json()}, token=OPERATOR)
     assert served(tight_ms)["mhz"] == 1800, "from here the slow row would come too late, by the change of the clock"
+
+
+def test_what_is_not_known_of_a_row_counts_only_where_that_is_wanted(digits, table_for):
+    plan = Plan.of(table_for(digits), digits)
+    hoping, sure = (Learner(tries=tries).candidates(plan, 0.0).expected(Account.EDGE_NODE) for tries in (True, False))
+    assert (hoping.hoped_mj < hoping.energy_mj).all()
+    assert (sure.hoped_mj == sure.energy_mj).all()

@@ -103,6 +103,13 @@ def test_the_same_seed_gives_the_same_facts_to_the_last_digit(simulate):
     assert once == again != other
 
 
+def test_whether_little_known_rows_are_tried_is_told_and_changes_what_dynasplit_chooses(simulate):
+    trying, sure = (simulate(trials(), "--budget", "5", *option)[1] for option in ((), ("--no-tries",)))
+    assert (trying["tries"], sure["tries"]) == (True, False)
+    differ = [name for name in STRATEGIES if trying["strategies"][name] != sure["strategies"][name]]
+    assert differ == ["dynasplit"]
+
+
 def test_strategies_can_be_chosen(simulate):
     _, facts, _ = simulate(trials(), "--strategy", "oracle,dynasplit,oracle")
     assert tuple(facts["strategies"]) == ("oracle", "dynasplit")
