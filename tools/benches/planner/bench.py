@@ -14,6 +14,7 @@ from typing import Any
 
 from protocol.errors import InvalidInput
 from tools.benches.circumstances import circumstances
+from tools.benches.figures import Target
 from tools.benches.planner import composition, replaying, searching
 from tools.benches.planner.summary import show
 from tools.output import add_json_argument, check_json_target, console, write_json
@@ -44,19 +45,21 @@ def run(arguments: argparse.Namespace) -> int:
     reference = _folder(arguments.reference)
     out = console()
     seeds, search_seeds = (_QUICK_SEEDS, _QUICK_SEEDS) if arguments.quick else (_SEEDS, _SEARCH_SEEDS)
-    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick}
-    targets = []
-    for name, measure, held_to in (
+    parts = (
         ("composition", composition.facts, composition.targets),
         ("searching", lambda folder: searching.facts(folder, search_seeds), searching.targets),
         ("replaying", lambda folder: replaying.facts(folder, seeds), replaying.targets),
-    ):
+    )
+    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick}
+    targets: list[Target] = []
+    for done, (name, measure, held_to) in enumerate(parts, start=1):
         out.print(f"measuring {name} …")
         facts[name] = measure(reference)
         targets += held_to(facts[name])
-    facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
-    facts["seconds"] = round(time.monotonic() - started_s, 1)
-    write_json(arguments.json, facts)
+        facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
+        facts |= {"seconds": round(time.monotonic() - started_s, 1), "complete": done == len(parts)}
+        if arguments.json != "-" or facts["complete"]:
+            write_json(arguments.json, facts)
     show(facts, out)
     return 0 if facts["met"] else 1
 

@@ -22,6 +22,7 @@ def show(facts: Mapping[str, Any], out: Console) -> None:
     for network, found in facts["replaying"]["networks"].items():
         out.print(_strategies(network, found))
         out.print(_learned(network, found))
+        out.print(_short(network, found))
     out.print(targets_table(facts["targets"]))
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     out.print(
@@ -61,4 +62,21 @@ def _learned(network: str, found: Mapping[str, Any]) -> Table:
                 f"{late['median']:g} ({late['least']:g}-{late['most']:g})",
                 f"{100 * saved['median']:.2f} ({100 * saved['least']:.2f}-{100 * saved['most']:.2f})",
             )
+    return table
+
+
+def _short(network: str, found: Mapping[str, Any]) -> Table:
+    repeats = next(iter(found["short"].values()))["violations"]["repeats"]
+    table = table_of(
+        f"{network}: dynasplit on 50 requests, all trials known, median (range) of {repeats} seeds",
+        *("outcomes", "late", "kJ edge_node", "median J"),
+    )
+    for world, runs in found["short"].items():
+        late, total, median = runs["violations"], runs["total_j"], runs["median_j"]
+        table.add_row(
+            world,
+            f"{late['median']:g} ({late['least']:g}-{late['most']:g})",
+            "{:.3f} ({:.3f}-{:.3f})".format(*(total[name] / 1e3 for name in ("median", "least", "most"))),
+            f"{median['median']:.2f} ({median['least']:.2f}-{median['most']:.2f})",
+        )
     return table
