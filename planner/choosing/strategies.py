@@ -204,12 +204,20 @@ def _dynasplit(pool: _Pool, request: Request) -> _Picked:
     load_ms = latest_end_ms(request.behind_ms, float(expected.guarded_ms.min())) if request.behind_ms else math.inf
     deadline_ms = min(own_ms, load_ms)
     if math.isinf(deadline_ms):
-        return pool.picked(policy.cheapest(expected), "lowest energy; no deadline", Aim.HOPE)
+        cheapest = policy.cheapest(expected)
+        return pool.picked(cheapest, f"{_lowest(expected, cheapest, deadline_ms)}; no deadline", Aim.HOPE)
     position = policy.cheapest_in_time(expected, deadline_ms)
     if position is None:
         return _in_spite(pool, own_ms)
-    reason = "lowest energy in time for those behind it" if load_ms < own_ms else "lowest energy in time"
+    for_whom = " for those behind it" if load_ms < own_ms else ""
+    reason = f"{_lowest(expected, position, deadline_ms)} in time{for_whom}"
     return pool.picked(position, reason, Aim.HOPE, deadline_ms)
+
+
+def _lowest(expected: Expected, position: int, deadline_ms: float) -> str:
+    """What the row in this position has that others in time have not."""
+    cheaper = (expected.energy_mj < expected.energy_mj[position]) & (expected.guarded_ms <= deadline_ms)
+    return "lowest hoped energy" if cheaper.any() else "lowest energy"
 
 
 def _in_spite(pool: _Pool, deadline_ms: float) -> _Picked:

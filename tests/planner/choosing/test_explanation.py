@@ -103,6 +103,18 @@ def test_a_row_that_lost_to_a_hope_is_not_said_to_be_dearer():
     assert said.endswith(" mJ if both turn out well")
 
 
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({}, "lowest hoped energy; no deadline"),
+        ({"deadline_ms": 900.0}, "lowest hoped energy in time"),
+        ({"behind_ms": (900.0,)}, "lowest hoped energy in time for those behind it"),
+    ],
+)
+def test_a_row_that_is_chosen_for_a_hope_is_said_to_be(asked, reason):
+    assert said_of(UNTRIED, (KNOWN, UNTRIED), now=TRIES, **asked) == f"chosen: {reason}"
+
+
 def test_a_row_that_costs_the_same_may_lose_to_a_hope():
     as_dear = row(LAST, 100, 410, uncertainty=0.003)
 
