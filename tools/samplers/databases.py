@@ -24,16 +24,16 @@ _OPTUNAS = "version_info"
 def parsed(url: str) -> sa.URL:
     """The URL with the driver that is used; InvalidInput for one that cannot be."""
     try:
-        parsed = sa.make_url(url)
+        found = sa.make_url(url)
     except ArgumentError as error:
         raise InvalidInput("storage must look like sqlite:///FILE or postgresql://user:password@host/name") from error
-    if parsed.drivername in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise InvalidInput(f"storage {parsed.drivername!r:.40} is not supported: use sqlite or postgresql")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    if found.drivername in ("postgres", "postgresql"):
+        return found.set(drivername="postgresql+psycopg")
+    if found.get_backend_name() not in ("sqlite", "postgresql"):
+        raise InvalidInput(f"storage {found.drivername!r:.40} is not supported: use sqlite or postgresql")
+    if found.get_backend_name() == "sqlite" and found.database in (None, "", ":memory:"):
         raise InvalidInput("storage: SQLite needs a file, as in sqlite:///search.sqlite")
-    return parsed
+    return found
 
 
 def engine_of(url: sa.URL) -> sa.Engine:

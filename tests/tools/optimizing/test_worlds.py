@@ -222,7 +222,8 @@ def test_a_study_has_a_name_that_a_database_holds_whatever_the_device_is_called(
 def test_a_method_whose_package_is_missing_says_which(monkeypatch, method, package):
     for name in [name for name in sys.modules if name.startswith("tools.samplers")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, package, None)
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
 
     with pytest.raises(ServiceMissing, match=f"--method {method} needs the package '{package}"):
         method_named(method)
