@@ -141,22 +141,22 @@ def _replace(path: Path, content: bytes, *, mode: int) -> None:
 _WRITTEN = {"output": "--output", "plot": "--plot", "json": "--json"}
 """Options that name files to be written, by where argparse keeps them."""
 
-_READ = ("measurements", "source")
-"""Options that name a file to be read, or something else."""
+_READ = ("measurements", "source", "weights")
+"""Options that name a file to be read, or something else; so may a network, where it has a suffix."""
 
 
 def _paths(name: str, value: object) -> Iterator[Path]:
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, Path):
             yield item
-        elif name in _READ and isinstance(item, str):
+        elif isinstance(item, str) and (name in _READ or (name == "network" and Path(item).suffix)):
             yield Path(re.sub(r"^sqlite:///", "", item))
 
 
 def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError, ValueError):  # links in a circle, or no name of a file
         return path.absolute()
 
 

@@ -80,6 +80,7 @@ def test_what_nothing_can_be_written_to_is_refused_before_and_after_the_work(tmp
         {"output": Path("same.json"), "json": "./same.json"},
         {"output": Path("same.svg"), "plot": Path("same.svg"), "json": "-"},
         {"path": Path("key"), "json": "key"},
+        {"network": "net.keras", "output": Path("net.tflite"), "json": "net.keras"},
         {"output": Path("-")},
     ],
 )
@@ -97,7 +98,8 @@ def test_different_files_and_one_pipe_for_all_are_no_fault(tmp_path, monkeypatch
     os.mkfifo("pipe")
 
     check_paths(argparse.Namespace(measurements="a.csv", output=Path("b.json"), plot=Path("c.svg"), json="-"))
-    check_paths(argparse.Namespace(measurements="a.csv", output=Path("pipe"), json="pipe", network="pipe"))
+    check_paths(argparse.Namespace(measurements="a.csv", output=Path("pipe"), json="pipe", network="b"))
+    check_paths(argparse.Namespace(network="digits", output=Path("digits")))
 
 
 def test_a_verb_refuses_before_it_reads(tmp_path, capsys):
