@@ -39,7 +39,7 @@ def least_energy(expected: Expected) -> int:
 def cheapest_in_time(expected: Expected, deadline_ms: float) -> int | None:
     """The cheapest row whose guarded latency meets the deadline; None when there is none. Linear, for one request."""
     in_time = expected.guarded_ms <= deadline_ms
-    if not in_time.any():
+    if not np.count_nonzero(in_time):
         return None
     return _lowest(np.where(in_time, expected.hoped_mj, np.inf), expected.guarded_ms)
 

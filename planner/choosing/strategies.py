@@ -217,7 +217,7 @@ def _dynasplit(pool: _Pool, request: Request) -> _Picked:
 def _lowest(expected: Expected, position: int, deadline_ms: float) -> str:
     """What the row in this position has that others in time have not."""
     cheaper = (expected.energy_mj < expected.energy_mj[position]) & (expected.guarded_ms <= deadline_ms)
-    return "lowest hoped energy" if cheaper.any() else "lowest energy"
+    return "lowest hoped energy" if np.count_nonzero(cheaper) else "lowest energy"
 
 
 def _in_spite(pool: _Pool, deadline_ms: float) -> _Picked:
