@@ -30,6 +30,8 @@ _AGREE = 0.02
 _PRIOR_STRETCH = 0.85
 """The share of a head that the clock stretches, before anything is known: between memory (0) and arithmetic (1)."""
 _LEAST_SHARE = 0.02
+_MEDIAN_OFF = 0.6745
+"""Half of what is normal lies within so many standard deviations."""
 _FIXED = {0: 4.0, 5: 0.2}
 _START = Variances((4.0, 1e-2, 1e-3, 1e-2, 1e-2, 0.2, 1e-3, 1e-3, 1e-5), 1e-4)
 _LEVELS, _STRETCHES = slice(0, 5), slice(5, 9)
@@ -132,8 +134,10 @@ class HeadTimes:
         return points.level_ms * points.stretched, self.fitted.deviation(covariance, own)
 
     def without_itself(self) -> tuple[Floats, Floats]:
-        """For each cell: log of measured / expected from all others, and the standard deviation that this should have."""
-        return self.fitted.without_itself
+        """For each cell: log of measured / expected from all others, and the standard deviation that this should have: no less
+        than what half of them keep to. Noise is underestimated where it is learned with doubt of who is far off."""
+        off, deviation = self.fitted.without_itself
+        return off, deviation * max(float(np.median(np.abs(off) / deviation)) / _MEDIAN_OFF, 1.0)
 
     def _expanded(self, heads: Heads, levels: Floats) -> _Expanded:
         """The heads with what the fit says of them; `levels`: how their levels vary with those that were measured."""

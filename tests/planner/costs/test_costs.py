@@ -24,6 +24,13 @@ RICH = Space(
     cloud_accelerators=(CloudAccelerator.CPU, CloudAccelerator.GPU),
     threads=(1, 4),
 )
+CODED = Space(
+    cuts=CUTS,
+    clocks_khz=CLOCKS_KHZ,
+    codecs=(Codec.RAW, Codec.INT8_ZSTD),
+    accelerators=(EdgeAccelerator.OFF, EdgeAccelerator.MAX),
+    cloud_accelerators=(CloudAccelerator.CPU, CloudAccelerator.GPU),
+)
 
 
 def figures(row):
@@ -67,10 +74,16 @@ def noisy(measurements, *, seed, deviation=0.01):
 positive = st.floats(0.5, 50)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(positive, min_size=6, max_size=6), st.floats(0, 1))
 def test_composition_equals_measurement_for_any_work_and_memory_share(world, work, share):
     assert_composes(world.but(work=work, memory_share=(share,) * 6), PLAIN)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(positive, min_size=6, max_size=6), st.floats(0, 1))
+def test_composition_equals_measurement_with_codecs_and_a_tpu(world, work, share):
+    assert_composes(world.but(work=work, memory_share=(share,) * 6), CODED)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -258,11 +271,12 @@ def test_one_wrong_measurement_does_not_pull_the_others(world, factor):
     assert max(off) < 0.04
 
 
-def test_about_as_many_lie_within_the_uncertainty_as_it_says(world):
+@pytest.mark.parametrize("deviation", [0.005, 0.01, 0.03, 0.1])
+def test_about_as_many_lie_within_the_uncertainty_as_it_says(world, deviation):
     everything = [item for item in RICH.configurations() if item.threads == 1]
     inside = []
     for seed in range(4):
-        measurements = noisy(world.measure(everything), seed=seed)
+        measurements = noisy(world.measure(everything), seed=seed, deviation=deviation)
         chosen = set(np.random.default_rng(seed).permutation(len(everything))[:60].tolist())
         model = fit([item for place, item in enumerate(measurements) if place in chosen])
         for place, item in enumerate(measurements):
@@ -272,7 +286,7 @@ def test_about_as_many_lie_within_the_uncertainty_as_it_says(world):
             inside.append(abs(np.log(item.cost.head_ms / row.head_ms)) / row.uncertainty["head_ms"])
 
     assert 0.55 < np.mean(np.array(inside) < 1) < 0.9
-    assert np.mean(np.array(inside) < 2) > 0.85
+    assert np.mean(np.array(inside) < 2) > 0.8
 
 
 def test_heads_that_take_no_time_cost_nothing_more_at_another_clock(world):
