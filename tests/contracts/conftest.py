@@ -1,4 +1,4 @@
-"""What several contracts need: a PostgreSQL server of their own."""
+"""What several contracts need: empty databases, and a PostgreSQL server of their own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
 def _programs() -> Path:
@@ -33,6 +35,24 @@ def _unprivileged() -> dict[str, object]:
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
     user = names.get("postgres") or names["nobody"]
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/contract.sqlite"
+    return str(request.getfixturevalue("postgresql")())
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each kind."""
+    return _url(request, tmp_path)
+
+
+@pytest.fixture(params=["memory", *DATABASES])
+def database_or_memory(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    """The same, and None for an implementation that lives in memory."""
+    return None if request.param == "memory" else _url(request, tmp_path)
 
 
 @pytest.fixture(scope="session")

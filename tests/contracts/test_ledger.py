@@ -25,7 +25,6 @@ from tools.samplers.shared import SharedLedger
 SPACE = Space(cuts=tuple(range(6)), clocks_khz=(600_000, 1_200_000, 1_800_000))
 FIRST, SECOND, THIRD, *_ = SPACE.configurations()
 WORKER = Path(__file__).with_name("search_worker.py")
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
 def measured(configuration: Configuration) -> Measurement:
@@ -42,25 +41,19 @@ class Device:
         return [measured(configuration)]
 
 
-def url_of(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/search.sqlite"
-    return str(request.getfixturevalue("postgresql")())
-
-
-@pytest.fixture(params=["memory", *DATABASES])
-def ledger(request, tmp_path):
-    if request.param == "memory":
+@pytest.fixture
+def ledger(database_or_memory):
+    if database_or_memory is None:
         yield LocalLedger(2)
         return
-    made = SharedLedger(url_of(request, tmp_path), study="test", space=SPACE, budget=2)
+    made = SharedLedger(database_or_memory, study="test", space=SPACE, budget=2)
     yield made
     made.close()
 
 
-@pytest.fixture(params=DATABASES)
-def url(request, tmp_path):
-    return url_of(request, tmp_path)
+@pytest.fixture
+def url(database):
+    return database
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -62,29 +61,20 @@ MEASUREMENT = Measurement(
 MakeStore = Callable[[], Store]
 
 
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
-
-
-def _database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/store.sqlite"
-    return str(request.getfixturevalue("postgresql")())
-
-
-@pytest.fixture(params=["memory", *DATABASES])
-def store(request, tmp_path) -> Iterator[Store]:
-    made: Store = MemoryStore() if request.param == "memory" else SqlStore(_database_url(request, tmp_path))
+@pytest.fixture
+def store(database_or_memory) -> Iterator[Store]:
+    made: Store = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
     yield made
     made.close()
 
 
-@pytest.fixture(params=DATABASES)
-def another(request, tmp_path) -> Iterator[MakeStore]:
+@pytest.fixture
+def another(database) -> Iterator[MakeStore]:
     """Makes stores on one empty database, as several processes do."""
-    url, made = _database_url(request, tmp_path), []
+    made: list[Store] = []
 
     def make() -> Store:
-        made.append(SqlStore(url))
+        made.append(SqlStore(database))
         return made[-1]
 
     yield make
