@@ -34,6 +34,9 @@ Mode = tuple[EdgeAccelerator, int]
 _OWN = (*HEAD_FIGURES, "wait_w")
 """What a measured configuration keeps of its own."""
 
+_WILD, _FEW_TPU_CUTS = 0.5, 3
+"""Heads on a TPU are compiled each as a whole, so that little follows from one to another: nothing from fewer cuts than
+these, and a time that may be off by more than this is a guess, and no prediction."""
 _CONTRADICTION = 2.0
 """By so many standard deviations a measurement differs from what the others say of it: then it tells how far it may be off."""
 
@@ -56,6 +59,7 @@ class CostModel:
     bytes: Mapping[Boundary, tuple[int, int]]
     accuracy: Mapping[Boundary, float | None]
     modes: frozenset[Mode]
+    tpu_cuts: frozenset[int]
     clouds: frozenset[CloudAccelerator]
     predictions: Predictions
     kinds: Mapping[str, Provenance]
@@ -87,16 +91,38 @@ class CostModel:
         Its figures are `emulated` where anything of that kind was, else `estimated`, and carry their uncertainty.
         InvalidInput names what the measurements do not tell, see `gap`.
         """
+        gap = self.gap(configuration)
+        if gap is not None:
+            raise InvalidInput(f"the measurements do not cover {configuration}: {gap}; profile it first")
+        return self._composed(configuration)
+
+    def gap(self, configuration: Configuration) -> str | None:
+        """What the measurements do not tell of a configuration; None where there is a row. A guess is none: the time
+        of a head of which nothing like it was measured."""
+        missing = self._missing(configuration)
+        if missing is not None:
+            return missing
+        row = self._composed(configuration)
+        off = row.uncertainty.get("head_ms", 0.0)
+        on_tpu = configuration.edge_accelerator is not EdgeAccelerator.OFF
+        if on_tpu and off > _WILD and row.configuration not in self.measured:
+            return f"nothing like its head was measured, its time may be off by {off:.0%}"
+        return None
+
+    def _composed(self, configuration: Configuration) -> Row:
         plain = alone(configuration) if configuration.cut == self.edge_only_cut else configuration
         if plain not in self._known:
             self._know(plain)
         return self._known[plain]
 
-    def gap(self, configuration: Configuration) -> str | None:
-        """What the measurements do not tell of a configuration; None where there is a row."""
+    def _missing(self, configuration: Configuration) -> str | None:
+        """The part of which nothing was measured."""
         accelerator, threads = configuration.edge_accelerator, configuration.threads
         if (accelerator, threads) not in self.modes:
             return f"nothing was measured with tpu {accelerator} and {threads} thread(s)"
+        on_tpu = self.tpu_cuts if accelerator is not EdgeAccelerator.OFF else frozenset({configuration.cut})
+        if configuration.cut not in on_tpu and len(on_tpu) < _FEW_TPU_CUTS:
+            return f"heads on the TPU were measured at {len(on_tpu)} cut(s) only, and this is none of them"
         if boundary_of(configuration) not in self.bytes:
             return "nothing was measured at this cut with this codec, so what it sends is unknown"
         if configuration.cut != self.edge_only_cut and configuration.cloud_accelerator not in self.clouds:
@@ -105,9 +131,6 @@ class CostModel:
 
     def _know(self, wanted: Configuration) -> None:
         """Works out the row that is wanted and, the first time, all that was measured in parts: it costs little more."""
-        gap = self.gap(wanted)
-        if gap is not None:
-            raise InvalidInput(f"the measurements do not cover {wanted}: {gap}; profile it first")
         found = list(dict.fromkeys([wanted] if self._known else [wanted, *self._of_measured_parts()]))
         columns = self.predictions.columns(found)
         figures = {name: (values.tolist(), off.tolist()) for name, (values, off) in columns.items()}
@@ -181,6 +204,9 @@ def fit(measurements: Sequence[Measurement]) -> CostModel:
         bytes={key: _bytes(group) for key, group in grouped(rows, boundary_of).items()},
         accuracy={boundary_of(row.configuration): row.accuracy for row in rows},
         modes=frozenset((item.edge_accelerator, item.threads) for item in measured),
+        tpu_cuts=frozenset(
+            item.cut for item in measured if item.cut and item.edge_accelerator is not EdgeAccelerator.OFF
+        ),
         clouds=frozenset(row.configuration.cloud_accelerator for row in rows if row.uses_cloud),
         predictions=Predictions.of(rows),
         kinds={name: _derived(rows, name) for name in HEAD_FIGURES + CLOUD_FIGURES},

@@ -311,3 +311,12 @@ def test_a_run_that_stayed_on_the_device_against_its_cut_is_refused(world):
 
     with pytest.raises(InvalidInput, match=r"cut 3 @ 600 MHz.* sent nothing"):
         fit([*world.measure(plan(PLAIN)), stayed])
+
+
+def test_one_run_on_a_tpu_does_not_invent_the_others(world):
+    on_tpu = Configuration(cut=3, cpu_khz=1_800_000, edge_accelerator=EdgeAccelerator.MAX)
+    model = fit(noisy(world.measure([*PLAIN.configurations(), on_tpu]), seed=1))
+
+    assert model.row(on_tpu).head_ms > 0
+    with pytest.raises(InvalidInput, match="heads on the TPU were measured at 1 cut"):
+        model.row(replace(on_tpu, cut=6))
