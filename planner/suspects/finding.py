@@ -9,8 +9,10 @@ ran on the other cloud accelerator.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import exp, log
 from statistics import median
 
@@ -28,6 +30,7 @@ FAR_OFF = 0.12
 """In the logarithm, 12 %: the next clock is 11 % away, chance reaches 5 %. Nearer ones are not accused."""
 _OFF_ON_TICK = 0.08
 _OFF_UNEXPLAINED = 0.2
+_NO_KNOWN_FAULT, _NO_ACCIDENT = "no known fault", 3
 _CERTAIN, _PERHAPS = 4.0, 1.5
 """Standard deviations from what the others say."""
 _ALIKE = 0.025
@@ -91,13 +94,25 @@ def _heads(measurements: Sequence[Measurement], places: Sequence[int]) -> list[S
         for cell in cells
         if cell.accusable or (cell.late and _tick_of(cell.recorded_ms, ticks))
     ]
+    alike: dict[Configuration, list[float]] = defaultdict(list)
+    for place in chain.from_iterable(ways.values()):
+        alike[measurements[place].configuration].append(measurements[place].cost.head_ms)
     return [
         Suspect(place, "head_ms", measured_ms, cell.expected_ms, measured_ms / cell.expected_ms, cause)
         for cell, model in accused
         if (cause := _cause(cell, model, ticks))
         for place in cell.places
         for measured_ms in [measurements[place].cost.head_ms]
+        if not (
+            cause.startswith(_NO_KNOWN_FAULT) and _agreed(measurements[place], alike[measurements[place].configuration])
+        )
     ]
+
+
+def _agreed(measurement: Measurement, times_ms: Sequence[float]) -> bool:
+    """Whether several runs of a configuration took about as long: no accident then, and what they contradict is the model."""
+    near = sum(abs(log(measurement.cost.head_ms / other)) < _OFF_UNEXPLAINED for other in times_ms)
+    return near >= _NO_ACCIDENT
 
 
 def _computes(measurement: Measurement) -> bool:
@@ -161,7 +176,7 @@ def _cause(cell: _Cell, model: HeadTimes, ticks: Sequence[float]) -> str | None:
     khz = min(times_ms, key=lambda khz: abs(log(cell.recorded_ms / times_ms[khz])), default=None)
     if khz is not None and abs(log(cell.recorded_ms / times_ms[khz])) < _ALIKE:
         return f"looks like {khz / 1000:.0f} MHz"
-    return f"no known fault: {expected}" if abs(cell.off) > _OFF_UNEXPLAINED else None
+    return f"{_NO_KNOWN_FAULT}: {expected}" if abs(cell.off) > _OFF_UNEXPLAINED else None
 
 
 def _tick_of(time_ms: float, ticks: Sequence[float]) -> float | None:

@@ -177,3 +177,17 @@ def test_a_head_measured_at_one_clock_alone_cannot_contradict(world):
     (odd,) = world.measure([alone])
 
     assert find([*measurements, with_head(odd, odd.cost.head_ms * 3)]) == []
+
+
+def test_several_runs_that_agree_are_no_accident(world):
+    """What they contradict is the model; only the run that stands alone is accused."""
+    measurements = scattered(world.measure(SPACE.configurations()))
+    place = place_of(measurements, cut=2, cpu_khz=1_800_000, edge_accelerator=EdgeAccelerator.OFF)
+    usual_ms = measurements[place].cost.head_ms
+    runs = [with_head(measurements[place], usual_ms * factor) for factor in (0.45, 0.46, 0.47, 14.0)]
+    measurements[place : place + 1] = runs
+
+    accused = [suspect.measurement_index for suspect in find(measurements) if suspect.figure == "head_ms"]
+
+    assert place + 3 in accused
+    assert not {place, place + 1, place + 2} & set(accused)
