@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
 from typing import TypeVar
@@ -22,6 +22,8 @@ class Space:
 
     Cut 0 is cloud-only, the highest cut is edge-only. What makes no difference is not varied: an edge-only run has
     neither codec nor cloud accelerator, a cloud-only run computes nothing on the device but the encoding.
+
+    `boundaries`: what is sent and comes back (bytes) at a cut with a codec, as far as the network tells it without a run.
     """
 
     cuts: tuple[int, ...]
@@ -30,6 +32,7 @@ class Space:
     accelerators: tuple[EdgeAccelerator, ...] = (EdgeAccelerator.OFF,)
     cloud_accelerators: tuple[CloudAccelerator, ...] = (CloudAccelerator.CPU,)
     threads: tuple[int, ...] = (1,)
+    boundaries: Mapping[tuple[int, Codec], tuple[int, int]] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("cuts", "clocks_khz", "codecs", "accelerators", "cloud_accelerators", "threads"):

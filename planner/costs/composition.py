@@ -188,27 +188,31 @@ class CostModel:
         return round(apart if apart > _CONTRADICTION * doubt else min(doubt, scatter.once), 5)
 
 
-def fit(measurements: Sequence[Measurement]) -> CostModel:
+def fit(
+    measurements: Sequence[Measurement], *, boundaries: Mapping[Boundary, tuple[int, int]] | None = None
+) -> CostModel:
     """A model of the costs of one network on one device, from measurements of one bundle.
 
+    `boundaries`: bytes sent and received where the network tells them, so that a cut need not be measured to be known.
     Throttled measurements are left out. InvalidInput when none is left, when devices or networks are mixed, or when a
     cut below the highest one sent nothing; BundleMismatch when bundles are mixed.
     """
     kept = usable(measurements)
     measured = rows_by_configuration(kept)
     rows = list(measured.values())
+    bytes_of = {**(boundaries or {}), **{key: _bytes(group) for key, group in grouped(rows, boundary_of).items()}}
     return CostModel(
         measured=measured,
         throttled=len(measurements) - len(kept),
         edge_only_cut=next((row.configuration.cut for row in rows if not row.uses_cloud), None),
-        bytes={key: _bytes(group) for key, group in grouped(rows, boundary_of).items()},
+        bytes=bytes_of,
         accuracy={boundary_of(row.configuration): row.accuracy for row in rows},
         modes=frozenset((item.edge_accelerator, item.threads) for item in measured),
         tpu_cuts=frozenset(
             item.cut for item in measured if item.cut and item.edge_accelerator is not EdgeAccelerator.OFF
         ),
         clouds=frozenset(row.configuration.cloud_accelerator for row in rows if row.uses_cloud),
-        predictions=Predictions.of(rows),
+        predictions=Predictions.of(rows, {boundary: sent for boundary, (sent, _) in (boundaries or {}).items()}),
         kinds={name: _derived(rows, name) for name in HEAD_FIGURES + CLOUD_FIGURES},
         scatter={(name, heads): _scatter(kept, name, heads=heads) for name in HEAD_FIGURES for heads in (False, True)},
     )

@@ -44,18 +44,18 @@ class Predictions:
     active_watts: Mapping[CloudAccelerator, Field]
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> Predictions:
-        """From at least one row, each of another configuration."""
+    def of(cls, rows: Sequence[Row], up_bytes: Mapping[Boundary, int] | None = None) -> Predictions:
+        """From at least one row, each of another configuration; `up_bytes` where more is known of boundaries than theirs."""
         last = max(row.configuration.cut for row in rows)
         busy = [row for row in rows if row.head_ms > 0]
         sending = [row for row in rows if row.uses_cloud]
-        up_bytes = {
-            key: round(median(row.up_bytes for row in group)) for key, group in grouped(rows, boundary_of).items()
-        }
+        measured = grouped(rows, boundary_of)
+        sent = {key: round(median(row.up_bytes for row in group)) for key, group in measured.items()}
+        up_bytes = {**(up_bytes or {}), **sent}
         knowing = [row for row in sending if row.cloud_active_mj is not None]
         return cls(
             up_bytes=up_bytes,
-            idle_heads=frozenset(up_bytes) - {boundary_of(row.configuration) for row in busy},
+            idle_heads=frozenset(measured) - {boundary_of(row.configuration) for row in busy},
             heads=_heads(busy, up_bytes),
             head_watts=_head_watts(busy, last=last),
             waits=_pooled(sending, of_waiting, _plugged, lambda row: row.wait_w, last=last),

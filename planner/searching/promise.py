@@ -49,7 +49,7 @@ def promising(campaign: Campaign, aim: Aim, *, count: int) -> list[Configuration
     measurements = _sound([item for found in known.values() for item in found])
     if not measurements:
         return []
-    model = fit(measurements)
+    model = fit(measurements, boundaries=campaign.space.boundaries)
     rows = [
         model.composed(item)
         for item in campaign.space.configurations()

@@ -21,7 +21,7 @@ def unverified(campaign: Campaign, aim: Aim) -> list[Configuration]:
     sound = Sifted.of(campaign.measurements).sound if campaign.measurements else []
     if not sound:
         return []
-    model = fit(sound)
+    model = fit(sound, boundaries=campaign.space.boundaries)
     able = [item for item in campaign.space.configurations() if model.gap(item) is None and known.get(item, True)]
     if not able:
         return []

@@ -71,7 +71,7 @@ def _known(
 ) -> Knowledge:
     sifted = Sifted.of(measurements, trust_all=trust_all)
     sifted.check()
-    model = fit(sifted.sound)
+    model = fit(sifted.sound, boundaries=space.boundaries)
     covered = [item for item in space.configurations() if model.gap(item) is None]
     rows = [row_of(model, configuration) or model.row(configuration) for configuration in covered]
     return Knowledge(rows, asked, len(rows_by_configuration(measurements)), len(measurements) - len(sifted.sound))

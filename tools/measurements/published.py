@@ -18,7 +18,7 @@ import numpy as np
 
 from planner.pricing import Floats
 from planner.space import Space
-from protocol.configuration import CloudAccelerator, Configuration, EdgeAccelerator, Provenance, choose
+from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator, Provenance, choose
 from protocol.errors import InvalidInput
 from protocol.link import REFERENCE_LINK
 from protocol.measurement import Cost, Measurement
@@ -316,4 +316,13 @@ def _space(trials: Sequence[_Trial], last: int) -> Space:
         clocks_khz=CLOCKS_KHZ,
         accelerators=tuple(accelerator for accelerator in EdgeAccelerator if accelerator in seen),
         cloud_accelerators=tuple(CloudAccelerator),
+        boundaries=_boundaries(trials),
     )
+
+
+def _boundaries(trials: Sequence[_Trial]) -> dict[tuple[int, Codec], tuple[int, int]]:
+    """What crosses each cut belongs to the network: it is known without a trial there."""
+    sent: dict[int, list[int]] = defaultdict(list)
+    for trial in trials:
+        sent[trial.configuration.cut].append(trial.up_bytes)
+    return {(cut, Codec.RAW): (median_low(found), 0) for cut, found in sent.items()}

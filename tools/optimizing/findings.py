@@ -107,7 +107,7 @@ def findings(measurements: Sequence[Measurement], space: Space, wanted: Wanted) 
     if not wanted.trust_all:
         sifted.check()
     sound = kept if wanted.trust_all else sifted.sound
-    model = fit(sound)
+    model = fit(sound, boundaries=space.boundaries)
     rows = _rows(space, model, wanted, gaps=len(sound) < len(kept))
     origin: dict[str, str] = {name: getattr(kept[0], name) for name in ORIGIN}
     return Findings(

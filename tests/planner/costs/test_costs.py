@@ -320,3 +320,18 @@ def test_one_run_on_a_tpu_does_not_invent_the_others(world):
     assert model.row(on_tpu).head_ms > 0
     with pytest.raises(InvalidInput, match="heads on the TPU were measured at 1 cut"):
         model.row(replace(on_tpu, cut=6))
+
+
+def test_what_crosses_a_cut_may_be_known_without_a_run(world):
+    """From the network: then a cut that nobody measured is predicted from its neighbours."""
+    every = world.measure(PLAIN.configurations())
+    unseen = Configuration(cut=4, cpu_khz=1_800_000)
+    sent = next(item.cost for item in every if item.configuration == unseen)
+    rest = [item for item in every if item.configuration.cut != 4]
+
+    assert fit(rest).gap(unseen) is not None
+    row = fit(rest, boundaries={(4, Codec.RAW): (sent.up_bytes, sent.down_bytes)}).row(unseen)
+
+    assert row.up_bytes == sent.up_bytes
+    assert row.head_ms == pytest.approx(sent.head_ms, rel=0.25)
+    assert row.uncertainty["head_ms"] > 0.01
