@@ -28,6 +28,11 @@ def alone(configuration: Configuration) -> Configuration:
     return replace(configuration, codec=Codec.RAW, cloud_accelerator=CloudAccelerator.CPU)
 
 
+def asked_for(measurement: Measurement) -> Configuration:
+    """The configuration as a space names it: an edge-only run knows nothing of the cloud."""
+    return measurement.configuration if measurement.cost.up_bytes else alone(measurement.configuration)
+
+
 def usable(measurements: Iterable[Measurement]) -> list[Measurement]:
     """The measurements that were not throttled.
 
@@ -53,7 +58,7 @@ def by_configuration(measurements: Iterable[Measurement]) -> dict[Configuration,
     """The measurements of each configuration, in the order of first sight."""
     groups: dict[Configuration, list[Measurement]] = defaultdict(list)
     for item in measurements:
-        groups[item.configuration if item.cost.up_bytes else alone(item.configuration)].append(item)
+        groups[asked_for(item)].append(item)
     return groups
 
 

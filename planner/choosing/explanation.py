@@ -15,9 +15,9 @@ from planner.choosing.candidates import Candidates
 from planner.choosing.strategies import Choice, Request, check_strategy, decide
 from planner.choosing.verdicts import Comparison, Verdict
 from planner.pricing import Expected, Floats, Prices
-from protocol.configuration import Account, Provenance
+from planner.provenance import energy_kinds, latency_kinds
+from protocol.configuration import Account
 from protocol.errors import InvalidInput, ServiceMissing
-from protocol.table import Row
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,22 +109,8 @@ class _Figures:
             "table_energy_mj": float(self.table.energy_mj[index]),
             "accuracy": row.accuracy,
             "up_bytes": row.up_bytes,
-            "provenance": {"latency_ms": _kinds(row, _TIMES), "energy_mj": _kinds(row, _ENERGIES[self.account])},
+            "provenance": {"latency_ms": latency_kinds(row), "energy_mj": energy_kinds(row, self.account)},
         }
-
-
-_TIMES = ("head_ms", "cloud_ms")
-_ENERGIES = {
-    Account.EDGE: ("head_mj", "wait_w"),
-    Account.EDGE_ACTIVE: ("head_mj", "wait_w", "cloud_active_mj"),
-    Account.EDGE_NODE: ("head_mj", "wait_w", "cloud_node_mj"),
-}
-
-
-def _kinds(row: Row, figures: tuple[str, ...]) -> list[str]:
-    """What stands behind a sum over these figures. The way to the cloud is always worked out from the link."""
-    kinds = {row.provenance[name].value for name in figures if name in row.provenance}
-    return sorted(kinds | ({Provenance.ESTIMATED.value} if row.uses_cloud else set()))
 
 
 def _finite(value: float) -> float | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
-from planner.averages import alone
+from planner.averages import alone, by_configuration
 from protocol.configuration import Configuration
 from protocol.measurement import Measurement
 
@@ -20,9 +19,7 @@ class RecordedTrials:
     """
 
     def __init__(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> None:
-        trials: dict[Configuration, list[Measurement]] = defaultdict(list)
-        for item in measurements:
-            trials[item.configuration if item.cost.up_bytes else alone(item.configuration)].append(item)
+        trials = by_configuration(measurements)
         draws = rng.random(len(trials))
         self._drawn = {
             configuration: found[int(draw * len(found))]

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from planner.averages import alone
+from planner.averages import by_configuration
 from planner.pricing import Floats, Indices, Prices
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput
@@ -127,10 +127,7 @@ class Recording:
 
         InvalidInput where nothing is left.
         """
-        groups: dict[Configuration, list[Measurement]] = defaultdict(list)
-        for item in measurements:
-            if not item.throttled:
-                groups[item.configuration if item.cost.up_bytes else alone(item.configuration)].append(item)
+        groups = by_configuration(item for item in measurements if not item.throttled)
         if not groups:
             raise InvalidInput("there is nothing to replay: give measurements that were not throttled")
         trials = [item for group in groups.values() for item in group]

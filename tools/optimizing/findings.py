@@ -14,6 +14,7 @@ from planner.costs.composition import CostModel, fit
 from planner.hypervolume import hypervolume, reference_point
 from planner.pareto import front
 from planner.pricing import Floats, Indices, Parts, Prices
+from planner.provenance import energy_kinds, latency_kinds
 from planner.searching.campaign import objectives
 from planner.space import Space
 from planner.suspects.finding import Suspect
@@ -24,13 +25,6 @@ from protocol.measurement import Measurement
 from protocol.table import Row, Table
 
 ORIGIN = ("network", "device", "bundle")
-_PARTS = {
-    "latency_ms": ("head_ms", "cloud_ms"),
-    Account.EDGE: ("head_mj", "wait_w"),
-    Account.EDGE_ACTIVE: ("head_mj", "wait_w", "cloud_active_mj"),
-    Account.EDGE_NODE: ("head_mj", "wait_w", "cloud_node_mj"),
-}
-"""The parts of a row that latency, and energy by account, are made of."""
 
 
 @dataclass(frozen=True)
@@ -189,11 +183,5 @@ def _row_facts(found: Findings, index: int) -> dict[str, Any]:
         "energy_mj": float(found.prices.energy_mj[index]),
         "accuracy": row.accuracy,
         "measured": row.configuration in found.measured,
-        "provenance": {"latency_ms": kinds(row, "latency_ms"), "energy_mj": kinds(row, found.account)},
+        "provenance": {"latency_ms": latency_kinds(row), "energy_mj": energy_kinds(row, found.account)},
     }
-
-
-def kinds(row: Row, figure: str) -> list[str]:
-    """All kinds that are in a sum; the time on the way is worked out from the link, and so an estimate."""
-    parts = [row.provenance[part].value for part in _PARTS[figure] if part in row.provenance]
-    return sorted({*parts, *(["estimated"] if row.uses_cloud else [])})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from planner.averages import by_configuration
 from planner.hypervolume import hypervolume, reference_point
 from planner.searching.campaign import Aim, Campaign, Ledger, LocalLedger, Method, asks_of, exhaustive, objectives
 from planner.searching.composing import anchors, compose
@@ -13,7 +14,7 @@ from protocol.configuration import Account
 from protocol.documents import digest_of
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.measurement import Measurement
-from tools.optimizing.worlds import World, by_configuration
+from tools.optimizing.worlds import World
 
 SAMPLERS = ("tpe", "gp", "nsga3")
 METHODS = ("compose", "exhaustive", *SAMPLERS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.averages import alone
+from planner.averages import asked_for
 from planner.searching.campaign import Measurer
 from planner.searching.recorded import RecordedTrials
 from planner.space import Space
@@ -73,23 +73,10 @@ def _identity(measurement: Measurement) -> Hashable:
     return measurement.configuration, measurement.cost.latency_ms, measurement.cost.head_ms, measurement.at
 
 
-def by_configuration(measurements: Iterable[Measurement]) -> dict[Configuration, list[Measurement]]:
-    """The measurements of each configuration, in order."""
-    groups: dict[Configuration, list[Measurement]] = {}
-    for item in measurements:
-        groups.setdefault(_asked_for(item), []).append(item)
-    return groups
-
-
 def within(space: Space, measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
     """Those of configurations that the space holds, without those that were throttled."""
     configurations = set(space.configurations())
-    return tuple(item for item in measurements if not item.throttled and _asked_for(item) in configurations)
-
-
-def _asked_for(measurement: Measurement) -> Configuration:
-    """The configuration as a space names it: an edge-only run knows nothing of the cloud."""
-    return measurement.configuration if measurement.cost.up_bytes else alone(measurement.configuration)
+    return tuple(item for item in measurements if not item.throttled and asked_for(item) in configurations)
 
 
 class OnDevice:

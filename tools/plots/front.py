@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.pareto import front
+from planner.provenance import energy_kinds, latency_kinds
 from planner.searching.campaign import objectives
 from protocol.link import Link
-from tools.optimizing.findings import Findings, kinds
+from tools.optimizing.findings import Findings
 from tools.output import write_text
 from tools.plots.figures import FORMATS, STYLE, check_plot_target, save
 
@@ -102,7 +103,7 @@ def _dot(found: Findings, index: int) -> Dot:
     row = found.rows[index]
     latency_ms, energy_j = float(found.prices.latency_ms[index]), float(found.prices.energy_mj[index]) / 1000
     how = "measured" if row.configuration in found.measured else "composed"
-    figures = ", ".join(sorted({*kinds(row, "latency_ms"), *kinds(row, found.account)})) or "of unknown kind"
+    figures = ", ".join(sorted({*latency_kinds(row), *energy_kinds(row, found.account)})) or "of unknown kind"
     accuracy = "unknown" if row.accuracy is None else f"{row.accuracy:.3f}"
     title = (
         f"{row.configuration}\n{latency_ms:.1f} ms, {energy_j:.3g} J, accuracy {accuracy}\n"
