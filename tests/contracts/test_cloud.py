@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from edge.offload import Cloud, CloudFailed, CloudLate, FakeCloud, RemoteCloud, TailCall
-from edge.transport import EmulatedLink, HttpTransport
+from edge.offload.cloud import Cloud, CloudFailed, CloudLate, FakeCloud, RemoteCloud, TailCall
+from edge.offload.transport import EmulatedLink, HttpTransport
 from protocol.inference import HEADER_LENGTH, Message, Wire, pack_reply, pack_request
 from protocol.link import Link
 from protocol.tensors import Array, Tensor, TensorSpec

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.runner_process import RunnerProcess
-from edge.runners import RunnerKey, Runners, RunnersHere, open_fake
+from edge.runners.port import RunnerKey, Runners, RunnersHere, open_fake
+from edge.runners.process import RunnerProcess
 from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.running.runner import FakeRunner, RunnerFailed

@@ -15,25 +15,25 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from edge import descriptions
-from edge.agent import Agent
-from edge.allowance import Allowance
-from edge.api import Served, create_app
-from edge.bounds import Bounds
-from edge.bundles import BundleStore
-from edge.capabilities import Capabilities
-from edge.controller import Controller
-from edge.execution import Execution
-from edge.learning import Learner
-from edge.networks import Networks
-from edge.offload import FakeCloud, TailCall
-from edge.outbox import Outbox
-from edge.recorder import Recorder
-from edge.runners import RunnerKey, Runners, RunnersHere, open_fake
-from edge.table_store import TableStore
-from edge.tables import Tables, Trust
-from edge.turns import Turns
-from edge.wall_clock import WallClock
+from edge.api import descriptions
+from edge.api.app import Served, create_app
+from edge.device.capabilities import Capabilities
+from edge.device.controller import Controller
+from edge.offload.allowance import Allowance
+from edge.offload.cloud import FakeCloud, TailCall
+from edge.requests.agent import Agent
+from edge.requests.bounds import Bounds
+from edge.requests.execution import Execution
+from edge.requests.learning import Learner
+from edge.requests.recorder import Recorder
+from edge.requests.turns import Turns
+from edge.runners.port import RunnerKey, Runners, RunnersHere, open_fake
+from edge.tables.bundles import BundleStore
+from edge.tables.deciding import Tables, Trust
+from edge.tables.history import TableStore
+from edge.tables.networks import Networks
+from edge.telemetry.outbox import Outbox
+from edge.telemetry.wall_clock import WallClock
 from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock

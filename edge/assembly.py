@@ -1,0 +1,128 @@
+"""The agent, put together: every adapter is made here and handed to who needs it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+from edge.api import descriptions
+from edge.api.app import Served
+from edge.device.capabilities import Capabilities
+from edge.device.controller import Controller
+from edge.offload.allowance import Allowance
+from edge.offload.cloud import Ration, RemoteCloud, Transport
+from edge.offload.transport import EmulatedLink, HttpTransport
+from edge.requests.agent import Agent
+from edge.requests.bounds import Bounds
+from edge.requests.execution import Execution
+from edge.requests.learning import Learner
+from edge.requests.recorder import Recorder
+from edge.requests.turns import Turns
+from edge.runners.port import RunnerKey
+from edge.runners.process import RunnerProcess
+from edge.settings import EdgeSettings
+from edge.tables.bundles import BundleStore, HttpSource
+from edge.tables.deciding import Tables, Trust, Warmer
+from edge.tables.desired import DesiredTables
+from edge.tables.history import TableStore
+from edge.tables.networks import Networks
+from edge.tables.reports import Reports
+from edge.telemetry.courier import Courier
+from edge.telemetry.outbox import Outbox
+from edge.telemetry.wall_clock import WallClock
+from hardware.board import Board
+from hardware.boards import open_board
+from models.bundle import Bundle
+from protocol.bus import Bus
+from protocol.link import REFERENCE_LINK
+
+
+def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Served:
+    """Opens what the settings name, and leaves on the stack how each is closed again."""
+    board = open_board(settings.board)
+    controller = Controller(board)
+    stack.callback(controller.restore)
+    runner = RunnerProcess(cache_dir=settings.data_dir / "cache")
+    stack.callback(runner.close)
+    runner.start()
+
+    def warm(bundle: Bundle, threads: int) -> None:
+        runner.open(RunnerKey(bundle.folder, threads))
+
+    wall = WallClock()
+    bounds = _bounds(settings, board, wall, stack)
+    bundles, networks = _bundles(settings, stack), Networks()
+    _follow_tables(_tables(settings, bundles, networks, bounds=bounds, warm=warm), settings, bus, stack)
+    cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
+    agent = Agent(
+        networks,
+        Execution(controller, runner, cloud, clock=time.monotonic, emulated_link=settings.emulated_link),
+        cloud,
+        Recorder(_outbox(settings, bus, stack), device=settings.device, throttled=board.throttled, wall=wall),
+        bounds=bounds,
+        turns=Turns(max_waiting=settings.max_waiting),
+        learner=Learner(violation_rate=settings.violation_rate, tries=settings.try_untried),
+    )
+    return Served(
+        agent,
+        networks,
+        bundles,
+        warm,
+        lambda: descriptions.device(settings.device, board),
+        settings.operator_token,
+        settings.default_account,
+    )
+
+
+def _bounds(settings: EdgeSettings, board: Board, wall: WallClock, stack: ExitStack) -> Bounds:
+    allowance = Allowance(settings.max_bytes_per_day, settings.data_dir / "sent.json", wall=wall.now)
+    stack.callback(allowance.close)
+    return Bounds(Capabilities.of(board, threads=settings.threads), settings.limits, allowance)
+
+
+def _tables(
+    settings: EdgeSettings, bundles: BundleStore, networks: Networks, *, bounds: Bounds, warm: Warmer
+) -> Tables:
+    return Tables(
+        TableStore(settings.data_dir / "tables"),
+        bundles,
+        networks,
+        trust=Trust(settings.device, settings.operator_public_key),
+        capabilities=bounds.capabilities,
+        limits=bounds.limits,
+        warm=warm,
+    )
+
+
+def _bundles(settings: EdgeSettings, stack: ExitStack) -> BundleStore:
+    source = HttpSource(settings.backend_url, token=settings.device_token)
+    stack.callback(source.close)
+    return BundleStore(settings.data_dir / "bundles", source)
+
+
+def _transport(settings: EdgeSettings, ration: Ration, stack: ExitStack) -> Transport:
+    http = HttpTransport(settings.backend_url, token=settings.device_token, ration=ration)
+    stack.callback(http.close)
+    return EmulatedLink(http, REFERENCE_LINK) if settings.emulated_link else http
+
+
+def _outbox(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Outbox:
+    """The outbox with its courier."""
+    path = settings.data_dir / "outbox.sqlite"
+    outbox = Outbox(path, max_rows=settings.outbox_max_rows, full_sync=settings.outbox_full_sync)
+    stack.callback(outbox.close)
+    courier = Courier(outbox, bus, device=settings.device)
+    courier.start()
+    stack.callback(courier.stop)
+    return outbox
+
+
+def _follow_tables(tables: Tables, settings: EdgeSettings, bus: Bus, stack: ExitStack) -> None:
+    """Serves with the tables that are here, then with those that are desired."""
+    reports = Reports(bus, device=settings.device)
+    reports.start()
+    for report in tables.resume():
+        reports(report)
+    desired = DesiredTables(tables, report=reports)
+    desired.start(bus, device=settings.device)
+    stack.callback(desired.stop)

@@ -1,0 +1,145 @@
+"""The day's allowance: how many bytes this device may still send to the cloud."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge import durable
+from edge.offload.cloud import AllowanceSpent, Receipt
+from protocol.documents import canonical_bytes, check_schema, field, parse_object
+from protocol.errors import DynaSplitError, InvalidInput
+
+logger = logging.getLogger(__name__)
+
+SCHEMA = 1
+
+_FIELDS: tuple[tuple[str, type], ...] = (("day", str), ("bytes", int))
+
+_SHARES = 100
+"""So many parts of a day's allowance are put on disk one after the other, each before the first byte of it is sent."""
+_CAUTION = 0.9
+
+
+class Allowance:
+    """Bytes of request bodies per day (UTC), over restarts; 0 a day: no limit, and nothing on disk. Thread-safe.
+
+    What is on disk is never less than what was sent: a part of the allowance is written off before it is used, so that a
+    power cut costs at most that part, and a day about a hundred writes. `close` writes the exact count. Where what is on
+    disk cannot be read, the day counts as spent: a limit that fails must not make bytes free.
+
+    `wall` gives seconds since the epoch, and whether the clock is synchronised. A day that is later than the last one
+    begins anew. An earlier one is believed only of a synchronised clock, and then keeps the count: setting the clock
+    back makes nothing free.
+    """
+
+    def __init__(self, bytes_per_day: int, path: Path, *, wall: Callable[[], tuple[float, bool]]) -> None:
+        self._bytes_per_day = bytes_per_day
+        self._path = path
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._failing = False
+        self._largest = math.inf
+        self._count = 0
+        self._day, self._sent = self._stored() if bytes_per_day else ("", 0)
+        self._on_disk = self._sent
+
+    def left(self) -> float:
+        """What a request may count on today, in bytes; infinite without a limit. After something was refused it is less
+        than that and falls with each refusal, lest rows that send a little more than their figure be tried in vain all day."""
+        with self._lock:
+            self._roll()
+            return max(0.0, min(self._rest(), self._largest))
+
+    def take(self, nbytes: int) -> Receipt:
+        """Counts bytes that are about to be sent; AllowanceSpent when they are more than is left, and nothing is counted."""
+        with self._lock:
+            self._roll()
+            if nbytes > self._rest():
+                self._largest = _CAUTION * min(self._largest, nbytes)
+                raise AllowanceSpent(
+                    f"{nbytes} bytes are more than this device may still send today "
+                    f"({self._rest():.0f} of {self._bytes_per_day})"
+                )
+            self._sent += nbytes
+            if self._bytes_per_day and self._sent > self._on_disk:
+                self._write(min(self._bytes_per_day, self._sent + self._bytes_per_day // _SHARES))
+            return Receipt(nbytes, self._count)
+
+    def give_back(self, receipt: Receipt) -> None:
+        """Bytes that were taken and then did not leave the device. Those of an earlier day are not in this day's count."""
+        with self._lock:
+            if receipt.count == self._count:
+                self._sent = max(0, self._sent - receipt.nbytes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The day so far: `sent_bytes_today`, and null for what has no limit."""
+        left = self.left()
+        return {
+            "sent_bytes_today": self._sent,
+            "max_bytes_per_day": self._bytes_per_day or None,
+            "bytes_left_today": int(left) if math.isfinite(left) else None,
+        }
+
+    def close(self) -> None:
+        with self._lock:
+            if self._bytes_per_day and self._day:
+                self._write(self._sent)
+
+    def _rest(self) -> float:
+        return self._bytes_per_day - self._sent if self._bytes_per_day else math.inf
+
+    def _roll(self) -> None:
+        """Begins a new day where there is one."""
+        now_s, synced = self._wall()
+        today = _day(now_s)
+        if today > self._day:
+            self._day, self._sent, self._on_disk, self._largest = today, 0, 0, math.inf
+            self._count += 1
+        elif synced:
+            self._day = today
+
+    def _write(self, nbytes: int) -> None:
+        """A disk that takes no more is logged, not raised: the count goes on in memory."""
+        try:
+            durable.replace_content(
+                self._path, canonical_bytes({"schema": SCHEMA, "day": self._day, "bytes": nbytes}) + b"\n"
+            )
+        except OSError as error:
+            if not self._failing:
+                logger.error("what was sent today cannot be kept, a restart will forget it: %s", error)
+            self._failing = True
+            return
+        self._failing, self._on_disk = False, nbytes
+
+    def _stored(self) -> tuple[str, int]:
+        """The last day that was counted; none where the file is not there."""
+        try:
+            content = parse_object(self._path.read_bytes(), what=str(self._path))
+            check_schema(content, current=SCHEMA, what=str(self._path))
+            day, sent = (field(content, name, kind, what=str(self._path)) for name, kind in _FIELDS)
+            if sent < 0:
+                raise InvalidInput(f"{self._path}: bytes must be 0 or more, not {sent}")
+            return day, sent
+        except FileNotFoundError:
+            return "", 0
+        except (DynaSplitError, OSError) as error:
+            return self._spent(error)
+
+    def _spent(self, error: Exception) -> tuple[str, int]:
+        """A whole day, that of the file or today's, the later one; on disk at once, lest a restart find nothing."""
+        logger.error("what was sent today is not known, so the day counts as spent: %s", error)
+        self._day = max(_day(self._wall()[0]), _day(self._path.stat().st_mtime))
+        durable.set_aside(self._path)
+        self._write(self._bytes_per_day)
+        return self._day, self._bytes_per_day
+
+
+def _day(epoch_s: float) -> str:
+    """The date in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(epoch_s))

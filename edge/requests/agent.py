@@ -1,0 +1,250 @@
+"""The agent: one request, from its start to its telemetry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edge.offload.cloud import Cloud
+from edge.requests.asked import Asked
+from edge.requests.bounds import Bounds
+from edge.requests.execution import Execution, Job, Outcome
+from edge.requests.learning import Learner, Lesson
+from edge.requests.recorder import Recorder, Served, Subject
+from edge.requests.turns import Turns
+from edge.tables.networks import Network, Networks, Plan
+from hardware.clock import Clock
+from models.bundle import Bundle
+from planner.choosing.candidates import Candidates
+from planner.choosing.explanation import Explanation, explain
+from planner.choosing.strategies import Choice, Request, choose
+from protocol.configuration import Configuration
+from protocol.errors import DeadlineHopeless, DynaSplitError, NotFound, ServiceMissing
+from protocol.inference import Message
+from protocol.measurement import Measurement
+from protocol.tensors import Array
+
+_NOT_THE_CALLERS_FAULT = 429
+"""From this HTTP status on a refusal is the device's, and is recorded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The outputs by name, and how they came about."""
+
+    outputs: Mapping[str, Array]
+    subject: Subject
+    strategy: str
+    served: Served
+    measurement: Measurement | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """What the reply says beside the outputs."""
+        served = self.served
+        profiled = {"measurement": self.measurement.to_json()} if self.measurement else {}
+        return {
+            "deadline_met": served.deadline_met,
+            "latency_ms": served.cost.latency_ms,
+            "strategy": self.strategy,
+            "configuration": served.configuration.to_json(),
+            "cost": served.cost.to_json(),
+            "fallback": served.fallback,
+            "predicted_ms": served.predicted_ms,
+            "bundle": self.subject.bundle,
+            "table": self.subject.table,
+            **profiled,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """How a request will be run: by the row that was chosen from the candidates with so much left of its deadline, or as
+    the caller pinned it (`choice`, `plan` and `candidates` None).
+
+    `avoided` is why a row without the cloud was chosen although one with it would have been ("" otherwise).
+    """
+
+    bundle: Bundle
+    configuration: Configuration
+    plan: Plan | None = None
+    choice: Choice | None = None
+    candidates: Candidates | None = None
+    deadline_ms: float | None = None
+    avoided: str = ""
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.bundle.manifest.network, self.bundle.digest, self.plan.table.digest if self.plan else "")
+
+    @property
+    def waiting_ms(self) -> float:
+        """What waiting for the cloud is expected to take; 0 where nobody knows."""
+        if not (self.choice and self.candidates):
+            return 0.0
+        return self.candidates.waiting_ms(self.choice.index)
+
+
+class Agent:
+    """Serves inference requests, one at a time; each is in the outbox before its answer leaves. Thread-safe."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        execution: Execution,
+        cloud: Cloud,
+        recorder: Recorder,
+        *,
+        bounds: Bounds,
+        turns: Turns,
+        learner: Learner,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._networks = networks
+        self._execution = execution
+        self._cloud = cloud
+        self._recorder = recorder
+        self._bounds = bounds
+        self._turns = turns
+        self._learner = learner
+        self._clock = clock
+
+    def infer(self, name: str, message: Message, asked: Asked) -> Answer:
+        """The answer to a request.
+
+        Raises NotFound for an unknown network or output, InvalidInput for inputs that do not fit it or a configuration
+        that cannot run here, Overloaded, DeadlineHopeless (the caller asked not to be served late), ServiceMissing
+        (no table), RunnerLost, and when profiling CloudFailed.
+        """
+        network = self._networks.get(name)
+        bundle = network.bundle_for(pinned=asked.configuration is not None)
+        inputs = message.by_name(bundle.manifest.inputs)
+        _check_outputs(bundle, message.outputs)
+        try:
+            with self._turns.turn(due_s=asked.due_s):
+                return self._serve(network, inputs, asked)
+        except DynaSplitError as error:
+            if error.http_status >= _NOT_THE_CALLERS_FAULT and not asked.profile:
+                table = network.plan.table.digest if network.plan and not asked.configuration else ""
+                self._recorder.refused(Subject(name, bundle.digest, table), asked, str(error))
+            raise
+
+    def explain(self, name: str, asked: Asked) -> Explanation:
+        """How a request would be decided whose turn came now with all of its deadline left, and why. Errors as `infer`."""
+        network, now_s = self._networks.get(name), self._clock()
+        request = self._request(asked, asked.deadline_ms, now_s)
+        return explain(asked.strategy, self._candidates(network, _plan(network), now_s), request)
+
+    def state(self, name: str) -> dict[str, Any]:
+        """What the agent has learned about a network's table, and what the device may still send."""
+        plan = self._networks.get(name).plan
+        return {**(self._learner.state(plan) if plan else {}), **self._bounds.allowance.to_json()}
+
+    def _serve(self, network: Network, inputs: Sequence[Array], asked: Asked) -> Answer:
+        decision = self._decide(network, asked)
+        chosen_s = self._clock()
+        outcome = self._execution.run(self._job(decision, inputs, asked))
+        done_s = self._clock()
+        self._learn(decision, outcome, done_s, took_ms=(done_s - chosen_s) * 1e3)
+        served = _served(decision, outcome, asked, done_s)
+        measurement = self._record(network, decision, served, asked)
+        return Answer(outcome.outputs, decision.subject, asked.strategy, served, measurement)
+
+    def _decide(self, network: Network, asked: Asked) -> Decision:
+        if asked.configuration:
+            self._bounds.check(asked.configuration, network.bundle)
+            return Decision(network.bundle, asked.configuration)
+        plan, now_s = _plan(network), self._clock()
+        request = self._request(asked, asked.remaining_ms(now_s), now_s)
+        candidates = self._candidates(network, plan, now_s)
+        choice = choose(asked.strategy, candidates, request)
+        if asked.reject_late and not choice.in_time:
+            raise DeadlineHopeless(_hopeless(asked, request, choice))
+        avoided = "" if candidates.cloud_available else _avoided(asked.strategy, candidates, request)
+        return Decision(plan.bundle, choice.row.configuration, plan, choice, candidates, request.deadline_ms, avoided)
+
+    def _request(self, asked: Asked, deadline_ms: float | None, now_s: float) -> Request:
+        return Request(deadline_ms, asked.account, asked.min_accuracy, self._turns.behind_ms(now_s))
+
+    def _candidates(self, network: Network, plan: Plan, now_s: float) -> Candidates:
+        return self._learner.candidates(
+            plan,
+            now_s,
+            cloud_available=self._cloud.available(network.name),
+            limits=self._bounds.now,
+            switching=self._execution.switching,
+        )
+
+    def _job(self, decision: Decision, inputs: Sequence[Array], asked: Asked) -> Job:
+        plan, configuration = decision.plan, decision.configuration
+        return Job(
+            bundle=decision.bundle,
+            configuration=configuration,
+            inputs=inputs,
+            due_s=None if asked.deadline_ms is None else asked.due_s,
+            cloud_ms=decision.waiting_ms,
+            tail_ms=plan.tail_ms[configuration.cut] if plan else 0.0,
+            strict=asked.profile,
+            may_send_inputs=self._bounds.limits.min_cut == 0,
+        )
+
+    def _learn(self, decision: Decision, outcome: Outcome, now_s: float, *, took_ms: float) -> None:
+        """Only from what went as chosen: a fallback tells nothing about the row or the link."""
+        if outcome.fallback:
+            return
+        self._learner.observe_transfer(outcome.cost, now_s)
+        if decision.plan and decision.choice and decision.candidates:
+            lesson = Lesson(
+                decision.candidates,
+                decision.choice,
+                decision.deadline_ms,
+                outcome.cost,
+                took_ms=took_ms,
+                switched_ms=outcome.switched_ms,
+            )
+            self._learner.observe(decision.plan, lesson)
+
+    def _record(self, network: Network, decision: Decision, served: Served, asked: Asked) -> Measurement | None:
+        if not asked.profile:
+            self._recorder.served(decision.subject, asked, served)
+            return None
+        link = self._learner.link(network.plan, self._clock())
+        runtime = self._execution.runtime(decision.bundle, decision.configuration.threads)
+        return self._recorder.measured(decision.subject, asked, served, link=link, runtime=runtime)
+
+
+def _plan(network: Network) -> Plan:
+    if network.plan is None:
+        raise ServiceMissing(f"network {network.name} has no table on this device yet: push one (dynasplit push)")
+    return network.plan
+
+
+def _served(decision: Decision, outcome: Outcome, asked: Asked, done_s: float) -> Served:
+    latency_ms = (done_s - asked.arrived_s) * 1e3
+    return Served(
+        configuration=decision.configuration,
+        cost=replace(outcome.cost, latency_ms=latency_ms),
+        fallback=outcome.fallback or decision.avoided,
+        predicted_ms=decision.choice.predicted_ms if decision.choice else None,
+        deadline_met=None if asked.deadline_ms is None else latency_ms <= asked.deadline_ms,
+    )
+
+
+def _avoided(strategy: str, candidates: Candidates, request: Request) -> str:
+    """Why the device runs alone what it would have sent, were the cloud there; "" when it would not have sent it."""
+    wished = choose(strategy, candidates.now(candidates.link, cloud_available=True), request)
+    return "the cloud failed lately and was not asked" if wished.row.uses_cloud else ""
+
+
+def _check_outputs(bundle: Bundle, names: Sequence[str]) -> None:
+    there = [spec.name for spec in bundle.manifest.outputs]
+    if unknown := [name for name in names if name not in there]:
+        raise NotFound(f"output '{unknown[0]:.60}' does not exist; the network gives {', '.join(there)}")
+
+
+def _hopeless(asked: Asked, request: Request, choice: Choice) -> str:
+    return (
+        f"no configuration answers within {asked.deadline_ms:g} ms ({request.deadline_ms:.1f} ms are left, "
+        f"the fastest needs about {choice.predicted_ms:.1f} ms); allow more time or ask with late=serve"
+    )

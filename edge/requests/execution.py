@@ -1,0 +1,210 @@
+"""Running one request by a configuration: head, round trip, and the ways out when one of them fails."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edge.device.controller import Controller
+from edge.device.energy import EnergyWindows, Mark
+from edge.offload.cloud import AllowanceSpent, Cloud, CloudFailed, TailCall
+from edge.requests.bill import Circumstances, Stretch, bill
+from edge.requests.codec_work import encoding_work
+from edge.runners.port import RunnerKey, RunnerLost, Runners
+from hardware.clock import Clock
+from models.bundle import Bundle
+from models.running.runner import Head
+from planner.choosing.patience import LONGEST_WAIT_MS, patience_ms
+from planner.choosing.switching import Switching
+from protocol.configuration import Codec, Configuration, Provenance
+from protocol.inference import Message, Wire, pack_request
+from protocol.measurement import Cost
+from protocol.tensors import Array, Tensor, encode
+from protocol.work import Work
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One request with the configuration that was chosen for it.
+
+    `due_s` is the moment of its deadline on the monotonic clock, None without one. `cloud_ms` is what the round trip is
+    expected to take and `tail_ms` what the tail would take on the device, 0 where nobody knows. `strict`: only this
+    configuration, no way out. `may_send_inputs`: whether the inputs themselves may leave the device.
+    """
+
+    bundle: Bundle
+    configuration: Configuration
+    inputs: Sequence[Array]
+    due_s: float | None = None
+    cloud_ms: float = 0.0
+    tail_ms: float = 0.0
+    strict: bool = False
+    may_send_inputs: bool = True
+
+    @property
+    def runner_key(self) -> RunnerKey:
+        return RunnerKey(self.bundle.folder, self.configuration.threads)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The outputs by name, their cost but for the latency, and why it went otherwise than chosen ("": it did not).
+
+    `switched_ms` is how long it took to set the board for it, which is part of no cost but the latency.
+    """
+
+    outputs: Mapping[str, Array]
+    cost: Cost
+    fallback: str = ""
+    switched_ms: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Departure:
+    """The head is done: what it left, the packed request (None: nothing is to be sent), when it was, and how long it took
+    to set the board for it."""
+
+    head: Head
+    wire: Wire | None
+    computed: Stretch
+    at: Mark
+    switched_ms: float
+
+
+class Execution:
+    """Runs jobs on the board, the runner child and the cloud. One at a time."""
+
+    def __init__(
+        self, controller: Controller, runners: Runners, cloud: Cloud, *, clock: Clock, emulated_link: bool
+    ) -> None:
+        board = controller.board
+        self._controller = controller
+        self._runners = runners
+        self._cloud = cloud
+        self._clock = clock
+        self._windows = EnergyWindows(board.meter, clock=clock)
+        link = Provenance.EMULATED if emulated_link else Provenance.MEASURED
+        self._circumstances = Circumstances(board.provenance, link)
+        self._head_works: dict[tuple[str, int, Codec | None], Work] = {}
+        self._tail_works: dict[tuple[str, int], Work] = {}
+
+    def run(self, job: Job) -> Outcome:
+        """The outputs by the job's configuration; finished here where the cloud fails, all in the cloud where the runner
+        fails. Raises RunnerLost, RunnerFailed, and for a strict job CloudFailed, when there is no way out."""
+        try:
+            departure = self._head(job)
+        except RunnerLost as lost:
+            if job.strict or not job.may_send_inputs or job.configuration.cut == 0:
+                raise
+            return self._sent_whole(job, lost)
+        if departure.wire is None:
+            cost = bill([departure.computed], circumstances=self._circumstances)
+            return Outcome(departure.head.finished, cost, switched_ms=departure.switched_ms)
+        return self._round_trip(job, departure, departure.wire)
+
+    @property
+    def switching(self) -> Switching:
+        """What it takes to set the board otherwise, and how it is set. May be asked from any thread."""
+        return self._controller.switching
+
+    def runtime(self, bundle: Bundle, threads: int) -> str:
+        """What computes a bundle here."""
+        return self._runners.open(RunnerKey(bundle.folder, threads))
+
+    def _head(self, job: Job) -> _Departure:
+        """Runs the head and encodes its boundary as one piece of work. Opening the runner is not part of it."""
+        cut, codec = job.configuration.cut, job.configuration.codec
+        edge_only = cut == job.bundle.manifest.operator_count
+        switched_ms = self._controller.apply(job.configuration)
+        if cut:
+            self._runners.open(job.runner_key)
+        began = self._windows.mark()
+        head, boundary = self._controller.execute(
+            self._head_work(job.bundle, cut, codec=None if edge_only else codec),
+            lambda: self._encoded_head(job),
+            threads=job.configuration.threads,
+        )
+        wire = None if edge_only else self._packed(job, boundary)
+        ended = self._windows.mark()
+        return _Departure(head, wire, Stretch.between(began, ended, self._windows), ended, switched_ms)
+
+    def _encoded_head(self, job: Job) -> tuple[Head, tuple[Tensor, ...]]:
+        """At cut 0 the boundary is the input, and the runner need not be asked."""
+        cut, codec = job.configuration.cut, job.configuration.codec
+        head = self._runners.head(job.runner_key, cut, job.inputs) if cut else Head(tuple(job.inputs), {})
+        specs = job.bundle.manifest.cut(cut).boundary
+        return head, tuple(encode(array, spec, codec) for array, spec in zip(head.boundary, specs, strict=True))
+
+    def _packed(self, job: Job, boundary: tuple[Tensor, ...]) -> Wire:
+        codec = job.configuration.codec
+        parameters = {"cut": job.configuration.cut, "bundle": job.bundle.digest, "codec": codec.value}
+        if job.due_s is not None:
+            remaining_ms = (job.due_s - self._clock()) * 1e3
+            parameters["remaining_ms"] = min(max(0.0, remaining_ms), LONGEST_WAIT_MS)  # after that nobody listens
+        return pack_request(Message(boundary, parameters), compress=codec.compressed)
+
+    def _round_trip(self, job: Job, departure: _Departure, wire: Wire) -> Outcome:
+        manifest = job.bundle.manifest
+        finished = manifest.cut(job.configuration.cut).finished_outputs
+        missing = [spec for spec in manifest.outputs if spec.name not in finished]
+        call = TailCall(manifest.network, job.bundle.digest, wire, missing)
+        try:
+            reply = self._cloud.tail(call, timeout_ms=self._patience_ms(job))
+        except CloudFailed as failure:
+            if job.strict:
+                raise
+            return self._finished_here(job, departure, wire, failure=failure)
+        waited = Stretch.between(departure.at, self._windows.mark(), self._windows)
+        cost = bill(
+            [departure.computed],
+            circumstances=self._circumstances,
+            waited=waited,
+            up_bytes=reply.up_bytes,
+            reply=reply,
+        )
+        return Outcome({**departure.head.finished, **reply.outputs}, cost, switched_ms=departure.switched_ms)
+
+    def _patience_ms(self, job: Job) -> float:
+        """How long to wait for the cloud."""
+        left_ms = math.inf if job.due_s is None else (job.due_s - self._clock()) * 1e3
+        return patience_ms(left_ms=left_ms, cloud_ms=job.cloud_ms, home_ms=job.tail_ms)
+
+    def _finished_here(self, job: Job, departure: _Departure, wire: Wire, *, failure: CloudFailed) -> Outcome:
+        """The tail of the same cut on the device, at the highest clock: what the head left is still here."""
+        waited = Stretch.between(departure.at, self._windows.mark(), self._windows)
+        cut = job.configuration.cut
+        self._controller.apply_top_clock()
+        self._runners.open(job.runner_key)
+        began = self._windows.mark()
+        outputs = self._controller.execute(
+            self._tail_work(job.bundle, cut),
+            lambda: self._runners.tail(job.runner_key, cut, departure.head.boundary),
+            threads=job.configuration.threads,
+        )
+        tail = Stretch.between(began, self._windows.mark(), self._windows)
+        sent_bytes = 0 if isinstance(failure, AllowanceSpent) else len(wire.body)
+        cost = bill([departure.computed, tail], circumstances=self._circumstances, waited=waited, up_bytes=sent_bytes)
+        return Outcome({**departure.head.finished, **outputs}, cost, fallback=str(failure))
+
+    def _sent_whole(self, job: Job, lost: RunnerLost) -> Outcome:
+        logger.warning("%s; sending the whole input instead", lost)
+        whole = replace(job.configuration, cut=0, codec=Codec.RAW)
+        return replace(self.run(replace(job, configuration=whole, strict=True)), fallback=str(lost))
+
+    def _head_work(self, bundle: Bundle, cut: int, *, codec: Codec | None) -> Work:
+        """The work of the head, and of encoding what it leaves where a codec is given."""
+        key = (bundle.digest, cut, codec)
+        if key not in self._head_works:
+            work = bundle.manifest.head_work(cut)
+            self._head_works[key] = work + encoding_work(bundle.manifest.cut(cut).boundary, codec) if codec else work
+        return self._head_works[key]
+
+    def _tail_work(self, bundle: Bundle, cut: int) -> Work:
+        key = (bundle.digest, cut)
+        if key not in self._tail_works:
+            self._tail_works[key] = bundle.manifest.tail_work(cut)
+        return self._tail_works[key]

@@ -1,0 +1,1 @@
+"""What runs heads and tails: the port, and the child process behind it."""

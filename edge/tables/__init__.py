@@ -1,0 +1,1 @@
+"""Tables and the bundles that they need: verified, applied, kept, reported."""

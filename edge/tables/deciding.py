@@ -1,0 +1,150 @@
+"""Tables that the operator desires: verified, applied between requests, and reported."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from edge.device.capabilities import Capabilities
+from edge.tables.bundles import BundleStore
+from edge.tables.history import TableHistory, TableStore
+from edge.tables.networks import Networks, Plan
+from models.bundle import Bundle
+from planner.choosing.limits import Limits
+from protocol.documents import parse_object
+from protocol.errors import BundleMismatch, Conflict, DynaSplitError, InvalidInput, NotFound, ServiceMissing
+from protocol.messages import TableReport, TableState
+from protocol.signing import SignedTable, verify
+from protocol.table import Table
+
+logger = logging.getLogger(__name__)
+
+
+class Warmer(Protocol):
+    """Opens a bundle where it will run, so that it is known to run there before a table that needs it is applied."""
+
+    def __call__(self, bundle: Bundle, threads: int) -> None:
+        """Raises a DynaSplitError when the bundle cannot be opened."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose tables this device takes: made for `device`, signed by the holder of `public_key`'s private half."""
+
+    device: str
+    public_key: str
+
+
+class Tables:
+    """Decides about desired tables. `consider` and `resume` are for one thread at a time.
+
+    A table is applied when it is signed by the pinned key, newer than the current one, made for this device and
+    network, when its bundle is here or can be fetched and opened and has every row's cut, and the board every row's
+    clock, and when the device's limits leave a row of it. It is on disk before it is used; the one before is kept, to go
+    back to when the current one's bundle breaks.
+    """
+
+    def __init__(
+        self,
+        store: TableStore,
+        bundles: BundleStore,
+        networks: Networks,
+        *,
+        trust: Trust,
+        capabilities: Capabilities,
+        limits: Limits,
+        warm: Warmer,
+    ) -> None:
+        self._store = store
+        self._bundles = bundles
+        self._networks = networks
+        self._trust = trust
+        self._capabilities = capabilities
+        self._limits = limits
+        self._warm = warm
+
+    def resume(self) -> list[TableReport]:
+        """After a start: serves again with what is on disk, without the network where the bundles are here."""
+        reports = [self._resumed(network, self._store.load(network)) for network in self._store.networks()]
+        return [report for report in reports if report]
+
+    def consider(self, network: str, payload: bytes) -> TableReport | None:
+        """Applies or rejects what was published for a network. None when it was rejected before.
+
+        Raises ServiceMissing when the bundle cannot be fetched now: try again later.
+        """
+        history = self._store.load(network)
+        fingerprint = hashlib.sha256(payload).hexdigest()
+        if fingerprint in history.rejected:
+            return None
+        report = TableReport(network, digest="", version=0, state=TableState.APPLIED)
+        try:
+            signed = SignedTable.from_json(parse_object(payload, what="desired table"))
+            report = replace(report, digest=signed.table.digest, version=signed.table.version)
+            known = history.current is not None and history.current.table.digest == signed.table.digest
+            if known and self._in_use(network, signed.table):
+                return report
+            plan = self._checked(signed.table) if known else self._plan(network, signed, history)
+        except ServiceMissing:
+            raise
+        except DynaSplitError as error:
+            logger.warning("rejected a table for %s: %s", network, error)
+            self._store.save(network, history.with_rejected(fingerprint, str(error)))
+            return replace(report, state=TableState.REJECTED, reason=str(error))
+        if not known:
+            self._store.save(network, history.with_current(signed))
+        self._networks.apply(plan)
+        logger.info("applied table %.12s, version %d, for %s", report.digest, report.version, network)
+        return report
+
+    def _plan(self, network: str, signed: SignedTable, history: TableHistory) -> Plan:
+        table = signed.table
+        verify(signed, self._trust.public_key)
+        if (table.network, table.device) != (network, self._trust.device):
+            raise Conflict(
+                f"the table is for network {table.network} on device {table.device}, "
+                f"not for {network} on {self._trust.device}"
+            )
+        current = history.current.table.version if history.current else 0
+        if table.version <= current:
+            raise Conflict(f"the table has version {table.version}, not newer than {current}, which is in use")
+        return self._checked(table)
+
+    def _in_use(self, network: str, table: Table) -> bool:
+        plan = next((known.plan for known in self._networks.all() if known.name == network), None)
+        return plan is not None and plan.table.digest == table.digest
+
+    def _checked(self, table: Table) -> Plan:
+        """The table with its bundle, every row of which this device can run, and one of which it may."""
+        bundle = self._bundles.get(table.bundle)
+        if bundle.manifest.network != table.network:
+            raise BundleMismatch(f"bundle {table.bundle:.12} holds {bundle.manifest.network}, not {table.network}")
+        for row in table.rows:
+            try:
+                self._capabilities.check(row.configuration, bundle.manifest)
+            except (InvalidInput, NotFound) as error:
+                raise InvalidInput(f"row '{row.configuration}': {error}") from error
+        plan = Plan.of(table, bundle)
+        self._limits.check_table(plan.candidates.parts)
+        for threads in sorted({row.configuration.threads for row in table.rows}):
+            self._warm(bundle, threads)
+        return plan
+
+    def _resumed(self, network: str, history: TableHistory) -> TableReport | None:
+        """The current table, or the previous one where the current one cannot be used any more."""
+        reason = ""
+        for signed, state in ((history.current, TableState.APPLIED), (history.previous, TableState.ROLLED_BACK)):
+            if signed is None:
+                continue
+            try:
+                verify(signed, self._trust.public_key)
+                self._networks.apply(self._checked(signed.table))
+            except DynaSplitError as error:
+                logger.warning("table %.12s of %s cannot be used: %s", signed.table.digest, network, error)
+                reason = str(error)
+                continue
+            return TableReport(network, signed.table.digest, signed.table.version, state, reason)
+        return None

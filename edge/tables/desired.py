@@ -1,0 +1,96 @@
+"""Desired tables as they are published: worked off one after the other, reported, and tried again when the cloud is away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Protocol
+
+from edge.tables.deciding import Tables
+from protocol import topics
+from protocol.bus import Bus
+from protocol.errors import ServiceMissing
+from protocol.messages import TableReport
+
+logger = logging.getLogger(__name__)
+
+
+class Reporter(Protocol):
+    """Takes a report from the tables' thread; must not block for long."""
+
+    def __call__(self, report: TableReport) -> None: ...
+
+
+class DesiredTables:
+    """Listens for desired tables and works them off on a thread of its own, since a bundle may take long to fetch.
+
+    Of several for one network only the latest is looked at. When the backend is away it is tried again, ever less
+    often, until it answers or another table is desired. `report` is called with what became of each.
+    """
+
+    def __init__(self, tables: Tables, *, report: Reporter, retry_s: float = 5.0, longest_s: float = 300.0) -> None:
+        self._tables = tables
+        self._report = report
+        self._retry_s = retry_s
+        self._longest_s = longest_s
+        self._changed = threading.Condition()
+        self._pending: dict[str, bytes] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
+
+    def start(self, bus: Bus, *, device: str) -> None:
+        """Listens on the bus, which may be started before or after."""
+        bus.subscribe(topics.desired(device, "+"), self._received)
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def desire(self, network: str, payload: bytes) -> None:
+        """Queues a document that was published for a network; returns at once."""
+        with self._changed:
+            self._pending[network] = payload
+            self._changed.notify_all()
+
+    def _received(self, topic: str, payload: bytes) -> None:
+        """An empty payload is a retained table that was cleared: what was applied stays."""
+        if payload:
+            self.desire(topics.network_of(topic), payload)
+
+    def _run(self) -> None:
+        delay_s = self._retry_s
+        while pending := self._next():
+            failed = [network for network, payload in pending.items() if not self._settled(network, payload)]
+            if failed:
+                self._pause(delay_s, {network: pending[network] for network in failed})
+            delay_s = min(2 * delay_s, self._longest_s) if failed else self._retry_s
+
+    def _next(self) -> dict[str, bytes]:
+        """What waits, once something does; empty at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self._stopping)
+            pending, self._pending = self._pending, {}
+            return {} if self._stopping else pending
+
+    def _pause(self, delay_s: float, failed: dict[str, bytes]) -> None:
+        """Waits, but not longer than until something new is desired; what failed is queued again unless replaced."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self._stopping, timeout=delay_s)
+            self._pending = failed | self._pending
+
+    def _settled(self, network: str, payload: bytes) -> bool:
+        try:
+            report = self._tables.consider(network, payload)
+        except ServiceMissing as error:
+            logger.warning("table for %s waits: %s", network, error)
+            return False
+        except Exception:  # the outermost loop of this thread: later tables must still be looked at
+            logger.exception("dropped a desired table for %s", network)
+            return True
+        if report:
+            self._report(report)
+        return True

@@ -1,0 +1,72 @@
+"""The server under the API: what it refuses by itself is JSON too, and refused before it has arrived."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+
+import pytest
+from flask import Flask, request
+from waitress.server import BaseWSGIServer
+
+from edge.api.web_server import make_server
+from protocol.content_encoding import MAX_BODY_BYTES
+
+
+def stop(server: BaseWSGIServer) -> None:
+    """Closes it from its own loop. The loop may be awake already and close the trigger before this thread has rung it."""
+    with contextlib.suppress(OSError):
+        server.trigger.pull_trigger(server.close)
+
+
+@pytest.fixture
+def connection():
+    app = Flask("echo")
+
+    @app.post("/")
+    def echo() -> bytes:
+        return request.get_data()
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = make_server(app, listening, threads=1)
+    port = listening.getsockname()[1]
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    connected = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    yield connected
+    connected.close()
+    stop(server)
+    thread.join(20)
+    server.task_dispatcher.shutdown()
+    assert not thread.is_alive()
+
+
+def error_of(reply: http.client.HTTPResponse, status: int) -> str:
+    assert reply.status == status
+    assert reply.headers["Content-Type"] == "application/json"
+    return str(json.loads(reply.read())["error"])
+
+
+def test_a_body_over_the_limit_is_refused_by_its_header(connection):
+    connection.putrequest("POST", "/")
+    connection.putheader("Content-Length", str(MAX_BODY_BYTES + 1))
+    connection.endheaders()
+    assert "Too Large" in error_of(connection.getresponse(), 413)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"), [("Content-Length", "many", 400), ("Transfer-Encoding", "rot13", 501)]
+)
+def test_what_is_no_http_is_refused_in_json(connection, name, value, status):
+    connection.putrequest("POST", "/")
+    connection.putheader(name, value)
+    connection.endheaders()
+    assert error_of(connection.getresponse(), status)
+
+
+def test_what_is_in_order_reaches_the_app(connection):
+    connection.request("POST", "/", body=b"hello")
+    assert connection.getresponse().read() == b"hello"

@@ -1,0 +1,102 @@
+"""What is sent is counted as it is sent: retries and failed calls too, and nothing that never left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from edge.offload.cloud import AllowanceSpent, CloudFailed, Receipt, RemoteCloud, TailCall
+from edge.offload.transport import HttpTransport
+from protocol.inference import Message, Wire, pack_request
+from protocol.tensors import Tensor
+
+WIRE = Wire({}, b"x" * 100)
+
+
+class Ration:
+    """Allows so many bytes, and counts them."""
+
+    def __init__(self, allowed: float = float("inf")) -> None:
+        self.allowed = allowed
+        self.sent = 0
+
+    def take(self, nbytes: int) -> Receipt:
+        if self.sent + nbytes > self.allowed:
+            raise AllowanceSpent("no more today")
+        self.sent += nbytes
+        return Receipt(nbytes)
+
+    def give_back(self, receipt: Receipt) -> None:
+        self.sent -= receipt.nbytes
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Says whether it likes the path; hangs up on `/once` after each answer without saying so before."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(500 if self.path == "/bad" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = self.path == "/once"
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_body_counts_once_answered_or_refused(url):
+    ration = Ration()
+    transport = HttpTransport(url, token="t", ration=ration)
+    transport.post("/good", WIRE, timeout_s=10)
+    with pytest.raises(CloudFailed):
+        transport.post("/bad", WIRE, timeout_s=10)
+    transport.close()
+    assert ration.sent == 200
+
+
+def test_a_body_that_had_to_be_sent_again_counts_twice_and_only_if_it_may(url):
+    ration = Ration(allowed=250)
+    transport = HttpTransport(url, token="t", ration=ration)
+    transport.post("/once", WIRE, timeout_s=10)
+    transport.post("/good", WIRE, timeout_s=10)
+    assert 200 <= ration.sent <= 250
+    with pytest.raises(AllowanceSpent):
+        transport.post("/good", WIRE, timeout_s=10)
+    transport.close()
+
+
+def test_what_found_nobody_does_not_count():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.server_close()
+    ration = Ration()
+    transport = HttpTransport(f"http://127.0.0.1:{server.server_address[1]}", token="t", ration=ration)
+    with pytest.raises(CloudFailed, match="cannot be reached"):
+        transport.post("/good", WIRE, timeout_s=1)
+    assert ration.sent == 0
+
+
+def test_a_spent_allowance_does_not_make_the_cloud_look_broken(url):
+    cloud = RemoteCloud(HttpTransport(url, token="t", ration=Ration(allowed=0)))
+    call = TailCall("digits", "b" * 64, pack_request(Message((Tensor("b0", np.zeros((1, 4), np.float32)),), {})), ())
+    for _ in range(10):
+        with pytest.raises(AllowanceSpent):
+            cloud.tail(call, timeout_ms=1000)
+    assert cloud.available("digits")

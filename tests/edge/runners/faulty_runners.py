@@ -1,0 +1,65 @@
+"""Openers whose runners misbehave in their child process. Each head writes its process id, so that tests can wait for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from edge.runners.port import RunnerKey
+from models.bundle import Bundle
+from models.running.runner import FakeRunner, Runner
+
+
+class _Misbehaves(FakeRunner):
+    def __init__(self, key: RunnerKey, cache_dir: Path | None) -> None:
+        super().__init__(Bundle.open(key.folder).manifest)
+        self._started = cache_dir / "head-started" if cache_dir else None
+
+    def head(self, cut, inputs):
+        if self._started:
+            self._started.write_text(str(os.getpid()))
+        self.misbehave()
+        return super().head(cut, inputs)
+
+    def misbehave(self) -> None:
+        """What it does instead of running."""
+
+
+class _Hangs(_Misbehaves):
+    def misbehave(self) -> None:
+        time.sleep(60)
+
+
+class _Dies(_Misbehaves):
+    def misbehave(self) -> None:
+        os.kill(os.getpid(), signal.SIGILL)
+
+
+class _Breaks(_Misbehaves):
+    def misbehave(self) -> None:
+        raise ValueError("the delegate failed")
+
+
+def hanging(key: RunnerKey, cache_dir: Path | None) -> Runner:
+    return _Hangs(key, cache_dir)
+
+
+def dying(key: RunnerKey, cache_dir: Path | None) -> Runner:
+    return _Dies(key, cache_dir)
+
+
+def breaking(key: RunnerKey, cache_dir: Path | None) -> Runner:
+    return _Breaks(key, cache_dir)
+
+
+def _end() -> None:
+    os._exit(1)
+
+
+class UnreadableOpener:
+    """Ends the child that unpickles it, before it serves anything."""
+
+    def __reduce__(self):
+        return _end, ()

@@ -1,0 +1,280 @@
+"""Desired tables: applied when they can be trusted and used, otherwise refused with a reason, once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from edge.tables.desired import DesiredTables
+from edge.tables.history import TableHistory, TableStore
+from edge.tables.reports import Reports
+from protocol import topics
+from protocol.bus import InMemoryBus, InMemoryHub
+from protocol.configuration import EdgeAccelerator
+from protocol.errors import ServiceMissing
+from protocol.messages import TableReport, TableState
+from protocol.signing import SignedTable, generate_private_key, sign
+
+
+@pytest.fixture
+def store(tmp_path) -> TableStore:
+    """What the devices keep on disk."""
+    return TableStore(tmp_path / "tables")
+
+
+def digest_in_use(device, network="digits") -> str:
+    plan = device.networks.get(network).plan
+    return plan.table.digest if plan else ""
+
+
+def test_a_signed_table_is_applied(device, digits, table_for):
+    table = table_for(digits)
+    report = device.push(table)
+    assert report == TableReport("digits", table.digest, 1, TableState.APPLIED)
+    assert digest_in_use(device) == table.digest
+
+
+@pytest.mark.parametrize("version", [1, 2, 0])
+def test_only_a_newer_version_is_applied(device, digits, table_for, row, version):
+    current = table_for(digits, version=2)
+    device.push(current)
+    older = table_for(digits, version=version, rows=(row(0, digits),))
+    report = device.push(older)
+    assert report.state is TableState.REJECTED and "not newer than 2" in report.reason
+    assert digest_in_use(device) == current.digest
+
+
+def test_the_table_in_use_is_applied_already(serving, digits, table_for):
+    assert serving.push(table_for(digits)).state is TableState.APPLIED
+
+
+def test_a_table_that_nobody_trusted_signed_is_refused(device, digits, table_for):
+    report = device.push(table_for(digits), key=generate_private_key())
+    assert report.state is TableState.REJECTED and "not signed by" in report.reason
+
+
+def test_a_badly_signed_copy_does_not_block_the_real_table(device, digits, table_for):
+    device.push(table_for(digits), key=generate_private_key())
+    assert device.push(table_for(digits)).state is TableState.APPLIED
+
+
+def test_a_table_for_another_network_s_bundle_is_refused_with_the_reason(device, digits, other, table_for):
+    device.source.add(other)
+    report = device.push(replace(table_for(digits), bundle=other.digest))
+    assert report.state is TableState.REJECTED
+    assert "holds other, not digits" in report.reason
+
+
+def test_a_table_for_a_bundle_that_nobody_has_is_refused_with_the_reason(device, digits, table_for):
+    report = device.push(replace(table_for(digits), bundle="0" * 64))
+    assert report.state is TableState.REJECTED and "0" * 12 in report.reason
+
+
+@pytest.mark.parametrize("change", [{"device": "pi-2"}, {"network": "other"}])
+def test_a_table_for_another_device_or_network_is_refused(device, digits, table_for, change):
+    report = device.push(table_for(digits, **change), network="digits")
+    assert report.state is TableState.REJECTED and "not for digits on pi-1" in report.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"cut": 3}, "no cut point 3"),
+        ({"cpu_khz": 1_234_000}, "not on this board's ladder"),
+        ({"edge_accelerator": EdgeAccelerator.MAX}, "accelerator max"),
+        ({"threads": 9}, "9 threads"),
+    ],
+)
+def test_a_row_that_cannot_run_here_is_named(device, digits, table_for, row, change, reason):
+    good = row(4, digits)
+    bad = replace(good, configuration=replace(good.configuration, **change))
+    report = device.push(table_for(digits, rows=(good, bad)))
+    assert report.state is TableState.REJECTED and reason in report.reason
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"{}", b'{"schema": 99}', b"\xff"])
+def test_what_is_no_table_is_refused(device, payload):
+    assert device.tables.consider("digits", payload).state is TableState.REJECTED
+
+
+def test_a_refused_document_is_refused_once_also_after_a_restart(device, make_device, digits, table_for):
+    bad = table_for(digits, device="pi-2")
+    assert device.push(bad, network="digits").state is TableState.REJECTED
+    assert device.push(bad, network="digits") is None
+    assert make_device().push(bad, network="digits") is None
+
+
+def test_rejections_do_not_pile_up_for_ever(device, store):
+    for number in range(100):
+        device.tables.consider("digits", str(number).encode())
+    assert len(store.load("digits").rejected) <= 32
+
+
+def test_a_backend_that_is_away_is_no_reason_to_refuse(device, digits, table_for):
+    device.source.away = True
+    with pytest.raises(ServiceMissing):
+        device.push(table_for(digits))
+    device.source.away = False
+    assert device.push(table_for(digits)).state is TableState.APPLIED
+
+
+def test_after_a_restart_it_serves_at_once_without_the_backend(serving, make_device, inputs):
+    again = make_device()
+    again.source.away = True
+    (report,) = again.tables.resume()
+    assert report.state is TableState.APPLIED
+    assert again.infer(inputs).status_code == 200
+
+
+def test_when_the_current_bundle_broke_it_goes_back_to_the_table_before(
+    serving, make_device, other, table_for, inputs, operator_key, store
+):
+    renamed = replace(table_for(other, version=2), network="digits")
+    store.save("digits", store.load("digits").with_current(sign(renamed, operator_key)))
+    again = make_device()
+    (report,) = again.tables.resume()
+    assert (report.state, report.version) == (TableState.ROLLED_BACK, 1)
+    assert report.reason
+    assert again.infer(inputs).status_code == 200
+
+
+def test_a_request_in_flight_keeps_the_table_it_began_with(serving, digits, table_for, row):
+    began = serving.networks.get("digits")
+    serving.push(table_for(digits, version=2, rows=(row(0, digits),)))
+    assert began.plan.table.version == 1
+    assert serving.networks.get("digits").plan.table.version == 2
+
+
+# On disk
+
+
+def test_a_history_comes_back_as_it_was_saved(tmp_path, signed):
+    store = TableStore(tmp_path)
+    history = TableHistory().with_current(signed).with_rejected("f", "because")
+    store.save("digits", history)
+    assert TableStore(tmp_path).load("digits") == history
+    assert store.networks() == ["digits"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 1, "current": {}}', b'{"schema": 99}', b"\x00" * 50])
+def test_a_garbled_file_is_set_aside(tmp_path, content):
+    (tmp_path / "digits.json").write_bytes(content)
+    store = TableStore(tmp_path)
+    assert store.load("digits") == TableHistory()
+    assert store.networks() == []
+    assert (tmp_path / "digits.broken").read_bytes() == content
+
+
+SAVER = """
+import json, os, sys
+from pathlib import Path
+from edge.tables.history import TableHistory, TableStore
+from protocol.signing import SignedTable
+step, countdown = sys.argv[3], int(sys.argv[4])
+signed = SignedTable.from_json(json.loads(Path(sys.argv[2]).read_text()))
+real = getattr(os, step)
+def dying(*arguments, **more):
+    global countdown
+    countdown -= 1
+    if countdown < 0:
+        os.kill(os.getpid(), 9)
+    return real(*arguments, **more)
+setattr(os, step, dying)
+TableStore(Path(sys.argv[1])).save("digits", TableHistory().with_current(signed))
+"""
+
+
+@pytest.mark.parametrize(("step", "countdown"), [("fsync", 0), ("replace", 0), ("fsync", 1)])
+def test_a_process_killed_while_saving_leaves_the_old_or_the_new(tmp_path, signed, step, countdown):
+    folder = tmp_path / "tables"
+    old = TableHistory(rejected={"old": "old"})
+    TableStore(folder).save("digits", old)
+    document = tmp_path / "signed.json"
+    document.write_text(json.dumps(signed.to_json()))
+    command = [sys.executable, "-c", SAVER, str(folder), str(document), step, str(countdown)]
+    assert subprocess.run(command, env=dict(os.environ), check=False).returncode == -signal.SIGKILL
+    assert TableStore(folder).load("digits") in (old, TableHistory().with_current(signed))
+
+
+# Over the bus
+
+
+@pytest.fixture
+def hub():
+    return InMemoryHub()
+
+
+@pytest.fixture
+def follow(device, hub):
+    """Follows the bus as the agent does; gives the agent's bus."""
+    bus = InMemoryBus(hub)
+    reports = Reports(bus, device="pi-1")
+    reports.start()
+    desired = DesiredTables(device.tables, report=reports, retry_s=0.01, longest_s=0.02)
+    desired.start(bus, device="pi-1")
+    yield bus
+    desired.stop()
+
+
+@pytest.fixture
+def operator(hub):
+    bus = InMemoryBus(hub)
+    bus.start()
+    return bus
+
+
+def publish(operator, signed: SignedTable) -> None:
+    topic = topics.desired("pi-1", signed.table.network)
+    operator.publish(topic, json.dumps(signed.to_json()).encode(), retain=True)
+
+
+def reported(hub) -> TableReport | None:
+    payload = hub.retained.get(topics.reported("pi-1", "digits"))
+    return TableReport.from_bytes(payload) if payload else None
+
+
+def test_a_published_table_is_applied_and_reported(follow, operator, hub, signed, wait_until):
+    follow.start()
+    publish(operator, signed)
+    wait_until(lambda: reported(hub) is not None)
+    assert reported(hub) == TableReport("digits", signed.table.digest, 1, TableState.APPLIED)
+
+
+def test_a_device_that_was_off_gets_it_when_it_comes_back(follow, operator, hub, signed, wait_until):
+    publish(operator, signed)
+    follow.start()
+    wait_until(lambda: reported(hub) is not None)
+    assert reported(hub).state is TableState.APPLIED
+
+
+def test_a_table_waits_for_the_backend_and_is_then_applied(follow, operator, device, hub, signed, wait_until):
+    device.source.away = True
+    follow.start()
+    publish(operator, signed)
+    device.source.away = False
+    wait_until(lambda: reported(hub) is not None)
+    assert reported(hub).state is TableState.APPLIED
+
+
+def test_a_report_is_told_again_after_a_reconnect(follow, operator, hub, signed, wait_until):
+    follow.start()
+    publish(operator, signed)
+    wait_until(lambda: reported(hub) is not None)
+    follow.stop()
+    hub.retained.clear()
+    follow.start()
+    assert reported(hub).state is TableState.APPLIED
+
+
+def test_a_cleared_table_changes_nothing(follow, operator, device, hub, signed, wait_until):
+    follow.start()
+    publish(operator, signed)
+    wait_until(lambda: reported(hub) is not None)
+    operator.publish(topics.desired("pi-1", "digits"), b"", retain=True)
+    assert digest_in_use(device) == signed.table.digest
