@@ -20,6 +20,7 @@ class RecordKind(StrEnum):
 
     INFERENCE = "inference"
     MEASUREMENT = "measurement"
+    SAMPLE = "sample"
 
 
 @dataclass(frozen=True)

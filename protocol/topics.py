@@ -50,6 +50,16 @@ def reported(device: str, network: str) -> str:
     return _topic(device, f"table/reported/{network if network == '+' else check_name(network, what='network')}")
 
 
+def job(device: str) -> str:
+    """Retained: the jobs of a device that are not finished."""
+    return _topic(device, "job")
+
+
+def job_reported(device: str) -> str:
+    """How far a job is."""
+    return _topic(device, "job/reported")
+
+
 def device_of(topic: str) -> str:
     """The device that a topic belongs to; InvalidInput for a topic that is not ours."""
     parts = topic.split("/")
