@@ -23,6 +23,7 @@ from protocol.bus import Bus
 from protocol.errors import DynaSplitError, InvalidInput, ServiceMissing
 from protocol.messages import TableReport
 from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.presence import Availability
 
 logger = logging.getLogger(__name__)
 
@@ -117,9 +118,8 @@ class Ingest:
         return read_batch(topic, payload, received_at=self._wall_clock())
 
     def _presence(self, topic: str, payload: bytes) -> Presence:
-        if payload not in (b"online", b"offline"):
-            raise InvalidInput(f"availability must be online or offline, not {payload!r:.40}")
-        return Presence(topics.device_of(topic), payload == b"online", self._wall_clock())
+        said = Availability.from_bytes(payload)
+        return Presence(topics.device_of(topic), said is Availability.ONLINE, self._wall_clock())
 
     def _report(self, topic: str, payload: bytes) -> Report:
         report = TableReport.from_bytes(payload)

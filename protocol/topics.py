@@ -21,7 +21,7 @@ def check_name(name: str, *, what: str) -> str:
 
 
 def availability(device: str) -> str:
-    """Retained: `online` or `offline`; also the last will."""
+    """Retained: `online`, `offline` (the last will) or `stopped`, as `protocol.presence` tells them apart."""
     return _topic(device, "availability")
 
 

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from protocol import topics
 from protocol.bus import Bus, Will
-
-ONLINE = b"online"
-OFFLINE = b"offline"
+from protocol.presence import Availability
 
 
 def last_will(device: str) -> Will:
     """What the broker says for the device when it vanishes; hand it to the bus when that is made."""
-    return Will(topics.availability(device), OFFLINE)
+    return Will(topics.availability(device), Availability.OFFLINE.to_bytes())
 
 
 class Presence:
-    """Says `online`, retained, after every connect (the will may have spoken meanwhile), and `offline` at a clean end."""
+    """Says `online`, retained, after every connect (the will may have spoken meanwhile), and `stopped` at a clean end."""
 
     def __init__(self, bus: Bus, *, device: str) -> None:
         self._bus = bus
         self._topic = topics.availability(device)
 
     def start(self) -> None:
-        self._bus.on_connect(lambda: self._say(ONLINE))
+        self._bus.on_connect(lambda: self._say(Availability.ONLINE))
 
     def stop(self) -> None:
         """Call it before the bus is stopped: a clean goodbye does not send the will."""
-        self._say(OFFLINE)
+        self._say(Availability.STOPPED)
 
-    def _say(self, word: bytes) -> None:
-        self._bus.publish(self._topic, word, retain=True)
+    def _say(self, word: Availability) -> None:
+        self._bus.publish(self._topic, word.to_bytes(), retain=True)

@@ -374,6 +374,16 @@ def test_availability_and_reports_are_kept(start, device):
     assert [(each.name, each.online) for each in store.devices()] == [("pi-1", True)]
 
 
+def test_a_device_that_said_goodbye_is_not_online(start, device):
+    store = MemoryStore()
+    start(store)
+
+    device.bus.publish(topics.availability("pi-1"), b"online", retain=True)
+    device.bus.publish(topics.availability("pi-1"), b"stopped", retain=True)
+
+    wait_until(lambda: [each.online for each in store.devices()] == [False])
+
+
 def test_what_was_retained_before_ingest_started_is_kept(start, device):
     store = MemoryStore()
     device.bus.publish(topics.availability("pi-1"), b"offline", retain=True)

@@ -163,4 +163,4 @@ def test_presence_is_told_after_every_connect_and_at_the_end(hub, bus):
     bus.start()
     assert hub.retained[topic] == b"online"
     presence.stop()
-    assert hub.retained[topic] == b"offline"
+    assert hub.retained[topic] == b"stopped"
