@@ -49,8 +49,9 @@ class JobState(StrEnum):
 class Job:
     """One job. `timeout_s` counts from its start on the device. `cancel`: the operator does not want it any more.
 
-    `parameters` of `profile`: `network`, `bundle` (digest), `configurations` (a list, as `Configuration.to_json`) and
-    `repeats`; of `push`: `network`; of `restart`: none.
+    `parameters` of `profile`: `network`, `bundle` (digest), `codecs` (names of `Codec`) and `repeats`; which configurations
+    that makes, the device plans from the clocks and accelerators that it has (`planner.profiling`). Of `push`: `network`; of
+    `restart`: none.
     """
 
     id: str

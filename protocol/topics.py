@@ -60,6 +60,17 @@ def job_reported(device: str) -> str:
     return _topic(device, "job/reported")
 
 
+def written_by(device: str) -> tuple[str, ...]:
+    """What a device may publish, and nothing else; `+` stands for one level."""
+    own = (availability(device), state(device), telemetry(device), reported(device, "+"), job_reported(device))
+    return (*own, f"homeassistant/device/{check_name(device, what='device')}/config")
+
+
+def read_by(device: str) -> tuple[str, ...]:
+    """What a device may subscribe to, and nothing else."""
+    return (ack(device), desired(device, "+"), job(device), "homeassistant/status")
+
+
 def device_of(topic: str) -> str:
     """The device that a topic belongs to; InvalidInput for a topic that is not ours."""
     parts = topic.split("/")

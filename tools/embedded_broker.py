@@ -1,7 +1,7 @@
 """The broker of the demo: amqtt in a process of its own, on loopback, with the users and rights that DynaSplit needs.
 
-A device may write its own availability, state, telemetry and reports, and read its own desired tables and acknowledgements; the
-cloud may do everything below `dynasplit/v1`. Production uses Mosquitto with the same rights.
+A device may write and read what `protocol.topics` allows it; the cloud may do everything below `dynasplit/v1`. Production uses
+Mosquitto with the same rights.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def write_password_file(path: Path, passwords: Mapping[str, str]) -> None:
 def configuration(port: int, password_file: Path, devices: list[str]) -> BrokerConfig:
     """amqtt's configuration: one loopback listener, users from a file, rights per user."""
     everything = [f"{topics.ROOT}/#"]
-    writes = {device: _writable(device) for device in devices} | {CLOUD_USER: everything}
-    reads = {device: _readable(device) for device in devices} | {CLOUD_USER: everything}
+    writes = {device: list(topics.written_by(device)) for device in devices} | {CLOUD_USER: everything}
+    reads = {device: list(topics.read_by(device)) for device in devices} | {CLOUD_USER: everything}
     return BrokerConfig(
         listeners={"default": ListenerConfig(bind=f"127.0.0.1:{port}")},
         plugins={
@@ -45,15 +45,6 @@ def configuration(port: int, password_file: Path, devices: list[str]) -> BrokerC
             "amqtt.plugins.topic_checking.TopicAccessControlListPlugin": {"publish_acl": writes, "acl": reads},
         },
     )
-
-
-def _writable(device: str) -> list[str]:
-    own = [topics.availability(device), topics.state(device), topics.telemetry(device), topics.reported(device, "+")]
-    return [*own, f"homeassistant/device/{device}/config"]
-
-
-def _readable(device: str) -> list[str]:
-    return [topics.ack(device), topics.desired(device, "+"), "homeassistant/status"]
 
 
 async def serve(config: BrokerConfig) -> None:

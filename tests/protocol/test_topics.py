@@ -38,3 +38,10 @@ def test_foreign_topics_have_no_device(topic):
 )
 def test_subscriptions_cover_topics_as_in_mqtt(pattern, topic, covered):
     assert topics.matches(pattern, topic) is covered
+
+
+def test_a_device_may_touch_its_own_topics_only():
+    allowed = (*topics.written_by("pi-1"), *topics.read_by("pi-1"))
+
+    assert all("/pi-1/" in topic for topic in allowed if topic != "homeassistant/status")
+    assert not set(topics.written_by("pi-1")) & set(topics.read_by("pi-1"))
