@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
 @pytest.fixture(name="wait_until", scope="session")
 def wait_until_fixture() -> Callable[[Callable[[], bool]], None]:
     return wait_until
+
+
+@pytest.fixture
+def crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Ends an operation at each of its steps on the disk; `crashes(operation, prepared=folder)` gives what is left (`crashing`)."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    scratch = tmp_path / "crashes"
+    scratch.mkdir()
+    return partial(importlib.import_module("crashing").crashes, scratch=scratch)
 
 
 @pytest.fixture(scope="session")
