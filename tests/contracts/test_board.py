@@ -8,7 +8,7 @@ import pytest
 from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock
-from hardware.fake_cpufreq import FakeCpufreq
+from hardware.fakes.cpufreq import FakeCpufreq
 from hardware.linux_board import open_linux_board
 from protocol.configuration import EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput

@@ -6,7 +6,7 @@ import pytest
 from hardware.board import ClockNotApplied
 from hardware.clock import VirtualClock
 from hardware.cpufreq import CpuFrequency
-from hardware.fake_cpufreq import FakeCpufreq, FakeCpufreqPolicies
+from hardware.fakes.cpufreq import FakeCpufreq, FakeCpufreqPolicies
 from protocol.errors import InvalidInput, NotAllowed, NotFound
 
 PI4 = (600_000, 700_000, 800_000, 1_000_000, 1_500_000, 1_800_000)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from hardware.clock import VirtualClock
-from hardware.fake_cpufreq import FakeCpufreq
+from hardware.fakes.cpufreq import FakeCpufreq
 from hardware.linux_board import LinuxBoard, open_linux_board
 from hardware.throttling import Throttling
 from protocol.configuration import Provenance
