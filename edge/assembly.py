@@ -9,6 +9,8 @@ from edge.api import descriptions
 from edge.api.app import Served
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
+from edge.device.energy import Energies
+from edge.device.gauge import DirectGauge
 from edge.offload.allowance import Allowance
 from edge.offload.cloud import Ration, RemoteCloud, Transport
 from edge.offload.transport import EmulatedLink, HttpTransport
@@ -56,7 +58,14 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Served:
     cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
     agent = Agent(
         networks,
-        Execution(controller, runner, cloud, clock=time.monotonic, emulated_link=settings.emulated_link),
+        Execution(
+            controller,
+            runner,
+            cloud,
+            energies=Energies(DirectGauge(board.meter, clock=time.monotonic)),
+            clock=time.monotonic,
+            emulated_link=settings.emulated_link,
+        ),
         cloud,
         Recorder(_outbox(settings, bus, stack), device=settings.device, throttled=board.throttled, wall=wall),
         bounds=bounds,

@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.device.energy import Energy, EnergyWindows, Mark
+from edge.device.energy import Stretch
 from edge.offload.cloud import TailReply
 from protocol.configuration import Provenance
 from protocol.measurement import Cost
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A stretch of time on the device, and the energy it took."""
-
-    ms: float
-    energy: Energy
-
-    @classmethod
-    def between(cls, began: Mark, ended: Mark, windows: EnergyWindows) -> Stretch:
-        return cls((ended.at_s - began.at_s) * 1e3, windows.between(began, ended))
 
 
 @dataclass(frozen=True)

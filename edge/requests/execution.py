@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edge.device.controller import Controller
-from edge.device.energy import EnergyWindows, Mark
+from edge.device.energy import Energies, Stretch, Window
 from edge.offload.cloud import AllowanceSpent, Cloud, CloudFailed, TailCall
-from edge.requests.bill import Circumstances, Stretch, bill
+from edge.requests.bill import Circumstances, bill
 from edge.requests.codec_work import encoding_work
 from edge.runners.port import RunnerKey, RunnerLost, Runners
 from hardware.clock import Clock
@@ -65,28 +65,35 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class _Departure:
-    """The head is done: what it left, the packed request (None: nothing is to be sent), when it was, and how long it took
-    to set the board for it."""
+    """The head is done: what it left, the packed request and the window of waiting for its answer (None: nothing is to be
+    sent), and how long it took to set the board for it."""
 
     head: Head
-    wire: Wire | None
     computed: Stretch
-    at: Mark
     switched_ms: float
+    wire: Wire | None = None
+    waiting: Window | None = None
 
 
 class Execution:
     """Runs jobs on the board, the runner child and the cloud. One at a time."""
 
     def __init__(
-        self, controller: Controller, runners: Runners, cloud: Cloud, *, clock: Clock, emulated_link: bool
+        self,
+        controller: Controller,
+        runners: Runners,
+        cloud: Cloud,
+        *,
+        energies: Energies,
+        clock: Clock,
+        emulated_link: bool,
     ) -> None:
         board = controller.board
         self._controller = controller
         self._runners = runners
         self._cloud = cloud
         self._clock = clock
-        self._windows = EnergyWindows(board.meter, clock=clock)
+        self._energies = energies
         link = Provenance.EMULATED if emulated_link else Provenance.MEASURED
         self._circumstances = Circumstances(board.provenance, link)
         self._head_works: dict[tuple[str, int, Codec | None], Work] = {}
@@ -101,10 +108,11 @@ class Execution:
             if job.strict or not job.may_send_inputs or job.configuration.cut == 0:
                 raise
             return self._sent_whole(job, lost)
-        if departure.wire is None:
+        if departure.wire is None or departure.waiting is None:
             cost = bill([departure.computed], circumstances=self._circumstances)
             return Outcome(departure.head.finished, cost, switched_ms=departure.switched_ms)
-        return self._round_trip(job, departure, departure.wire)
+        with departure.waiting as waiting:
+            return self._round_trip(job, departure, departure.wire, waiting)
 
     @property
     def switching(self) -> Switching:
@@ -122,15 +130,17 @@ class Execution:
         switched_ms = self._controller.apply(job.configuration)
         if cut:
             self._runners.open(job.runner_key)
-        began = self._windows.mark()
-        head, boundary = self._controller.execute(
-            self._head_work(job.bundle, cut, codec=None if edge_only else codec),
-            lambda: self._encoded_head(job),
-            threads=job.configuration.threads,
-        )
-        wire = None if edge_only else self._packed(job, boundary)
-        ended = self._windows.mark()
-        return _Departure(head, wire, Stretch.between(began, ended, self._windows), ended, switched_ms)
+        with self._energies.open() as window:
+            head, boundary = self._controller.execute(
+                self._head_work(job.bundle, cut, codec=None if edge_only else codec),
+                lambda: self._encoded_head(job),
+                threads=job.configuration.threads,
+            )
+            if edge_only:
+                return _Departure(head, window.close(), switched_ms)
+            wire = self._packed(job, boundary)
+            computed, waiting = window.hand_over()
+            return _Departure(head, computed, switched_ms, wire, waiting)
 
     def _encoded_head(self, job: Job) -> tuple[Head, tuple[Tensor, ...]]:
         """At cut 0 the boundary is the input, and the runner need not be asked."""
@@ -147,7 +157,7 @@ class Execution:
             parameters["remaining_ms"] = min(max(0.0, remaining_ms), LONGEST_WAIT_MS)  # after that nobody listens
         return pack_request(Message(boundary, parameters), compress=codec.compressed)
 
-    def _round_trip(self, job: Job, departure: _Departure, wire: Wire) -> Outcome:
+    def _round_trip(self, job: Job, departure: _Departure, wire: Wire, waiting: Window) -> Outcome:
         manifest = job.bundle.manifest
         finished = manifest.cut(job.configuration.cut).finished_outputs
         missing = [spec for spec in manifest.outputs if spec.name not in finished]
@@ -157,12 +167,11 @@ class Execution:
         except CloudFailed as failure:
             if job.strict:
                 raise
-            return self._finished_here(job, departure, wire, failure=failure)
-        waited = Stretch.between(departure.at, self._windows.mark(), self._windows)
+            return self._finished_here(job, departure, waiting.close(), failure=failure)
         cost = bill(
             [departure.computed],
             circumstances=self._circumstances,
-            waited=waited,
+            waited=waiting.close(),
             up_bytes=reply.up_bytes,
             reply=reply,
         )
@@ -173,20 +182,19 @@ class Execution:
         left_ms = math.inf if job.due_s is None else (job.due_s - self._clock()) * 1e3
         return patience_ms(left_ms=left_ms, cloud_ms=job.cloud_ms, home_ms=job.tail_ms)
 
-    def _finished_here(self, job: Job, departure: _Departure, wire: Wire, *, failure: CloudFailed) -> Outcome:
+    def _finished_here(self, job: Job, departure: _Departure, waited: Stretch, *, failure: CloudFailed) -> Outcome:
         """The tail of the same cut on the device, at the highest clock: what the head left is still here."""
-        waited = Stretch.between(departure.at, self._windows.mark(), self._windows)
         cut = job.configuration.cut
         self._controller.apply_top_clock()
         self._runners.open(job.runner_key)
-        began = self._windows.mark()
-        outputs = self._controller.execute(
-            self._tail_work(job.bundle, cut),
-            lambda: self._runners.tail(job.runner_key, cut, departure.head.boundary),
-            threads=job.configuration.threads,
-        )
-        tail = Stretch.between(began, self._windows.mark(), self._windows)
-        sent_bytes = 0 if isinstance(failure, AllowanceSpent) else len(wire.body)
+        with self._energies.open() as window:
+            outputs = self._controller.execute(
+                self._tail_work(job.bundle, cut),
+                lambda: self._runners.tail(job.runner_key, cut, departure.head.boundary),
+                threads=job.configuration.threads,
+            )
+            tail = window.close()
+        sent_bytes = len(departure.wire.body) if departure.wire and not isinstance(failure, AllowanceSpent) else 0
         cost = bill([departure.computed, tail], circumstances=self._circumstances, waited=waited, up_bytes=sent_bytes)
         return Outcome({**departure.head.finished, **outputs}, cost, fallback=str(failure))
 

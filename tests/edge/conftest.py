@@ -21,6 +21,8 @@ from edge.api import descriptions
 from edge.api.app import Served, create_app
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
+from edge.device.energy import Energies
+from edge.device.gauge import DirectGauge
 from edge.offload.allowance import Allowance
 from edge.offload.cloud import FakeCloud, TailCall
 from edge.requests.agent import Agent
@@ -270,7 +272,11 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         cloud = FakeCloud(answer_with(digits, other), sleep=clock.sleep)
         cloud.ration = allowance
         outbox = Outbox(tmp_path / "outbox.sqlite", max_rows=1000)
-        execution = Execution(Controller(device_board, clock=clock), runners, cloud, clock=clock, emulated_link=True)
+        controller, energies = (
+            Controller(device_board, clock=clock),
+            Energies(DirectGauge(device_board.meter, clock=clock)),
+        )
+        execution = Execution(controller, runners, cloud, energies=energies, clock=clock, emulated_link=True)
         recorder = Recorder(outbox, device=DEVICE, throttled=device_board.throttled, wall=WallClock())
         turns = Turns(max_waiting=max_waiting)
         agent = Agent(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge.device.energy import EnergyWindows
+from edge.device.energy import Energies
+from edge.device.gauge import DirectGauge
 from hardware.clock import VirtualClock
 from hardware.power.scripted import ScriptedMeter, Step
 from protocol.configuration import Provenance
@@ -24,12 +25,12 @@ def clock() -> VirtualClock:
 
 
 def spent(meter, clock, seconds, *, from_s: float = 0.0):
-    windows = EnergyWindows(meter, clock=clock)
-    windows.mark()
+    energies = Energies(DirectGauge(meter, clock=clock))
+    energies.open().close()
     clock.sleep(from_s)
-    began = windows.mark()
+    window = energies.open()
     clock.sleep(seconds)
-    return windows.between(began, windows.mark())
+    return window.close().energy
 
 
 def test_a_counter_gives_the_difference(clock):
