@@ -170,13 +170,15 @@ def _figures(row: Row) -> tuple[float, ...]:
         math.nan if row.accuracy is None else row.accuracy,
         row.configuration.cut,
         row.configuration.cpu_khz,
-        _EDGE_ACCELERATORS[row.configuration.edge_accelerator],
+        EDGE_ACCELERATORS[row.configuration.edge_accelerator],
         _CLOUD_ACCELERATORS[row.configuration.cloud_accelerator],
         *(row.uncertainty.get(name, math.nan) for name in _UNCERTAIN),
     )
 
 
-_EDGE_ACCELERATORS = {kind: place for place, kind in enumerate(EdgeAccelerator)}
+EDGE_ACCELERATORS = {kind: place for place, kind in enumerate(EdgeAccelerator)}
+"""How `Parts.edge_accelerator` tells them."""
+
 _CLOUD_ACCELERATORS = {kind: place for place, kind in enumerate(CloudAccelerator)}
 _UNCERTAIN = ("head_ms", "cloud_ms", "head_mj", "cloud_node_mj")
 _COLUMNS = len(fields(Parts))

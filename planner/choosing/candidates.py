@@ -64,7 +64,11 @@ class Candidates:
 
     @cached_property
     def all_allowed(self) -> bool:
-        return (self.cloud_available and self.limits.none_on_sending) or bool(self.allowed.all())
+        """Whether every row may be used, and can be."""
+        free = self.cloud_available and self.limits.none_on_sending
+        return (free or bool(self.allowed.all())) and (
+            self.limits.all_usable or bool(self.limits.usable(self.parts).all())
+        )
 
     def _expect(self, account: Account) -> Expected:
         if self.experience is None:

@@ -45,6 +45,7 @@ class Explanation:
             "min_accuracy": limits.accuracy_with(request.min_accuracy),
             "min_cut": limits.min_cut,
             "bytes_left": _finite(limits.bytes_left),
+            "accelerators": None if limits.accelerators is None else sorted(limits.accelerators),
             "board": {"cpu_khz": board.cpu_khz, "edge_accelerator": board.edge_accelerator.value} if board else None,
             "learned_from": candidates.experience.requests if candidates.experience else 0,
             "refused": self.refused,

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.pricing import Flags, Parts
+from planner.pricing import EDGE_ACCELERATORS, Flags, Parts
+from protocol.configuration import EdgeAccelerator
 from protocol.errors import InvalidInput
 
 
 @dataclass(frozen=True)
 class Limits:
     """`min_cut`: what leaves the device has passed at least so many operators (1: never the input itself). `bytes_left`:
-    what may still be sent today. `min_accuracy`: below it, or unproven, a row is out, whatever a request allows."""
+    what may still be sent today. `min_accuracy`: below it, or unproven, a row is out, whatever a request allows.
+    `accelerators`: those that can be used now (None: all that the device has); rows for others are left alone as long
+    as there is another one that would do."""
 
     min_cut: int = 0
     bytes_left: float = math.inf
     min_accuracy: float | None = None
+    accelerators: frozenset[EdgeAccelerator] | None = None
 
     def __post_init__(self) -> None:
         if self.min_cut < 0 or not self.bytes_left >= 0:
@@ -32,6 +36,18 @@ class Limits:
     def none_on_sending(self) -> bool:
         """Whether everything may be sent."""
         return not self.min_cut and math.isinf(self.bytes_left)
+
+    @property
+    def all_usable(self) -> bool:
+        """Whether the device can be brought into any state that it has."""
+        return self.accelerators is None
+
+    def usable(self, parts: Parts) -> Flags:
+        """The rows for which the device can be made ready now."""
+        if self.accelerators is None:
+            return np.ones(len(parts.cut), dtype=np.bool_)
+        usable: Flags = np.isin(parts.edge_accelerator, [EDGE_ACCELERATORS[kind] for kind in self.accelerators])
+        return usable
 
     def may_send(self, parts: Parts) -> Flags:
         """The rows that send nothing, or no more and no earlier than they may."""

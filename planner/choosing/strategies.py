@@ -87,7 +87,8 @@ def choose(strategy: str, candidates: Candidates, request: Request) -> Choice:
     """The row for a request.
 
     While the cloud is not available, or nothing more may be sent today, rows that use it are out whatever the strategy;
-    `cloud-only` then takes what `edge-only` would. Raises InvalidInput for an unknown strategy, for an accuracy that no
+    `cloud-only` then takes what `edge-only` would. Rows for which the device cannot be made ready now are out as long as
+    there are others. Raises InvalidInput for an unknown strategy, for an accuracy that no
     row is proven to reach, for `edge_active` where it is unknown, and when no row is left of the kind that the strategy
     is about; ServiceMissing when only rows are left that may not be used now.
     """
@@ -177,7 +178,15 @@ def _pool(candidates: Candidates, account: Account, min_accuracy: float | None) 
     indices = np.flatnonzero(accurate & candidates.allowed)
     if not len(indices):
         raise ServiceMissing(f"{_why_alone(candidates)}, and the table has no edge-only row that would serve")
-    return _Pool(candidates, account, indices)
+    return _Pool(candidates, account, _usable(candidates, indices))
+
+
+def _usable(candidates: Candidates, indices: Indices) -> Indices:
+    """Those for which the device can be made ready now; where it can for none, all: whoever runs one does what is possible."""
+    if candidates.limits.all_usable:
+        return indices
+    usable = indices[candidates.limits.usable(candidates.parts)[indices]]
+    return usable if len(usable) else indices
 
 
 def _why_alone(candidates: Candidates) -> str:

@@ -18,13 +18,14 @@ from protocol.table import Row
 
 
 class Why(StrEnum):
-    """What became of a row: taken; left out, for one of five reasons; late; or no better than the one that was taken."""
+    """What became of a row: taken; left out, for one of six reasons; late; or no better than the one that was taken."""
 
     CHOSEN = "chosen"
     INACCURATE = "inaccurate"
     CUT_TOO_EARLY = "cut_too_early"
     TOO_MANY_BYTES = "too_many_bytes"
     CLOUD_AWAY = "cloud_away"
+    NOT_USABLE = "not_usable"
     NOT_MEANT = "not_meant"
     LATE = "late"
     DOMINATED = "dominated"
@@ -74,6 +75,7 @@ class Comparison:
             (parts.uses_cloud & ~limits.late_enough(parts), Why.CUT_TOO_EARLY, limits.min_cut - parts.cut),
             (parts.uses_cloud & ~limits.small_enough(parts), Why.TOO_MANY_BYTES, parts.up_bytes - limits.bytes_left),
             (~self.candidates.allowed, Why.CLOUD_AWAY, 0.0),
+            (~self._meant & ~limits.usable(parts), Why.NOT_USABLE, 0.0),
             (~self._meant, Why.NOT_MEANT, 0.0),
             *self._losses(),
         ]
@@ -206,6 +208,8 @@ def _left_out(kind: Why, row: Row, limits: Limits, wanted: float | None) -> str:
     """The reason of a row that may not be taken."""
     if kind is Why.CLOUD_AWAY:
         return "needs the cloud, which is away"
+    if kind is Why.NOT_USABLE:
+        return f"needs accelerator {row.configuration.edge_accelerator}, which cannot be used now"
     if kind is Why.CUT_TOO_EARLY:
         return f"cut {row.configuration.cut} is below min_cut {limits.min_cut}"
     if kind is Why.TOO_MANY_BYTES:
@@ -215,7 +219,7 @@ def _left_out(kind: Why, row: Row, limits: Limits, wanted: float | None) -> str:
 
 
 _KINDS = list(Why)
-_LEFT_OUT = (Why.INACCURATE, Why.CUT_TOO_EARLY, Why.TOO_MANY_BYTES, Why.CLOUD_AWAY, Why.NOT_MEANT)
+_LEFT_OUT = (Why.INACCURATE, Why.CUT_TOO_EARLY, Why.TOO_MANY_BYTES, Why.CLOUD_AWAY, Why.NOT_USABLE, Why.NOT_MEANT)
 _PLACES = {Why.CHOSEN: 0, Why.LATE: 2} | dict.fromkeys(_LEFT_OUT, 3)
 _RANKS = np.array([_PLACES.get(kind, 1) for kind in _KINDS])
 """The chosen one, those that could have been, late ones, those that may not be taken."""

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from planner.choosing.switching import Board, Switching
 from planner.choosing.verdicts import Why
 from planner.learning.experience import Experience
 from planner.pricing import Parts
-from protocol.configuration import Account, Configuration, Provenance
+from protocol.configuration import Account, Configuration, EdgeAccelerator, Provenance
 from protocol.errors import DynaSplitError, InvalidInput
 from protocol.link import Link
 from protocol.table import Row
@@ -83,6 +84,10 @@ def test_each_thing_that_rules_a_row_out_is_named():
     assert said_of(CLOUD, now={"limits": Limits(min_cut=2)}) == "cut_too_early: cut 0 is below min_cut 2"
     assert said_of(CLOUD, now={"limits": Limits(bytes_left=600)}) == too_many_bytes
     assert said_of(SPLIT, now={"cloud_available": False}) == "cloud_away: needs the cloud, which is away"
+    tpu = replace(EDGE, configuration=Configuration(LAST, 1_800_000, EdgeAccelerator.STD))
+    without = {"limits": Limits(accelerators=frozenset({EdgeAccelerator.OFF}))}
+    said = said_of(tpu, (EDGE, tpu), now=without)
+    assert said == "not_usable: needs accelerator std, which cannot be used now"
     assert said_of(SPLIT, strategy="edge-only") == "not_meant: not what strategy edge-only takes"
 
 
@@ -242,7 +247,7 @@ def due(request, expected, verdicts) -> float:
     return min(own_ms, latest_end_ms(request.behind_ms, quick_ms))
 
 
-LEFT_OUT = {Why.INACCURATE, Why.CUT_TOO_EARLY, Why.TOO_MANY_BYTES, Why.CLOUD_AWAY, Why.NOT_MEANT}
+LEFT_OUT = {Why.INACCURATE, Why.CUT_TOO_EARLY, Why.TOO_MANY_BYTES, Why.CLOUD_AWAY, Why.NOT_USABLE, Why.NOT_MEANT}
 
 
 def is_true(verdict, row, expected, chosen, request, due_ms, limits, cloud, strategy) -> bool:

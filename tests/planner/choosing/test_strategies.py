@@ -11,7 +11,7 @@ from planner.choosing.strategies import STRATEGIES, Request, choose, choose_rows
 from planner.choosing.switching import Board, Switching
 from planner.learning.experience import Experience
 from planner.pricing import Parts
-from protocol.configuration import Account, Configuration
+from protocol.configuration import Account, Configuration, EdgeAccelerator
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.link import Link
 from protocol.table import Row
@@ -316,3 +316,22 @@ def test_who_is_late_in_any_case_holds_up_nobody():
     choice = choose_from(TABLE, "dynasplit", deadline_ms=400.0, behind_ms=(10.0,))
 
     assert choice.row == EDGE_SLOW_CLOCK
+
+
+TPU = dataclasses.replace(row(LAST, 20, 50), configuration=Configuration(LAST, 1_800_000, EdgeAccelerator.STD))
+TPU_AWAY = {"limits": Limits(accelerators=frozenset({EdgeAccelerator.OFF}))}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_row_whose_accelerator_cannot_be_used_now_is_left_to_others(strategy):
+    assert choose_from((*TABLE, TPU), strategy, now=TPU_AWAY).row == choose_from(TABLE, strategy).row
+
+
+def test_where_no_row_is_left_without_it_the_accelerator_is_chosen_all_the_same():
+    assert choose_from((TPU, CLOUD_FAST), "dynasplit", now={**TPU_AWAY, **AWAY}).row == TPU
+
+
+def test_rows_that_can_be_used_are_chosen_as_if_nothing_were_away():
+    now = {"limits": Limits(accelerators=frozenset({EdgeAccelerator.OFF, EdgeAccelerator.STD}))}
+
+    assert choose_from((*TABLE, TPU), "energy-saver", now=now).row == TPU
