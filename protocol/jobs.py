@@ -49,9 +49,7 @@ class JobState(StrEnum):
 class Job:
     """One job. `timeout_s` counts from its start on the device. `cancel`: the operator does not want it any more.
 
-    `parameters` of `profile`: `network`, `bundle` (digest), `codecs` (names of `Codec`) and `repeats`; which configurations
-    that makes, the device plans from the clocks and accelerators that it has (`planner.profiling`). Of `push`: `network`; of
-    `restart`: none.
+    What `parameters` say is told in `protocol.job_orders`; those of `restart` say nothing.
     """
 
     id: str
@@ -85,22 +83,6 @@ class Job:
             timeout_s=documents.field(content, "timeout_s", float, what="job"),
             cancel=documents.field(content, "cancel", bool, what="job"),
         )
-
-
-@dataclass(frozen=True)
-class JobList:
-    """All jobs of a device that are not finished, oldest first."""
-
-    jobs: tuple[Job, ...]
-
-    def to_bytes(self) -> bytes:
-        return canonical_bytes({"schema": SCHEMA, "jobs": [job.to_json() for job in self.jobs]})
-
-    @classmethod
-    def from_bytes(cls, payload: bytes) -> JobList:
-        content = parse_object(payload, what="jobs")
-        check_schema(content, current=SCHEMA, what="jobs")
-        return cls(tuple(Job.from_json(job) for job in documents.field(content, "jobs", list, what="jobs")))
 
 
 @dataclass(frozen=True)
@@ -140,3 +122,38 @@ class JobReport:
             total=documents.field(content, "total", int, what="job report"),
             reason=documents.field(content, "reason", str, what="job report"),
         )
+
+
+@dataclass(frozen=True)
+class JobList:
+    """All jobs of a device that are not finished, oldest first."""
+
+    jobs: tuple[Job, ...]
+
+    def to_bytes(self) -> bytes:
+        return canonical_bytes({"schema": SCHEMA, "jobs": [job.to_json() for job in self.jobs]})
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> JobList:
+        jobs, refused = read_jobs(payload)
+        if refused:
+            raise InvalidInput(f"job {refused[0].id}: {refused[0].reason}")
+        return cls(jobs)
+
+
+def read_jobs(payload: bytes) -> tuple[tuple[Job, ...], tuple[JobReport, ...]]:
+    """The jobs of a `JobList`, and FAILED reports of those that cannot be read here, so that they hold up no other.
+
+    InvalidInput for what is no list of jobs at all, or where one has no id to report about.
+    """
+    content = parse_object(payload, what="jobs")
+    check_schema(content, current=SCHEMA, what="jobs")
+    jobs: list[Job] = []
+    refused: list[JobReport] = []
+    for entry in documents.field(content, "jobs", list, what="jobs"):
+        try:
+            jobs.append(Job.from_json(entry))
+        except InvalidInput as error:
+            number: Any = entry.get("id") if isinstance(entry, Mapping) else None
+            refused.append(JobReport(check_name(number, what="job id"), JobState.FAILED, reason=str(error)))
+    return tuple(jobs), tuple(refused)
