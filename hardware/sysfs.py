@@ -32,6 +32,10 @@ def not_allowed(path: Path, error: OSError) -> NotAllowed | None:
         return None
     if error.errno == errno.EROFS:
         return NotAllowed(
-            f"{path} is on a read-only file system: a container must be given /sys writable (--privileged)"
+            f"{path} is on a read-only file system: the unit needs ProtectKernelTunables=no (or ReadWritePaths=/sys), "
+            "a container /sys writable (--privileged)"
         )
-    return NotAllowed(f"{path}: {error.strerror}; run as root, or give this user the right to it")
+    return NotAllowed(
+        f"{path}: {error.strerror}; run as root, or install 70-dynasplit.rules and tmpfiles.d/dynasplit.conf, which give "
+        "the group 'dynasplit' the right to it"
+    )

@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from hardware.board import ClockNotApplied
 from hardware.clock import VirtualClock
 from hardware.cpufreq import CpuFrequency
 from hardware.fakes.cpufreq import FakeCpufreq, FakeCpufreqPolicies
-from protocol.errors import InvalidInput, NotAllowed, NotFound
+from hardware.fakes.lies import one_step_lower
+from protocol.errors import NotAllowed, NotFound
 
 PI4 = (600_000, 700_000, 800_000, 1_000_000, 1_500_000, 1_800_000)
 
@@ -36,18 +38,99 @@ def test_without_a_table_the_ladder_has_the_two_ends(tmp_path):
     assert frequency_of(tmp_path, fake).ladder_khz() == (600_000, 1_800_000)
 
 
-def test_policies_share_the_clocks_that_all_have(tmp_path):
+def big_little(tmp_path) -> tuple[FakeCpufreq, FakeCpufreq]:
     little = FakeCpufreq(tmp_path, (400_000, 800_000, 1_000_000), number=0)
-    big = FakeCpufreq(tmp_path, (800_000, 1_000_000, 2_000_000), number=4)
-
-    assert frequency_of(tmp_path, little, big).ladder_khz() == (800_000, 1_000_000)
+    return little, FakeCpufreq(tmp_path, (800_000, 1_200_000, 2_000_000), number=4)
 
 
-def test_policies_without_a_shared_clock_are_refused(tmp_path):
-    fakes = [FakeCpufreq(tmp_path, (400_000,), number=0), FakeCpufreq(tmp_path, (800_000,), number=10)]
+def test_the_policy_that_goes_highest_leads(tmp_path):
+    assert frequency_of(tmp_path, *big_little(tmp_path)).ladder_khz() == (800_000, 1_200_000, 2_000_000)
 
-    with pytest.raises(InvalidInput, match="policy0, policy10"):
-        frequency_of(tmp_path, *fakes).ladder_khz()
+
+@pytest.mark.parametrize(("khz", "little_khz"), [(800_000, 800_000), (1_200_000, 1_000_000), (2_000_000, 1_000_000)])
+def test_a_policy_that_lacks_a_clock_runs_at_its_nearest_below(tmp_path, khz, little_khz):
+    little, big = big_little(tmp_path)
+
+    assert frequency_of(tmp_path, little, big).hold(khz) == khz
+    assert (little.running_khz, big.running_khz) == (little_khz, khz)
+
+
+def test_a_policy_whose_clocks_are_all_above_runs_at_its_lowest(tmp_path):
+    small = FakeCpufreq(tmp_path, (900_000, 1_000_000), number=0)
+    wide = FakeCpufreq(tmp_path, (600_000, 2_000_000), number=4)
+
+    frequency_of(tmp_path, small, wide).hold(600_000)
+
+    assert (small.running_khz, wide.running_khz) == (900_000, 600_000)
+
+
+def test_a_policy_that_lies_is_found_out_behind_one_that_does_not(tmp_path):
+    little, big = big_little(tmp_path)
+    little.lie = one_step_lower
+
+    with pytest.raises(ClockNotApplied, match="policy0 was set to 1000000 kHz but runs at 800000 kHz"):
+        frequency_of(tmp_path, little, big).hold(2_000_000)
+
+
+def test_a_policy_whose_cpus_were_taken_offline_is_left_out(tmp_path):
+    little, big = big_little(tmp_path)
+    frequency = frequency_of(tmp_path, little, big)
+    little.unplug()
+
+    assert frequency.hold(1_200_000) == 1_200_000
+    assert frequency.ladder_khz() == (800_000, 1_200_000, 2_000_000)
+
+
+def test_a_policy_that_comes_back_is_set_with_the_next_clock_and_put_back_at_the_end(tmp_path):
+    little, big = big_little(tmp_path)
+    found = little.settings()
+    frequency = frequency_of(tmp_path, little, big)
+    little.unplug()
+    frequency.hold(1_200_000)
+
+    little.plug_in()
+    frequency.hold(2_000_000)
+
+    assert little.running_khz == 1_000_000
+    frequency.restore()
+    assert little.settings() == found
+
+
+def test_a_policy_that_is_offline_at_the_end_is_put_back_once_it_is_there(tmp_path):
+    little, big = big_little(tmp_path)
+    found = [little.settings(), big.settings()]
+    frequency = frequency_of(tmp_path, little, big)
+    frequency.hold(2_000_000)
+
+    little.unplug()
+    frequency.restore()
+    little.plug_in()
+    frequency.restore()
+
+    assert [little.settings(), big.settings()] == found
+
+
+def test_a_clock_that_only_an_offline_policy_has_is_not_applied(tmp_path):
+    little, big = big_little(tmp_path)
+    frequency = frequency_of(tmp_path, little, big)
+    big.unplug()
+
+    with pytest.raises(ClockNotApplied, match="no CPU that is online has the clock 2000000 kHz"):
+        frequency.hold(2_000_000)
+
+
+def test_a_policy_that_answers_that_it_is_busy_counts_as_offline(tmp_path, monkeypatch):
+    little, big = big_little(tmp_path)
+    real = Path.read_text
+
+    def read_text(path, *arguments, **named):
+        if path.parent == little.folder:
+            raise OSError(errno.EBUSY, "Device or resource busy", str(path))
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+
+    assert frequency_of(tmp_path, little, big).hold(1_200_000) == 1_200_000
 
 
 def test_a_machine_without_cpufreq_is_told_so(tmp_path):
@@ -172,7 +255,12 @@ def test_a_governor_that_takes_up_limits_a_moment_later_is_waited_for(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("number", "advice"), [(errno.EACCES, "run as root"), (errno.EPERM, "run as root"), (errno.EROFS, "read-only")]
+    ("number", "advice"),
+    [
+        (errno.EACCES, "70-dynasplit.rules"),
+        (errno.EPERM, "run as root"),
+        (errno.EROFS, r"read-only.*ProtectKernelTunables=no"),
+    ],
 )
 def test_missing_rights_are_told_in_one_line_with_what_to_do(tmp_path, pi4, number, advice):
     pi4.locked = number
@@ -182,6 +270,28 @@ def test_missing_rights_are_told_in_one_line_with_what_to_do(tmp_path, pi4, numb
 
     assert "\n" not in str(refusal.value)
     assert "scaling_governor" in str(refusal.value)
+
+
+def test_missing_rights_are_told_before_anything_is_changed(tmp_path, pi4, monkeypatch):
+    real = os.open
+
+    def refused(path, flags, *arguments, **named):
+        if Path(path).name == "scaling_governor" and flags & os.O_WRONLY:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, flags, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", refused)
+
+    with pytest.raises(NotAllowed, match="scaling_governor: Permission denied"):
+        frequency_of(tmp_path, pi4).check_rights()
+
+
+def test_asking_for_rights_changes_nothing(tmp_path, pi4):
+    found = pi4.settings()
+
+    frequency_of(tmp_path, pi4).check_rights()
+
+    assert {name: (pi4.folder / name).read_text().strip() for name in found} == found
 
 
 def test_a_file_of_nonsense_is_named(tmp_path, pi4):
