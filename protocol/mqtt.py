@@ -6,7 +6,8 @@ import logging
 import sys
 import threading
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,21 +157,43 @@ def publish_once(address: BrokerAddress, *, client_id: str, topic: str, payload:
 
     For processes that publish seldom. Raises ServiceMissing when the broker does not acknowledge within `timeout_s`.
     """
+    with _connected(address, client_id=client_id, timeout_s=timeout_s) as client:
+        info = client.publish(topic, payload, qos=_QOS, retain=True)
+        info.wait_for_publish(timeout_s)
+        if not info.is_published():
+            raise ServiceMissing(f"broker {address} did not acknowledge the message within {timeout_s:g} s")
+
+
+def check_login(address: BrokerAddress, *, client_id: str, timeout_s: float = 5.0) -> None:
+    """Connects and disconnects; ServiceMissing when the broker is away, not to be trusted, or lets nobody in so."""
+    with _connected(address, client_id=client_id, timeout_s=timeout_s):
+        pass
+
+
+@contextmanager
+def _connected(address: BrokerAddress, *, client_id: str, timeout_s: float) -> Iterator[paho.Client]:
+    """A client that the broker has let in."""
     client = _client(address, client_id, None)
-    accepted = threading.Event()
-    client.on_connect = lambda _c, _d, _f, reason, _p: None if reason.is_failure else accepted.set()
+    answered = threading.Event()
+    refusals: list[str] = []
+
+    def answer(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+        if reason.is_failure:
+            refusals.append(str(reason))
+        answered.set()
+
+    client.on_connect = answer
     try:
         client.connect(address.host, address.port, keepalive=_KEEPALIVE_S)
     except OSError as error:
         raise ServiceMissing(f"broker {address} cannot be reached: {error}; is it running?") from error
     client.loop_start()
     try:
-        if not accepted.wait(timeout_s):
+        if not answered.wait(timeout_s):
             raise ServiceMissing(f"broker {address} did not accept the connection within {timeout_s:g} s")
-        info = client.publish(topic, payload, qos=_QOS, retain=True)
-        info.wait_for_publish(timeout_s)
-        if not info.is_published():
-            raise ServiceMissing(f"broker {address} did not acknowledge the message within {timeout_s:g} s")
+        if refusals:
+            raise ServiceMissing(f"broker {address} refused the connection: {refusals[0]}; check user and password")
+        yield client
     finally:
         client.disconnect()
         client.loop_stop()

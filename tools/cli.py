@@ -28,6 +28,7 @@ VERBS = {
     "simulate": "tools.simulate",
     "keys": "tools.keys",
     "push": "tools.push",
+    "doctor": "tools.doctor",
     "infer": "tools.infer",
     "explain": "tools.explain",
     "report": "tools.report",

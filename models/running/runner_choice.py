@@ -42,7 +42,7 @@ def open_runner(
         raise InvalidInput(f"threads must be 1 or more, not {threads}")
     if memory_bytes is not None and memory_bytes < 1:
         raise InvalidInput(f"memory_bytes must be 1 or more, not {memory_bytes}")
-    reason = _against_compiled(cpuinfo) or _without_cache(bundle, cache_dir, cpuinfo)
+    reason = why_not_compiled(cpuinfo) or _without_cache(bundle, cache_dir, cpuinfo)
     if reason:
         engine: Engine = InterpreterEngine(bundle, threads=threads, folder=cache_dir, memory_bytes=memory_bytes)
     else:
@@ -60,7 +60,7 @@ def _compiled(bundle: Bundle, threads: int, cache_dir: Path | None, cpuinfo: Pat
     return CompiledEngine(bundle, threads=threads, cache=cache)
 
 
-def _against_compiled(cpuinfo: Path) -> str:
+def why_not_compiled(cpuinfo: Path) -> str:
     """Why CompiledModel cannot run here; '' where it can. Told from files, never by trying: trying ends the process."""
     package = find_spec("ai_edge_litert")
     if package is None or package.origin is None:

@@ -1,0 +1,1 @@
+"""What `dynasplit doctor` looks at, by subject: each check gives findings and changes nothing."""
