@@ -12,7 +12,7 @@ from hardware.board import Applied, check_on_offer
 from hardware.clock import Clock, Sleep
 from hardware.cpufreq import CpuFrequency
 from hardware.power.meter import PowerMeter
-from hardware.power.present import find_meter
+from hardware.power.opening import MeterSpec, open_meter
 from hardware.sysfs import SYSFS, Write, write_text
 from hardware.throttling import Throttling
 from protocol.configuration import EdgeAccelerator, Provenance
@@ -81,4 +81,4 @@ def open_linux_board(
     not read.
     """
     frequency = CpuFrequency(sys, write=write, clock=clock, sleep=sleep)
-    return LinuxBoard(frequency, find_meter(sys, clock=clock, sleep=sleep), Throttling(sys))
+    return LinuxBoard(frequency, open_meter(MeterSpec(sys=sys), clock=clock, sleep=sleep), Throttling(sys))

@@ -6,17 +6,17 @@ import time
 from pathlib import Path
 
 from hardware.clock import Clock
-from hardware.power.meter import MeterLost, Reading
+from hardware.power.meter import Reading
+from hardware.power.sensors import CHIPS, number, text
 from protocol.configuration import Provenance
-
-CHIPS = ("ina219", "ina220", "ina226", "ina230", "ina231", "ina260")
 
 _FIXED_PERIOD_S = 0.00106
 """The kernel runs an INA219 with 12 bits for voltage and current, 532 us each (TI SBOS448), and offers no interval."""
 
 
 class HwmonMeter:
-    """One sensor's folder, such as `/sys/class/hwmon/hwmon2`: `power1_input` in microwatts.
+    """One sensor's folder, such as `/sys/class/hwmon/hwmon2`: `power1_input` in microwatts, and where a driver has none,
+    `in1_input` in millivolts times `curr1_input` in milliamperes.
 
     What it measures is what its shunt carries: put it into the supply of the whole board. The sensor keeps no count of
     energy.
@@ -27,35 +27,34 @@ class HwmonMeter:
     def __init__(self, folder: Path, *, clock: Clock = time.monotonic) -> None:
         self.folder = folder
         self.period_s = _period_s(folder)
-        self._power = folder / "power1_input"
+        self._multiplies = not (folder / "power1_input").exists()
         self._clock = clock
 
     def read(self) -> Reading:
-        try:
-            microwatts = int(self._power.read_text())
-        except OSError as error:
-            raise MeterLost(f"{self._power}: {error.strerror}; is the sensor still on the bus?") from error
-        except ValueError as error:
-            raise MeterLost(f"{self._power} holds no number: {error}") from error
-        return Reading(watts=microwatts / 1e6, joules=None, at_s=self._clock())
+        return Reading(watts=self._microwatts() / 1e6, joules=None, at_s=self._clock())
+
+    def _microwatts(self) -> float:
+        if self._multiplies:
+            return self._number("in1_input") * self._number("curr1_input")
+        return self._number("power1_input")
+
+    def _number(self, name: str) -> float:
+        return number(self.folder / name)
 
 
-def find_sensor(sys: Path) -> Path | None:
-    """The folder of the first INA2xx sensor below the root of sysfs, by the chip's name; None without one."""
-    for folder in sorted((sys / "class/hwmon").glob("hwmon*")):
-        if _text(folder / "name") in CHIPS and (folder / "power1_input").exists():
-            return folder
-    return None
+def hwmon_sensors(sys: Path) -> list[Path]:
+    """The folders of INA2xx sensors below the root of sysfs, by the chip's name, in the order of their numbers."""
+    folders = (sys / "class/hwmon").glob("hwmon*")
+    return sorted(filter(_is_sensor, folders), key=lambda folder: (len(folder.name), folder.name))
+
+
+def _is_sensor(folder: Path) -> bool:
+    if text(folder / "name") not in CHIPS:
+        return False
+    return (folder / "power1_input").exists() or ((folder / "in1_input").exists() and (folder / "curr1_input").exists())
 
 
 def _period_s(folder: Path) -> float:
     """`update_interval` is in ms; only the chips that average have it."""
-    text = _text(folder / "update_interval")
-    return int(text) / 1e3 if text.isdigit() and int(text) > 0 else _FIXED_PERIOD_S
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+    interval = text(folder / "update_interval")
+    return int(interval) / 1e3 if interval.isdigit() and int(interval) > 0 else _FIXED_PERIOD_S

@@ -21,7 +21,7 @@ class Reading:
     """One look at a meter.
 
     `watts` is the power drawn now. `joules` counts from an arbitrary start and never goes back; None where the meter
-    keeps no count. `at_s` is the monotonic clock in seconds when the figures were taken.
+    keeps no count. `at_s` is the monotonic clock in seconds when the figures were taken, which may have been at the read before.
     """
 
     watts: float
@@ -32,9 +32,10 @@ class Reading:
 class PowerMeter(Protocol):
     """One source of electrical power.
 
-    `read` is called from a single sampling thread, at 10 Hz or more, and returns within 20 ms. `period_s` is the time
+    `read` is called from a single sampling thread, at 10 Hz or more, and returns within 20 ms; only a meter that has to be
+    asked from afar (a program, a plug) may wait longer for its first value, seconds at most. `period_s` is the time
     between two values of the meter, 0 where `joules` is exact at every moment: a window shorter than 5 periods is an
-    estimate.
+    estimate. A meter that is read more often than that shows the value before again, under the time when it was taken.
     """
 
     @property
@@ -48,5 +49,6 @@ class PowerMeter(Protocol):
         ...
 
     def read(self) -> Reading:
-        """Power drawn now. Raises MeterLost when the device is gone; the caller may try again later."""
+        """Power drawn now. Raises MeterLost when the device is gone or its last value is too old to be called that; the caller
+        may try again later, and `joules` then goes on from where it was."""
         ...

@@ -16,22 +16,24 @@ _PERIOD_S = 0.001
 
 
 class RaplMeter:
-    """The packages' counters (`energy_uj`, in microjoules) added up: processors and their caches, not the whole machine.
+    """Counters (`energy_uj`, in microjoules) added up: of the processors and their caches, or of the platform.
 
     `joules` counts from the making of the meter. `watts` is the average since the reading before, over a millisecond at
-    least. A counter wraps at `max_energy_range_uj`, after minutes under load: read it at least once a minute.
+    least. A counter wraps at `max_energy_range_uj`, after minutes under load: read it at least once a minute. What was
+    drawn while the counters could not be read is not counted, since nobody knows how often they wrapped.
     """
 
     provenance = Provenance.MEASURED
     period_s = _PERIOD_S
 
-    def __init__(self, packages: Sequence[Path], *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
-        self._counters = [_Counter(folder) for folder in packages]
+    def __init__(self, counters: Sequence[Path], *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
+        self._counters = [_Counter(folder) for folder in counters]
         self._clock = clock
         self._sleep = sleep
         self._joules = 0.0
         self._at_s = clock()
         self._watts: float | None = None
+        self._lost = False
 
     def read(self) -> Reading:
         now_s = self._clock()
@@ -40,14 +42,31 @@ class RaplMeter:
         return Reading(watts=self._watts or 0.0, joules=self._joules, at_s=now_s)
 
     def _advance(self, now_s: float) -> float:
+        if self._lost:
+            now_s = self._begin_again()
         if now_s - self._at_s < _PERIOD_S:
             self._sleep(_PERIOD_S - (now_s - self._at_s))
             now_s = self._clock()
-        spent_j = sum(counter.spent_uj() for counter in self._counters) / 1e6
+        spent_j = sum(counter.spent_uj(now_uj) for counter, now_uj in self._now()) / 1e6
         self._watts = spent_j / (now_s - self._at_s)
         self._joules += spent_j
         self._at_s = now_s
         return now_s
+
+    def _begin_again(self) -> float:
+        for counter, now_uj in self._now():
+            counter.spent_uj(now_uj)
+        self._lost = False
+        self._at_s = self._clock()
+        return self._at_s
+
+    def _now(self) -> list[tuple[_Counter, int]]:
+        """All or none: one that fails must not leave the others counted."""
+        try:
+            return [(counter, counter.now_uj()) for counter in self._counters]
+        except MeterLost:
+            self._lost, self._watts = True, None
+            raise
 
 
 class _Counter:
@@ -56,25 +75,29 @@ class _Counter:
     def __init__(self, folder: Path) -> None:
         self._energy = folder / "energy_uj"
         self._range_uj = _number(folder / "max_energy_range_uj")
-        self._last_uj = _number(self._energy)
+        self._last_uj = self.now_uj()
 
-    def spent_uj(self) -> int:
+    def now_uj(self) -> int:
+        return _number(self._energy)
+
+    def spent_uj(self, now_uj: int) -> int:
         """Since the call before."""
-        now_uj = _number(self._energy)
         spent_uj = now_uj - self._last_uj if now_uj >= self._last_uj else now_uj + self._range_uj - self._last_uj
         self._last_uj = now_uj
         return spent_uj
 
 
-def find_packages(sys: Path) -> list[Path]:
-    """The folders of the processor packages below the root of sysfs. Their parts (cores, memory) are in them already."""
-    zones = sorted((sys / "class/powercap").glob("intel-rapl:*"))
-    return [zone for zone in zones if zone.name.count(":") == 1 and _name(zone).startswith("package")]
+def find_counters(sys: Path) -> list[Path]:
+    """The folders to count by below the root of sysfs: that of the platform (`psys`, the whole machine on the laptops that
+    wire it) where it counts, else those of the processor packages. Their parts (cores, memory) are in them already."""
+    zones = [zone for zone in sorted((sys / "class/powercap").glob("intel-rapl:*")) if zone.name.count(":") == 1]
+    platform = [zone for zone in zones if _text(zone / "name") == "psys" and _text(zone / "energy_uj") not in ("", "0")]
+    return platform or [zone for zone in zones if _text(zone / "name").startswith("package")]
 
 
-def _name(zone: Path) -> str:
+def _text(path: Path) -> str:
     try:
-        return (zone / "name").read_text().strip()
+        return path.read_text().strip()
     except OSError:
         return ""
 
