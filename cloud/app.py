@@ -10,10 +10,12 @@ from cloud.api import (
     errors,
     inference_v2,
     inferences,
+    jobs,
     measurements,
     models_v2,
     openapi,
     repository_v2,
+    samples,
     tables,
 )
 from cloud.auth import Guard
@@ -42,6 +44,8 @@ _BLUEPRINTS = (
     tables.blueprint,
     measurements.blueprint,
     inferences.blueprint,
+    samples.blueprint,
+    jobs.blueprint,
     openapi.blueprint,
 )
 

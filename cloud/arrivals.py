@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cloud.store import Arrival, Rejection
+from cloud.store import Arrival, Content, Rejection
 from protocol import topics
 from protocol.documents import canonical_bytes, check_schema, field, parse_object
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from protocol.messages import SCHEMA, Ack, Inference, Record, RecordKind
+from protocol.samples import Sample
 
 _MOST_SEQUENCE = 2**63 - 1
 _MOST_TAG = 200
@@ -110,7 +111,7 @@ def _arrival(record: object, *, device: str, boot: str, received_at: float) -> A
     if sequence is None or not isinstance(record, Mapping):
         return None
     body: Mapping[str, Any] = record
-    content: Inference | Measurement | Rejection
+    content: Content
     try:
         body, content = _content(record, device)
     except InvalidInput as error:
@@ -118,20 +119,36 @@ def _arrival(record: object, *, device: str, boot: str, received_at: float) -> A
     return Arrival(device, boot, sequence, received_at, body, content)
 
 
-def _content(record: Mapping[str, Any], device: str) -> tuple[Mapping[str, Any], Inference | Measurement]:
+def _content(record: Mapping[str, Any], device: str) -> tuple[Mapping[str, Any], Content]:
     parsed = Record.from_json(record)
-    content: Inference | Measurement
-    if parsed.kind is RecordKind.INFERENCE:
-        content = Inference.from_json(parsed.body)
-        _check_text(content.strategy, what="strategy", most=_MOST_NAME)
-    else:
-        content = Measurement.from_json(parsed.body)
-        _check_text(content.bundle, what="bundle", most=_MOST_NAME)
-        if content.device != device:
-            raise InvalidInput(f"the measurement says that it is of {content.device!r:.64}, not of '{device}'")
-    topics.check_name(content.network, what="network")
-    _check_text(content.run, what="run", most=_MOST_TAG)
-    return parsed.body, content
+    match parsed.kind:
+        case RecordKind.INFERENCE:
+            return parsed.body, _inference(parsed.body)
+        case RecordKind.MEASUREMENT:
+            return parsed.body, _measurement(parsed.body, device)
+        case RecordKind.SAMPLE:
+            return parsed.body, Sample.from_json(parsed.body)
+
+
+def _inference(body: Mapping[str, Any]) -> Inference:
+    inference = Inference.from_json(body)
+    _check_text(inference.strategy, what="strategy", most=_MOST_NAME)
+    _check_subject(inference.network, inference.run)
+    return inference
+
+
+def _measurement(body: Mapping[str, Any], device: str) -> Measurement:
+    measurement = Measurement.from_json(body)
+    _check_text(measurement.bundle, what="bundle", most=_MOST_NAME)
+    if measurement.device != device:
+        raise InvalidInput(f"the measurement says that it is of {measurement.device!r:.64}, not of '{device}'")
+    _check_subject(measurement.network, measurement.run)
+    return measurement
+
+
+def _check_subject(network: str, run: str) -> None:
+    topics.check_name(network, what="network")
+    _check_text(run, what="run", most=_MOST_TAG)
 
 
 def _check_text(text: str, *, what: str, most: int) -> None:

@@ -15,12 +15,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from cloud.arrivals import Batch, read_batch
+from cloud.jobs.publishing import LateLists, publish_jobs
+from cloud.publishing import BusPublisher
 from cloud.settings import load_ingest
 from cloud.sql_store import SqlStore
 from cloud.store import Arrival, Rejection, Store
 from protocol import topics
 from protocol.bus import Bus
 from protocol.errors import DynaSplitError, InvalidInput, ServiceMissing
+from protocol.jobs import JobReport
 from protocol.messages import TableReport
 from protocol.mqtt import BrokerAddress, MqttBus
 from protocol.presence import Availability
@@ -37,10 +40,10 @@ _BROKER_PATIENCE_S = 1.5
 
 @dataclass(frozen=True)
 class Presence:
-    """A device came or went."""
+    """A device came, went or was stopped."""
 
     device: str
-    online: bool
+    availability: Availability
     at: float
 
 
@@ -53,7 +56,16 @@ class Report:
     at: float
 
 
-Item = Batch | Presence | Report
+@dataclass(frozen=True)
+class JobNews:
+    """A device said how far a job is."""
+
+    device: str
+    report: JobReport
+    at: float
+
+
+Item = Batch | Presence | Report | JobNews
 
 
 class Ingest:
@@ -77,6 +89,8 @@ class Ingest:
         self._wall_clock = wall_clock
         self._gather_s = gather_s
         self._retry_s = retry_s
+        self._publisher = BusPublisher(bus)
+        self._late_lists = LateLists(store, self._publisher)
         self._items: queue.Queue[Item | None] = queue.Queue(maxsize=_WAITING_MESSAGES)
         self._stopping = threading.Event()
         self._overflowing = False
@@ -88,6 +102,7 @@ class Ingest:
         self._bus.subscribe(topics.telemetry("+"), self._take(self._batch))
         self._bus.subscribe(topics.availability("+"), self._take(self._presence))
         self._bus.subscribe(topics.reported("+", "+"), self._take(self._report))
+        self._bus.subscribe(topics.job_reported("+"), self._take(self._job_news))
         self._bus.start()
 
     def stop(self) -> None:
@@ -118,14 +133,16 @@ class Ingest:
         return read_batch(topic, payload, received_at=self._wall_clock())
 
     def _presence(self, topic: str, payload: bytes) -> Presence:
-        said = Availability.from_bytes(payload)
-        return Presence(topics.device_of(topic), said is Availability.ONLINE, self._wall_clock())
+        return Presence(topics.device_of(topic), Availability.from_bytes(payload), self._wall_clock())
 
     def _report(self, topic: str, payload: bytes) -> Report:
         report = TableReport.from_bytes(payload)
         if report.network != topics.network_of(topic):
             raise InvalidInput(f"the report is about {report.network!r:.64}, not about its topic's network")
         return Report(topics.device_of(topic), report, self._wall_clock())
+
+    def _job_news(self, topic: str, payload: bytes) -> JobNews:
+        return JobNews(topics.device_of(topic), JobReport.from_bytes(payload), self._wall_clock())
 
     def _enqueue(self, item: Item) -> None:
         try:
@@ -144,6 +161,7 @@ class Ingest:
         except ServiceMissing as error:
             logger.warning("%s; trying again when there is something to write", error)
         while True:
+            self._late_lists.look()
             items, ending = self._gather()
             while items and not self._written(items):
                 if self._stopping.wait(self._retry_s):
@@ -152,9 +170,13 @@ class Ingest:
                 return
 
     def _gather(self) -> tuple[list[Item], bool]:
-        """What comes within the time to gather after the first item, and whether the end was called."""
+        """What comes within the time to gather after the first item, and whether the end was called. Nothing, when nothing
+        comes before there may be lists to publish."""
         items: list[Item] = []
-        item = self._items.get()
+        try:
+            item = self._items.get(timeout=self._late_lists.wait_s)
+        except queue.Empty:
+            return [], False
         deadline = time.monotonic() + self._gather_s
         while item is not None:
             items.append(item)
@@ -178,6 +200,7 @@ class Ingest:
             logger.exception("could not write %d messages; they are dropped unacknowledged", len(items))
             return True
         self._acknowledge(items)
+        self._renew_lists(items)
         return True
 
     def _commit(self, items: Sequence[Item]) -> None:
@@ -186,10 +209,13 @@ class Ingest:
             _keep(self._store, arrivals)
         for item in items:
             match item:
-                case Presence(device, online, at):
-                    self._store.note_availability(device, online=online, at=at)
+                case Presence(device, availability, at):
+                    self._store.note_availability(device, availability, at=at)
                 case Report(device, report, at):
                     self._store.note_report(device, report, at=at)
+                case JobNews(device, report, at):
+                    if not self._store.note_job(device, report, at=at):
+                        logger.info("%s: dropped news of job %s, which is not one of its", device, report.id)
                 case Batch():
                     if item.unidentified:
                         logger.warning("%s: %d records without a sequence dropped", item.device, item.unidentified)
@@ -198,6 +224,14 @@ class Ingest:
         for item in items:
             if isinstance(item, Batch) and item.arrivals:
                 self._bus.publish(topics.ack(item.device), item.ack.to_bytes())
+
+    def _renew_lists(self, items: Sequence[Item]) -> None:
+        """Tells devices what is left to do once a job has ended; also one that tells so again: it may not have heard."""
+        for device in sorted({item.device for item in items if isinstance(item, JobNews) and item.report.state.final}):
+            try:
+                publish_jobs(self._store, self._publisher, device=device)
+            except ServiceMissing as error:
+                logger.warning("%s: its jobs are published later: %s", device, error)
 
 
 def _size(item: Item) -> int:

@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from cloud.enrolment.memory import MemoryEnrolments
+from cloud.jobs.memory import MemoryJobs
+from cloud.refusals import device_exists, device_unknown, draft_unknown, not_newer
 from cloud.store import (
     Arrival,
     DesiredTable,
@@ -14,21 +17,21 @@ from cloud.store import (
     Rejection,
     Selection,
     StoredBundle,
-    device_exists,
-    device_unknown,
-    draft_unknown,
-    not_newer,
 )
 from protocol.measurement import Measurement
 from protocol.messages import Inference, TableReport
+from protocol.presence import Availability
+from protocol.samples import Sample
 from protocol.signing import SignedTable
 from protocol.table import Table
+
+_NEVER_SEEN = (Availability.OFFLINE, None)
 
 
 @dataclass
 class _Shelf:
     tokens: dict[str, str] = field(default_factory=dict)
-    presence: dict[str, tuple[bool, float | None]] = field(default_factory=dict)
+    presence: dict[str, tuple[Availability, float | None]] = field(default_factory=dict)
     bundles: dict[str, StoredBundle] = field(default_factory=dict)
     drafts: dict[str, Table] = field(default_factory=dict)
     desired: dict[tuple[str, str], DesiredTable] = field(default_factory=dict)
@@ -36,10 +39,11 @@ class _Shelf:
     arrivals: dict[tuple[str, str, int], Arrival] = field(default_factory=dict)
 
 
-class MemoryStore:
+class MemoryStore(MemoryJobs, MemoryEnrolments):
     """A `Store` that forgets everything with its process."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._lock = threading.Lock()
         self._shelf = _Shelf()
 
@@ -50,8 +54,11 @@ class MemoryStore:
         """Nothing to let go."""
 
     def add_device(self, name: str, *, token_sha256: str) -> None:
+        self._register(name, token_sha256=token_sha256, replace=False)
+
+    def _register(self, name: str, *, token_sha256: str, replace: bool) -> None:
         with self._lock:
-            if name in self._shelf.tokens:
+            if name in self._shelf.tokens and not replace:
                 raise device_exists(name)
             self._shelf.tokens[name] = token_sha256
 
@@ -68,15 +75,14 @@ class MemoryStore:
         with self._lock:
             names = sorted({*self._shelf.tokens, *self._shelf.presence})
             return [
-                Device(name, name in self._shelf.tokens, *self._shelf.presence.get(name, (False, None)))
-                for name in names
+                Device(name, name in self._shelf.tokens, *self._shelf.presence.get(name, _NEVER_SEEN)) for name in names
             ]
 
-    def note_availability(self, device: str, *, online: bool, at: float) -> None:
+    def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
         with self._lock:
             known, _ = self._shelf.presence.get(device, (None, None))
-            if known != online:
-                self._shelf.presence[device] = (online, at)
+            if known != availability:
+                self._shelf.presence[device] = (availability, at)
 
     def add_bundle(self, digest: str, *, network: str) -> StoredBundle:
         with self._lock:
@@ -141,17 +147,19 @@ class MemoryStore:
         with self._lock:
             for arrival in arrivals:
                 self._shelf.arrivals.setdefault(arrival.identity, arrival)
-                online, _ = self._shelf.presence.get(arrival.device, (False, None))
-                self._shelf.presence[arrival.device] = (online, arrival.received_at)
+                availability, _ = self._shelf.presence.get(arrival.device, _NEVER_SEEN)
+                self._shelf.presence[arrival.device] = (availability, arrival.received_at)
 
     def measurements(self, selection: Selection) -> Iterator[Kept]:
         kept = self._records(lambda content: isinstance(content, Measurement), selection)
         return iter(sorted(kept, key=lambda record: (record.received_at, record.device, record.boot, record.sequence)))
 
     def inferences(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
-        kept = self._records(lambda content: isinstance(content, Inference), replace(selection, bundle=None))
-        kept.sort(key=lambda record: (record.received_at, record.device, record.boot, record.sequence), reverse=True)
-        return iter(kept[:limit])
+        return self._latest(Inference, replace(selection, bundle=None), limit)
+
+    def samples(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
+        chosen = Selection(device=selection.device, received_since=selection.received_since)
+        return self._latest(Sample, chosen, limit)
 
     def count_inferences(self, *, run: str | None = None) -> int:
         return len(self._records(lambda content: isinstance(content, Inference), Selection(run=run)))
@@ -159,6 +167,11 @@ class MemoryStore:
     def count_rejected(self) -> int:
         with self._lock:
             return sum(isinstance(arrival.content, Rejection) for arrival in self._shelf.arrivals.values())
+
+    def _latest(self, kind: type, selection: Selection, limit: int | None) -> Iterator[Kept]:
+        kept = self._records(lambda content: isinstance(content, kind), selection)
+        kept.sort(key=lambda record: (record.received_at, record.device, record.boot, record.sequence), reverse=True)
+        return iter(kept[:limit])
 
     def _records(self, wanted: Callable[[object], bool], selection: Selection) -> list[Kept]:
         with self._lock:

@@ -1,4 +1,4 @@
-"""Publishing desired tables: the port, the one on MQTT, and the one in memory."""
+"""Publishing what devices shall know: the port, those on MQTT, and the one in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cloud.store import Store
 from protocol import topics
+from protocol.bus import Bus
 from protocol.documents import canonical_bytes
 from protocol.errors import ServiceMissing
 from protocol.mqtt import BrokerAddress, publish_once
@@ -16,7 +17,7 @@ class Publisher(Protocol):
     """Publishes retained messages. Thread-safe."""
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Returns once the broker has the message; ServiceMissing when it cannot be told so within seconds."""
+        """Returns once the broker has the message, or a bus that stands; ServiceMissing when none takes it within seconds."""
         ...
 
 
@@ -39,6 +40,17 @@ class NoBroker:
         raise ServiceMissing(
             f"{topic} ({len(payload)} bytes) cannot be published: no broker is set; set DYNASPLIT_BROKER_URL"
         )
+
+
+class BusPublisher:
+    """Publishes by a bus that stands, as ingest has one."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        if not self._bus.publish(topic, payload, retain=True):
+            raise ServiceMissing(f"{topic} cannot be published: the broker is not connected")
 
 
 class MemoryPublisher:

@@ -33,8 +33,8 @@ presence = sa.Table(
     "presence",
     metadata,
     sa.Column("device", _NAME, primary_key=True),
-    sa.Column("online", sa.Boolean, nullable=False),
     sa.Column("last_seen", sa.Double),
+    sa.Column("availability", sa.String(16), nullable=False),
 )
 
 bundles = sa.Table(
@@ -101,9 +101,64 @@ measurements = sa.Table(
     sa.Index("ix_measurements_received_at", "received_at"),
 )
 
+samples = sa.Table(
+    "samples",
+    metadata,
+    *_identity(),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("mean_w", sa.Double),
+    sa.Index("ix_samples_received_at", "device", "received_at"),
+)
+
 rejected = sa.Table(
     "rejected",
     metadata,
     *_identity(),
     sa.Column("reason", sa.Text, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", _NAME, primary_key=True),
+    sa.Column("device", _NAME, nullable=False),
+    sa.Column("kind", _NAME, nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("timeout_s", sa.Double, nullable=False),
+    sa.Column("cancel", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("done", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("started_at", sa.Double),
+    sa.Column("ended_at", sa.Double),
+    sa.Index("ix_jobs_device", "device", "created_at"),
+)
+
+job_lists = sa.Table(
+    "job_lists",
+    metadata,
+    sa.Column("device", _NAME, primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("published", sa.BigInteger, nullable=False),
+)
+
+enrolments = sa.Table(
+    "enrolments",
+    metadata,
+    sa.Column("code_digest", _DIGEST, primary_key=True),
+    sa.Column("device", _NAME, nullable=False),
+    sa.Column("replace", sa.Boolean, nullable=False),
+    sa.Column("sealed_password", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("used_at", sa.Double),
+)
+
+enrolment_tries = sa.Table(
+    "enrolment_tries",
+    metadata,
+    sa.Column("peer", _NAME, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("since", sa.Double, nullable=False),
 )

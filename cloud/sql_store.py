@@ -2,54 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from cloud import schema
-from cloud.database import Database
+from cloud.enrolment.sql import SqlEnrolments
+from cloud.jobs.sql import SqlJobs
+from cloud.refusals import device_exists, device_unknown, draft_unknown, not_newer
 from cloud.store import (
     Arrival,
+    Content,
     DesiredTable,
     Device,
     Kept,
     Rejection,
     Selection,
     StoredBundle,
-    device_exists,
-    device_unknown,
-    draft_unknown,
-    not_newer,
 )
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from protocol.messages import Inference, TableReport
+from protocol.presence import Availability
+from protocol.samples import Sample
 from protocol.signing import SignedTable
 from protocol.table import Table
-
-Insert = sqlite.Insert | postgresql.Insert
 
 _PAGE = 1000
 _RECORD_ORDER = ("received_at", "device", "boot", "sequence")
 
 
-class SqlStore:
+class SqlStore(SqlJobs, SqlEnrolments):
     """A `Store` in a database. Every method is one transaction, but for reading many records, which goes page by page."""
-
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
-        self._insert: Callable[[sa.Table], Insert] = (
-            postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
-        )
 
     def ready(self) -> None:
         with self._database.reading() as connection:
             connection.execute(sa.select(schema.devices.c.name).limit(1))
-
-    def close(self) -> None:
-        self._database.close()
 
     def add_device(self, name: str, *, token_sha256: str) -> None:
         insert = self._insert(schema.devices).values(name=name, token_sha256=token_sha256).on_conflict_do_nothing()
@@ -72,19 +61,20 @@ class SqlStore:
             Device(
                 name,
                 registered=name in registered,
-                online=name in seen and seen[name].online,
+                availability=Availability(seen[name].availability) if name in seen else Availability.OFFLINE,
                 last_seen=seen[name].last_seen if name in seen else None,
             )
             for name in sorted(registered | set(seen))
         ]
 
-    def note_availability(self, device: str, *, online: bool, at: float) -> None:
-        insert = self._insert(schema.presence).values(device=device, online=online, last_seen=at)
+    def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
+        word = availability.value
+        insert = self._insert(schema.presence).values(device=device, availability=word, last_seen=at)
         self._change(
             insert.on_conflict_do_update(
                 index_elements=["device"],
-                set_={"online": online, "last_seen": at},
-                where=schema.presence.c.online != online,
+                set_={"availability": word, "last_seen": at},
+                where=schema.presence.c.availability != word,
             )
         )
 
@@ -171,11 +161,12 @@ class SqlStore:
         seen = {arrival.device: arrival.received_at for arrival in ordered}
         try:
             with self._database.writing() as connection:
-                for table in (schema.inferences, schema.measurements, schema.rejected):
+                for table in (schema.inferences, schema.measurements, schema.samples, schema.rejected):
                     if rows := [_row(arrival) for arrival in ordered if _table_of(arrival) is table]:
                         connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
                 if seen:
-                    rows = [{"device": name, "online": False, "last_seen": at} for name, at in seen.items()]
+                    unsaid = Availability.OFFLINE.value
+                    rows = [{"device": name, "availability": unsaid, "last_seen": at} for name, at in seen.items()]
                     insert = self._insert(schema.presence)
                     update = {"last_seen": insert.excluded.last_seen}
                     connection.execute(insert.on_conflict_do_update(index_elements=["device"], set_=update), rows)
@@ -188,24 +179,15 @@ class SqlStore:
     def inferences(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
         return self._pages(schema.inferences, selection, ("device", "network", "run"), latest_first=True, limit=limit)
 
+    def samples(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
+        return self._pages(schema.samples, selection, ("device",), latest_first=True, limit=limit)
+
     def count_inferences(self, *, run: str | None = None) -> int:
         query = sa.select(sa.func.count()).select_from(schema.inferences)
         return self._count(query if run is None else query.where(schema.inferences.c.run == run))
 
     def count_rejected(self) -> int:
         return self._count(sa.select(sa.func.count()).select_from(schema.rejected))
-
-    def _change(self, statement: sa.Executable) -> int:
-        """Runs one statement in a transaction of its own; how many rows it changed."""
-        with self._database.writing() as connection:
-            return connection.execution_options(preserve_rowcount=True).execute(statement).rowcount
-
-    def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        with self._database.reading() as connection:
-            return connection.execute(query).all()
-
-    def _count(self, query: sa.Select[Any]) -> int:
-        return int(self._all(query)[0][0])
 
     def _pages(
         self,
@@ -247,6 +229,8 @@ def _table_of(arrival: Arrival) -> sa.Table:
             return schema.inferences
         case Measurement():
             return schema.measurements
+        case Sample():
+            return schema.samples
         case Rejection():
             return schema.rejected
 
@@ -262,7 +246,7 @@ def _row(arrival: Arrival) -> dict[str, Any]:
     return shared | dict(_columns(arrival.content))
 
 
-def _columns(content: Inference | Measurement | Rejection) -> Mapping[str, Any]:
+def _columns(content: Content) -> Mapping[str, Any]:
     match content:
         case Inference():
             names = ("network", "run", "strategy", "at", "violation")
@@ -270,5 +254,7 @@ def _columns(content: Inference | Measurement | Rejection) -> Mapping[str, Any]:
             return {"cut": cut} | {name: getattr(content, name) for name in names}
         case Measurement():
             return {name: getattr(content, name) for name in ("network", "bundle", "run")}
+        case Sample():
+            return {"at": content.at, "mean_w": content.mean_w}
         case Rejection():
             return {"reason": content.reason}

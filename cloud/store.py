@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from protocol.errors import Conflict, NotFound
+from cloud.enrolment.store import EnrolmentStore
+from cloud.jobs.store import JobStore
 from protocol.measurement import Measurement
 from protocol.messages import Inference, TableReport
+from protocol.presence import Availability
+from protocol.samples import Sample
 from protocol.signing import SignedTable
 from protocol.table import Table
 
@@ -19,7 +22,7 @@ class Device:
 
     name: str
     registered: bool
-    online: bool
+    availability: Availability
     last_seen: float | None
 
 
@@ -48,6 +51,10 @@ class Rejection:
     reason: str
 
 
+Content = Inference | Measurement | Sample | Rejection
+"""What the body of a record says."""
+
+
 @dataclass(frozen=True)
 class Arrival:
     """A record from a device's outbox: its identity, its body as it was sent, and what the body says.
@@ -60,7 +67,7 @@ class Arrival:
     sequence: int
     received_at: float
     body: Mapping[str, Any]
-    content: Inference | Measurement | Rejection
+    content: Content
 
     @property
     def identity(self) -> tuple[str, str, int]:
@@ -92,8 +99,8 @@ class Selection:
     received_since: float | None = None
 
 
-class Store(Protocol):
-    """Devices, bundles, tables and records.
+class Store(JobStore, EnrolmentStore, Protocol):
+    """Devices, bundles, tables and records; jobs and enrolments, whose methods stand in rooms of their own.
 
     Thread-safe; several processes may share one database. Every method that changes something has committed when it
     returns. ServiceMissing when the database is away: then nothing was changed, and the caller may try again.
@@ -123,7 +130,7 @@ class Store(Protocol):
         """Devices by name."""
         ...
 
-    def note_availability(self, device: str, *, online: bool, at: float) -> None:
+    def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
         """A device came or went. A repeat of what is known does not count as seeing it."""
         ...
 
@@ -189,6 +196,10 @@ class Store(Protocol):
         """Latest first, at most `limit`. `selection.bundle` does not count here."""
         ...
 
+    def samples(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
+        """Latest first, at most `limit`. Only `device` and `received_since` of the selection count here."""
+        ...
+
     def count_inferences(self, *, run: str | None = None) -> int:
         """How many inferences with distinct identities."""
         ...
@@ -196,25 +207,3 @@ class Store(Protocol):
     def count_rejected(self) -> int:
         """How many records were refused and put aside."""
         ...
-
-
-def device_exists(name: str) -> Conflict:
-    return Conflict(
-        f"device '{name}' is registered already; for a new token delete it first: DELETE /api/v1/devices/{name}"
-    )
-
-
-def device_unknown(name: str) -> NotFound:
-    return NotFound(f"device '{name}' is not registered")
-
-
-def draft_unknown(digest: str) -> NotFound:
-    return NotFound(f"no draft has digest {digest:.64}")
-
-
-def not_newer(signed: SignedTable, version: int) -> Conflict:
-    table = signed.table
-    return Conflict(
-        f"table version {table.version} for {table.network} on {table.device} is not newer than {version}; "
-        f"sign it again under version {version + 1}"
-    )

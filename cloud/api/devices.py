@@ -32,7 +32,7 @@ def list_devices() -> Response:
             {
                 "id": device.name,
                 "registered": device.registered,
-                "availability": "online" if device.online else "offline",
+                "availability": device.availability.value,
                 "last_seen": device.last_seen,
             }
             for device in services().store.devices()

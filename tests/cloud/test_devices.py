@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.presence import Availability
+
 
 def test_a_device_gets_a_token_that_works(backend):
     response = backend.call("POST", "/api/v1/devices", json={"id": "pi-1"})
@@ -47,9 +49,9 @@ def test_a_removed_device_is_known_no_more_and_may_register_anew(backend):
 
 def test_devices_are_listed_with_their_presence(backend):
     backend.device("pi-1")
-    backend.store.note_availability("pi-2", online=True, at=12.5)
+    backend.store.note_availability("pi-2", Availability.STOPPED, at=12.5)
 
     assert backend.call("GET", "/api/v1/devices").get_json() == [
         {"id": "pi-1", "registered": True, "availability": "offline", "last_seen": None},
-        {"id": "pi-2", "registered": False, "availability": "online", "last_seen": 12.5},
+        {"id": "pi-2", "registered": False, "availability": "stopped", "last_seen": 12.5},
     ]

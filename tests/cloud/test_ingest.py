@@ -15,9 +15,12 @@ from cloud.memory_store import MemoryStore
 from cloud.store import Selection, Store
 from protocol import topics
 from protocol.bus import InMemoryBus, InMemoryHub
+from protocol.configuration import Provenance
 from protocol.documents import canonical_bytes
 from protocol.errors import InvalidInput, ServiceMissing
+from protocol.jobs import Job, JobKind, JobList, JobReport, JobState
 from protocol.messages import Ack, Record, RecordKind, TableReport, TableState, Telemetry
+from protocol.samples import Sample
 
 PATIENCE_S = 20.0
 
@@ -371,17 +374,17 @@ def test_availability_and_reports_are_kept(start, device):
     device.bus.publish(topics.reported("pi-1", "digits"), report.to_bytes(), retain=True)
 
     wait_until(lambda: store.reported("pi-1", "digits") == report)
-    assert [(each.name, each.online) for each in store.devices()] == [("pi-1", True)]
+    assert [(each.name, each.availability) for each in store.devices()] == [("pi-1", "online")]
 
 
-def test_a_device_that_said_goodbye_is_not_online(start, device):
+def test_a_device_that_said_goodbye_is_stopped_not_offline(start, device):
     store = MemoryStore()
     start(store)
 
     device.bus.publish(topics.availability("pi-1"), b"online", retain=True)
     device.bus.publish(topics.availability("pi-1"), b"stopped", retain=True)
 
-    wait_until(lambda: [each.online for each in store.devices()] == [False])
+    wait_until(lambda: [each.availability for each in store.devices()] == ["stopped"])
 
 
 def test_what_was_retained_before_ingest_started_is_kept(start, device):
@@ -390,7 +393,7 @@ def test_what_was_retained_before_ingest_started_is_kept(start, device):
 
     start(store)
 
-    wait_until(lambda: [each.online for each in store.devices()] == [False])
+    wait_until(lambda: [each.availability for each in store.devices()] == ["offline"])
 
 
 @pytest.mark.parametrize(
@@ -409,7 +412,7 @@ def test_malformed_words_of_a_device_are_dropped(start, device, inference, topic
     device.send([1], inference.to_json())
 
     device.wait_for_acks(1)
-    assert (store.reported("pi-1", "faces"), store.devices()[0].online) == (None, False)
+    assert (store.reported("pi-1", "faces"), store.devices()[0].availability) == (None, "offline")
 
 
 def test_stopping_writes_and_acknowledges_what_waits(start, device, inference):
@@ -434,3 +437,62 @@ def test_stopping_does_not_wait_for_a_store_that_is_away(start, device, inferenc
 
     assert device.acks == []
     assert not any(thread.name == "ingest-writer" for thread in threading.enumerate())
+
+
+def test_samples_are_kept_and_a_broken_one_is_put_aside(start, device):
+    store = MemoryStore()
+    start(store)
+    sample = Sample(1.0, True, 30.0, 3.1, 5.2, 93_000.0, Provenance.MEASURED, 1_500_000, 51.5, False).to_json()
+
+    device.send([1], sample, kind=RecordKind.SAMPLE)
+    device.send([1], sample, kind=RecordKind.SAMPLE)
+    device.send([2], sample | {"provenance": "guessed"}, kind=RecordKind.SAMPLE)
+
+    device.wait_for_acks(3)
+    assert [kept.sequence for kept in store.samples(Selection())] == [1]
+    assert store.count_rejected() == 1
+
+
+def job_list(hub: InMemoryHub) -> list[str]:
+    payload = hub.retained.get(topics.job("pi-1"))
+    return [job.id for job in JobList.from_bytes(payload).jobs] if payload else ["none yet"]
+
+
+def test_a_job_that_has_ended_leaves_the_list_of_its_device(start, device, hub):
+    store = MemoryStore()
+    store.add_job("pi-1", Job("a", JobKind.RESTART), at=1.0)
+    store.add_job("pi-1", Job("b", JobKind.RESTART), at=2.0)
+    start(store)
+    wait_until(lambda: job_list(hub) == ["a", "b"])
+
+    device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.IN_PROGRESS).to_bytes())
+    device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.SUCCEEDED).to_bytes())
+
+    wait_until(lambda: job_list(hub) == ["b"])
+    assert store.job("pi-1", "a").ended_at == 42.0
+
+
+def test_a_device_that_tells_again_of_an_ended_job_is_sent_its_list_again(start, device, hub):
+    store = MemoryStore()
+    store.add_job("pi-1", Job("a", JobKind.RESTART), at=1.0)
+    start(store)
+    wait_until(lambda: job_list(hub) == ["a"])
+    device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.FAILED).to_bytes())
+    wait_until(lambda: job_list(hub) == [])
+    hub.retained.clear()
+
+    device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.FAILED).to_bytes())
+
+    wait_until(lambda: job_list(hub) == [])
+
+
+def test_news_of_a_job_that_nobody_knows_is_dropped_with_a_word(start, device, inference, caplog):
+    store = MemoryStore()
+    start(store)
+
+    with caplog.at_level(logging.INFO):
+        device.bus.publish(topics.job_reported("pi-1"), JobReport("x", JobState.IN_PROGRESS).to_bytes())
+        device.send([1], inference.to_json())
+        device.wait_for_acks(1)
+
+    assert any("job x" in message for message in caplog.messages)

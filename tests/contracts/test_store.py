@@ -22,6 +22,8 @@ from protocol.errors import Conflict, DynaSplitError, InvalidInput, NotFound, Se
 from protocol.link import REFERENCE_LINK
 from protocol.measurement import Cost, Measurement
 from protocol.messages import Ack, Inference, TableReport, TableState
+from protocol.presence import Availability
+from protocol.samples import Sample
 from protocol.signing import SignedTable, generate_private_key, sign
 from protocol.table import Row, Table
 
@@ -58,6 +60,8 @@ MEASUREMENT = Measurement(
     run="profile",
 )
 
+SAMPLE = Sample(1_700_000_000.0, True, 30.0, 3.1, 5.2, 93_000.0, Provenance.MEASURED, 1_500_000, 51.5, False)
+
 MakeStore = Callable[[], Store]
 
 
@@ -92,6 +96,11 @@ def arrival(
 def measured(sequence: int, *, received_at: float = 100.0, **change) -> Arrival:
     content = replace(MEASUREMENT, **change)
     return Arrival(content.device, "boot-1", sequence, received_at, content.to_json(), content)
+
+
+def sampled(sequence: int, *, device: str = "pi-1", received_at: float = 100.0, **change) -> Arrival:
+    content = replace(SAMPLE, **change)
+    return Arrival(device, "boot-1", sequence, received_at, content.to_json(), content)
 
 
 def table(version: int = 0, *, network: str = "digits", device: str = "pi-1", head_ms: float = 4.5) -> Table:
@@ -161,37 +170,37 @@ def test_removing_an_unknown_device_says_so(store):
 
 def test_devices_tell_their_presence_registered_or_not(store):
     store.add_device("b-registered", token_sha256="1" * 64)
-    store.note_availability("a-heard-of", online=True, at=50.0)
+    store.note_availability("a-heard-of", Availability.ONLINE, at=50.0)
 
     heard, registered = store.devices()
 
-    assert (heard.name, heard.registered, heard.online, heard.last_seen) == ("a-heard-of", False, True, 50.0)
-    assert (registered.name, registered.registered, registered.online, registered.last_seen) == (
+    assert (heard.name, heard.registered, heard.availability, heard.last_seen) == ("a-heard-of", False, "online", 50.0)
+    assert (registered.name, registered.registered, registered.availability, registered.last_seen) == (
         "b-registered",
         True,
-        False,
+        "offline",
         None,
     )
 
 
 def test_a_repeated_availability_does_not_count_as_seeing_the_device(store):
-    store.note_availability("pi-1", online=True, at=50.0)
-    store.note_availability("pi-1", online=True, at=60.0)
+    store.note_availability("pi-1", Availability.ONLINE, at=50.0)
+    store.note_availability("pi-1", Availability.ONLINE, at=60.0)
     assert store.devices()[0].last_seen == 50.0
 
-    store.note_availability("pi-1", online=False, at=70.0)
+    store.note_availability("pi-1", Availability.STOPPED, at=70.0)
 
-    assert (store.devices()[0].online, store.devices()[0].last_seen) == (False, 70.0)
+    assert (store.devices()[0].availability, store.devices()[0].last_seen) == ("stopped", 70.0)
 
 
 def test_records_count_as_seeing_their_device_and_leave_its_availability(store):
-    store.note_availability("pi-1", online=True, at=50.0)
+    store.note_availability("pi-1", Availability.ONLINE, at=50.0)
 
     store.write([arrival(1, received_at=80.0), arrival(1, device="pi-2", received_at=90.0)])
 
-    assert [(device.name, device.online, device.last_seen) for device in store.devices()] == [
-        ("pi-1", True, 80.0),
-        ("pi-2", False, 90.0),
+    assert [(device.name, device.availability, device.last_seen) for device in store.devices()] == [
+        ("pi-1", "online", 80.0),
+        ("pi-2", "offline", 90.0),
     ]
 
 
@@ -516,3 +525,19 @@ def test_a_password_is_never_told():
 def test_an_unusable_database_url_is_refused(url):
     with pytest.raises(InvalidInput):
         SqlStore(url)
+
+
+def test_samples_are_kept_once_and_read_latest_first(store):
+    store.write([sampled(1, received_at=100.0), sampled(2, received_at=200.0, mean_w=None)])
+    store.write([sampled(2, received_at=300.0), sampled(3, device="pi-2", received_at=300.0)])
+
+    assert [kept.sequence for kept in store.samples(Selection(device="pi-1"))] == [2, 1]
+    assert [kept.sequence for kept in store.samples(Selection(device="pi-1"), limit=1)] == [2]
+    assert [kept.sequence for kept in store.samples(Selection(received_since=200.0))] == [3, 2]
+    assert Sample.from_json(next(store.samples(Selection(device="pi-2"))).body) == SAMPLE
+
+
+def test_samples_are_neither_inferences_nor_measurements(store):
+    store.write([sampled(1)])
+
+    assert (store.count_inferences(), list(store.measurements(Selection()))) == (0, [])

@@ -1,0 +1,83 @@
+"""Jobs: what the operator has a device do beside serving."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from cloud.api.requests import json_object, operator_only, query_count
+from cloud.jobs.publishing import publish_jobs
+from cloud.refusals import device_unknown
+from cloud.services import services
+from protocol import topics
+from protocol.errors import InvalidInput, ServiceMissing
+from protocol.job_orders import ProfileOrder, pushed_network
+from protocol.jobs import Job, JobKind
+
+logger = logging.getLogger(__name__)
+
+blueprint = Blueprint("jobs", __name__)
+
+
+@blueprint.post("/api/v1/devices/<device>/jobs")
+def add_job(device: str) -> tuple[Response, int]:
+    """Gives a device a job; `published` is false while the broker is away, and ingest publishes it later."""
+    operator_only()
+    store = services().store
+    job = _job(json_object(what="job"))
+    if not any(known.name == device and known.registered for known in store.devices()):
+        raise device_unknown(topics.check_name(device, what="device"))
+    store.add_job(device, job, at=time.time())
+    return _answer(device, job.id), 201
+
+
+@blueprint.get("/api/v1/devices/<device>/jobs")
+def list_jobs(device: str) -> Response:
+    """A device's jobs, newest first, at most `limit`, and how far each is."""
+    operator_only()
+    return jsonify([stored.to_json() for stored in services().store.jobs(device, limit=query_count("limit"))])
+
+
+@blueprint.get("/api/v1/devices/<device>/jobs/<job_id>")
+def get_job(device: str, job_id: str) -> Response:
+    """One job, and how far it is."""
+    operator_only()
+    return jsonify(services().store.job(device, job_id).to_json())
+
+
+@blueprint.post("/api/v1/devices/<device>/jobs/<job_id>/cancel")
+def cancel_job(device: str, job_id: str) -> Response:
+    """Says that a job is not wanted any more; the device ends it. 409 when it has ended already."""
+    operator_only()
+    services().store.cancel_job(device, job_id)
+    return _answer(device, job_id)
+
+
+def _answer(device: str, job_id: str) -> Response:
+    made = services()
+    try:
+        publish_jobs(made.store, made.publisher, device=device)
+        published = True
+    except ServiceMissing as error:
+        logger.warning("job %s of %s waits for the broker: %s", job_id, device, error)
+        published = False
+    return jsonify({**made.store.job(device, job_id).to_json(), "published": published})
+
+
+def _job(content: dict[str, Any]) -> Job:
+    """A new job from what the operator asks for; InvalidInput that names what cannot be."""
+    given = {"timeout_s": 3600.0, "parameters": {}, **content, "id": uuid.uuid4().hex, "cancel": False}
+    job = Job.from_json(given)
+    match job.kind:
+        case JobKind.PROFILE:
+            ProfileOrder.from_json(job.parameters)
+        case JobKind.PUSH:
+            pushed_network(job.parameters)
+        case JobKind.RESTART:
+            if job.parameters:
+                raise InvalidInput(f"restart job: it takes no parameters, but got {', '.join(job.parameters)[:100]}")
+    return job

@@ -1,0 +1,1 @@
+"""Enrolment: a one-use code becomes all that a device needs."""

@@ -1,0 +1,1 @@
+"""Jobs of the devices: kept, published, and what became of them."""

@@ -1,0 +1,113 @@
+"""What every store of enrolments must do: in memory, in SQLite, in PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from cloud.enrolment.store import Enrolment
+from cloud.memory_store import MemoryStore
+from cloud.sql_store import SqlStore
+from cloud.store import Store
+from protocol.errors import Conflict
+
+CODE = Enrolment("c" * 64, "pi-1", replace=False, sealed_password="", expires_at=100.0)
+
+
+@pytest.fixture
+def store(database_or_memory) -> Iterator[Store]:
+    made: Store = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+    yield made
+    made.close()
+
+
+def test_a_code_is_known_by_its_digest(store):
+    store.add_enrolment(CODE, forget_before=0.0)
+
+    assert store.enrolment(CODE.code_digest) == CODE
+    assert store.enrolment("d" * 64) is None
+
+
+def test_using_a_code_registers_its_device(store):
+    store.add_enrolment(CODE, forget_before=0.0)
+
+    store.use_enrolment(CODE.code_digest, token_sha256="1" * 64, at=50.0)
+
+    assert store.device_with_token("1" * 64) == "pi-1"
+    assert store.enrolment(CODE.code_digest) == replace(CODE, used_at=50.0)
+
+
+def test_a_code_is_used_once(store):
+    store.add_enrolment(replace(CODE, replace=True), forget_before=0.0)
+    store.use_enrolment(CODE.code_digest, token_sha256="1" * 64, at=50.0)
+
+    with pytest.raises(Conflict, match="used already, for 'pi-1'"):
+        store.use_enrolment(CODE.code_digest, token_sha256="2" * 64, at=60.0)
+
+    assert store.device_with_token("2" * 64) is None
+    assert store.device_with_token("1" * 64) == "pi-1"
+
+
+def test_a_registered_device_is_not_replaced_unasked_and_the_code_stays_good(store):
+    store.add_device("pi-1", token_sha256="0" * 64)
+    store.add_enrolment(CODE, forget_before=0.0)
+
+    with pytest.raises(Conflict, match="registered"):
+        store.use_enrolment(CODE.code_digest, token_sha256="1" * 64, at=50.0)
+
+    assert store.enrolment(CODE.code_digest) == CODE
+    assert store.device_with_token("0" * 64) == "pi-1"
+
+
+def test_a_registered_device_gets_a_new_token_where_that_was_asked_for(store):
+    store.add_device("pi-1", token_sha256="0" * 64)
+    store.add_enrolment(replace(CODE, replace=True), forget_before=0.0)
+
+    store.use_enrolment(CODE.code_digest, token_sha256="1" * 64, at=50.0)
+
+    assert (store.device_with_token("0" * 64), store.device_with_token("1" * 64)) == (None, "pi-1")
+
+
+def test_of_two_that_use_a_code_at_once_one_gets_it(store):
+    store.add_enrolment(replace(CODE, replace=True), forget_before=0.0)
+    barrier, refused = threading.Barrier(2), []
+
+    def use(token: str) -> None:
+        barrier.wait(20)
+        try:
+            store.use_enrolment(CODE.code_digest, token_sha256=token, at=50.0)
+        except Conflict:
+            refused.append(token)
+
+    threads = [threading.Thread(target=use, args=(number * 64,)) for number in "12"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert len(refused) == 1
+    assert store.device_with_token(refused[0]) is None
+
+
+def test_codes_that_expired_long_ago_are_forgotten(store):
+    store.add_enrolment(CODE, forget_before=0.0)
+
+    store.add_enrolment(replace(CODE, code_digest="d" * 64, expires_at=900.0), forget_before=500.0)
+
+    assert store.enrolment(CODE.code_digest) is None
+
+
+def test_wrong_codes_are_counted_by_peer_within_a_window(store):
+    for at in (10.0, 20.0, 30.0):
+        store.note_wrong_code("192.0.2.1", at=at, window_s=60.0)
+    store.note_wrong_code("192.0.2.2", at=30.0, window_s=60.0)
+
+    assert store.wrong_codes("192.0.2.1", since=5.0) == 3
+    assert store.wrong_codes("192.0.2.2", since=5.0) == 1
+    assert store.wrong_codes("192.0.2.1", since=15.0) == 0
+
+    store.note_wrong_code("192.0.2.1", at=71.0, window_s=60.0)
+    assert store.wrong_codes("192.0.2.1", since=11.0) == 1
