@@ -118,7 +118,7 @@ def _transport(settings: EdgeSettings, ration: Ration, stack: ExitStack) -> Tran
 def _outbox(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Outbox:
     """The outbox with its courier."""
     path = settings.data_dir / "outbox.sqlite"
-    outbox = Outbox(path, max_rows=settings.outbox_max_rows, full_sync=settings.outbox_full_sync)
+    outbox = Outbox(path, max_bytes=settings.outbox_max_bytes, full_sync=settings.outbox_full_sync)
     stack.callback(outbox.close)
     courier = Courier(outbox, bus, device=settings.device)
     courier.start()

@@ -26,7 +26,8 @@ class EdgeSettings:
     the input itself). `max_bytes_per_day`: of requests to the cloud, per UTC day (0: no limit). `min_accuracy`: what a row
     must be proven to reach, whatever a request allows (0: nothing). `violation_rate`: the share of requests that may take
     longer than was promised with the margin. `try_untried`: of rows that promise about the same, what is not known of one
-    counts in its favour. `max_waiting`: requests that may wait for their turn. `outbox_full_sync`:
+    counts in its favour. `max_waiting`: requests that may wait for their turn.
+    `outbox_max_bytes`: what records may take on disk. `outbox_full_sync`:
     survive a power cut with every record, at the price of one flush to the card per request.
     """
 
@@ -42,7 +43,7 @@ class EdgeSettings:
     port: int = 8600
     emulated_link: bool = False
     account: str = Account.EDGE_NODE.value
-    outbox_max_rows: int = 100_000
+    outbox_max_bytes: int = 128 << 20
     outbox_full_sync: bool = False
     threads: int = 1
     min_cut: int = 0
@@ -77,7 +78,7 @@ class EdgeSettings:
 
 _RANGES = {
     "port": (0, 65_535),
-    "outbox_max_rows": (1, 100_000_000),
+    "outbox_max_bytes": (8 << 20, 1 << 40),
     "threads": (1, 256),
     "min_cut": (0, 1_000_000),
     "max_bytes_per_day": (0, 10**15),

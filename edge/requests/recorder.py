@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.requests.asked import Asked
-from edge.telemetry.outbox import Outbox, OutboxFailed
+from edge.telemetry.outbox import Outbox
+from edge.telemetry.outbox_file import OutboxFailed
 from edge.telemetry.wall_clock import WallClock
 from protocol.configuration import Configuration
 from protocol.errors import InvalidInput

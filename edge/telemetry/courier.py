@@ -7,6 +7,7 @@ import threading
 import time
 
 from edge.telemetry.outbox import Outbox
+from edge.telemetry.outbox_file import OutboxFailed
 from hardware.clock import Clock
 from protocol import topics
 from protocol.bus import Bus
@@ -77,9 +78,17 @@ class Courier:
         except InvalidInput as error:
             logger.warning("ignored a message on %s: %s", topic, error)
             return
-        if self._outbox.acknowledge(ack):
+        if self._let_go(ack):
             self._progress_s, self._patience_s = self._clock(), self._resend_after_s
             self._work.set()
+
+    def _let_go(self, ack: Ack) -> int:
+        """A disk that cannot take note of it costs a repeat: the records are sent again, and confirmed again."""
+        try:
+            return self._outbox.acknowledge(ack)
+        except OutboxFailed as error:
+            logger.warning("confirmed records stay: %s", error)
+            return 0
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -2,45 +2,48 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
 import threading
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+from edge.telemetry.outbox_file import (
+    DROPPED_FIRST,
+    OutboxFailed,
+    count_dropped,
+    drop_oldest,
+    for_each_kind,
+    has_room,
+    open_file,
+    transaction,
+    used_bytes,
+)
 from protocol.documents import canonical_bytes, parse_object
-from protocol.errors import DynaSplitError, InvalidInput
+from protocol.errors import InvalidInput
 from protocol.messages import Ack, Record, RecordKind
 
 logger = logging.getLogger(__name__)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    boot TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    body TEXT NOT NULL,
-    UNIQUE (boot, sequence)
-);
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-INSERT OR IGNORE INTO counters VALUES ('dropped', 0);
-"""
+_LARGEST_SHARE = 8
+"""A record may take an eighth of the outbox at most, lest one drive out all others."""
+_DROPPED_AT_ONCE = 32
 
-_NEXT = "SELECT id, boot, sequence, kind, CAST(body AS BLOB) FROM records WHERE id > ? ORDER BY id LIMIT ?"
+_INSERT = for_each_kind("INSERT INTO {kind} VALUES (?, ?)")
+_COUNT = for_each_kind("SELECT COUNT(*) FROM {kind} WHERE id <= ?")
+_LAST = for_each_kind("SELECT COALESCE(MAX(id), 0) FROM {kind}")
+_ANY = for_each_kind("SELECT 1 FROM {kind} WHERE id > ? AND id <= ? LIMIT 1")
+_LET_GO = for_each_kind("DELETE FROM {kind} WHERE id BETWEEN ? AND ?")
+_OLDEST = for_each_kind(
+    "SELECT * FROM (SELECT id, '{kind}', CAST(body AS BLOB) FROM {kind} WHERE id > :after ORDER BY id LIMIT :count)"
+)
+_NEXT = " UNION ALL ".join(_OLDEST.values()) + " ORDER BY id LIMIT :count"
 """The body as bytes, since one that a card garbled may not be text any more."""
-
-
-class OutboxFailed(DynaSplitError, OSError):
-    """A record could not be written: the disk is full, read-only or broken."""
-
-    http_status: ClassVar[int] = 503
-    exit_code: ClassVar[int] = 4
 
 
 @dataclass(frozen=True)
@@ -55,20 +58,26 @@ class Batch:
 class Outbox:
     """Records on disk (SQLite, write-ahead log) until they are acknowledged. All methods may be called from any thread.
 
-    Each start of the agent has a `boot` of its own, a UUID, and counts its records from 1; rows of earlier boots keep
-    theirs. With `full_sync` off, a killed process loses nothing, but a power cut may take the last rows
-    (https://www.sqlite.org/pragma.html#pragma_synchronous). When `max_rows` are waiting the oldest go, and are counted.
+    Each start of the agent has a `boot` of its own, a UUID, and counts its records from 1; those of earlier boots keep
+    theirs. With `full_sync` off, a killed process loses nothing, but a power cut may take the last records
+    (https://www.sqlite.org/pragma.html#pragma_synchronous). File and log take `max_bytes` at most: when they are full the
+    oldest samples go first, then the oldest measurements, then the oldest of the requests; what went is counted.
     """
 
-    def __init__(self, path: Path, *, max_rows: int, full_sync: bool = False) -> None:
+    def __init__(self, path: Path, *, max_bytes: int, full_sync: bool = False) -> None:
         self.boot = str(uuid.uuid4())
-        self._max_rows = max_rows
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         self._sequence = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = _open_or_start_anew(path, full_sync=full_sync)
-        self._rows = int(self._database.execute("SELECT COUNT(*) FROM records").fetchone()[0])
+        self._database = open_file(path, max_bytes=max_bytes, full_sync=full_sync)
+        try:
+            self._bases, self._boots = self._begun()
+            self._waiting = self._count()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise OutboxFailed(f"outbox {path} cannot be used: {error}; is the disk full?") from error
 
     def append(self, kind: RecordKind, body: Mapping[str, Any]) -> int:
         """Keeps a record and gives its sequence. It is in the database when this returns; OutboxFailed otherwise.
@@ -76,13 +85,16 @@ class Outbox:
         InvalidInput for a body that could not be sent.
         """
         text = canonical_bytes(body).decode()
+        if len(text) > self._max_bytes // _LARGEST_SHARE:
+            raise InvalidInput(
+                f"a record of {len(text)} characters is too large for an outbox of {self._max_bytes} bytes"
+            )
         with self._lock:
             sequence = self._sequence + 1
-            try:
-                self._insert(sequence, kind, text)
-            except sqlite3.Error as error:
-                raise OutboxFailed(f"the outbox cannot keep a record: {error}; is the disk full?") from error
+            with _failing("the outbox cannot keep a record"):
+                self._insert(kind, self._bases[-1] + sequence, text)
             self._sequence = sequence
+            self._waiting += 1
         for listener in self._listeners:
             listener()
         return sequence
@@ -92,38 +104,45 @@ class Outbox:
 
         One that cannot be read, as earlier versions and broken cards leave them, is dropped, so that the others get through.
         """
-        with self._lock:
-            while rows := self._database.execute(_NEXT, (after_id, max_records)).fetchall():
+        with self._lock, _failing("the outbox cannot be read"):
+            while rows := self._database.execute(_NEXT, {"after": after_id, "count": max_records}).fetchall():
                 if found := self._batch_of(rows, max_bytes=max_bytes):
                     return found
         return None
 
     def waiting(self, *, up_to_id: int) -> int:
         """How many records up to this id are still here."""
-        with self._lock:
-            row = self._database.execute("SELECT COUNT(*) FROM records WHERE id <= ?", (up_to_id,)).fetchone()
-        return int(row[0])
+        with self._lock, _failing("the outbox cannot be read"):
+            return self._count(up_to_id=up_to_id)
 
     def acknowledge(self, ack: Ack) -> int:
         """Lets the acknowledged records go and tells how many went; what is not here any more is ignored."""
         with self._lock:
+            if ack.boot not in self._boots:
+                return 0
             gone = 0
-            with _transaction(self._database):
-                for first, last in ack.ranges:
-                    gone += self._database.execute(
-                        "DELETE FROM records WHERE boot = ? AND sequence BETWEEN ? AND ?", (ack.boot, first, last)
-                    ).rowcount
-            self._rows -= gone
+            with _failing("the outbox cannot let go of what was confirmed"), transaction(self._database):
+                for span in self._spans(ack):
+                    gone += sum(self._database.execute(sql, span).rowcount for sql in _LET_GO.values())
+            self._waiting -= gone
         return gone
 
     @property
-    def dropped(self) -> int:
+    def dropped(self) -> dict[RecordKind, int]:
         """Records that were lost to the bound, or could not be read, since the outbox was made."""
-        with self._lock:
-            return int(self._database.execute("SELECT value FROM counters WHERE name = 'dropped'").fetchone()[0])
+        with self._lock, _failing("the outbox cannot be read"):
+            rows = self._database.execute("SELECT kind, count FROM dropped").fetchall()
+        return {RecordKind(kind): count for kind, count in rows}
+
+    def to_json(self) -> dict[str, Any]:
+        """What waits, what of the bound it takes, and what was lost."""
+        dropped = {kind.value: count for kind, count in self.dropped.items()}
+        with self._lock, _failing("the outbox cannot be read"):
+            used = used_bytes(self._database)
+        return {"waiting": self._waiting, "bytes": used, "max_bytes": self._max_bytes, "dropped": dropped}
 
     def __len__(self) -> int:
-        return self._rows
+        return self._waiting
 
     def on_append(self, listener: Callable[[], None]) -> None:
         """Calls back, on the thread that appended, after each record."""
@@ -133,89 +152,90 @@ class Outbox:
         with self._lock:
             self._database.close()
 
-    def _insert(self, sequence: int, kind: RecordKind, text: str) -> None:
-        surplus = self._rows + 1 - self._max_rows
-        with _transaction(self._database) if surplus > 0 else contextlib.nullcontext():
-            self._database.execute(
-                "INSERT INTO records (boot, sequence, kind, body) VALUES (?, ?, ?, ?)",
-                (self.boot, sequence, kind.value, text),
-            )
-            if surplus > 0:
-                self._drop_oldest(surplus)
-        self._rows += 1 - max(0, surplus)
+    def _begun(self) -> tuple[list[int], list[str]]:
+        """This boot, behind all others of which something is here: the id from which each counts, and its UUID."""
+        database = self._database
+        with transaction(database):
+            boots = database.execute("SELECT base, boot FROM boots ORDER BY base").fetchall()
+            last = max([*(base for base, _ in boots), *(self._figure(sql) for sql in _LAST.values())])
+            ends = [*(base for base, _ in boots[1:]), last]
+            kept = [boot for boot, end in zip(boots, ends, strict=False) if self._any_within(boot[0], end)]
+            database.execute("DELETE FROM boots")
+            database.executemany("INSERT INTO boots VALUES (?, ?)", [*kept, (last, self.boot)])
+        return [base for base, _ in kept] + [last], [boot for _, boot in kept] + [self.boot]
+
+    def _any_within(self, base: int, end: int) -> bool:
+        return any(self._database.execute(sql, (base, end)).fetchone() for sql in _ANY.values())
+
+    def _count(self, *, up_to_id: int = 1 << 62) -> int:
+        return sum(self._figure(sql, up_to_id) for sql in _COUNT.values())
+
+    def _figure(self, sql: str, *given: int) -> int:
+        return int(self._database.execute(sql, given).fetchone()[0])
+
+    def _spans(self, ack: Ack) -> Iterator[tuple[int, int]]:
+        """The ids of the acknowledged ranges, none of which reaches into another boot."""
+        place = self._boots.index(ack.boot)
+        base = self._bases[place]
+        end = self._bases[place + 1] if place + 1 < len(self._bases) else base + self._sequence
+        for first, last in ack.ranges:
+            yield base + max(first, 1), min(base + last, end)
+
+    def _insert(self, kind: RecordKind, row_id: int, text: str) -> None:
+        """In place of others where the bound is reached; a disk that is full is another matter."""
+        while True:
+            try:
+                self._database.execute(_INSERT[kind], (row_id, text))
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_FULL or has_room(self._database, len(text)):
+                    raise
+            self._make_room(kind)
+
+    def _make_room(self, kind: RecordKind) -> None:
+        """Of what counts no more than this kind, the oldest go."""
+        for lesser in DROPPED_FIRST[: DROPPED_FIRST.index(kind) + 1]:
+            gone = drop_oldest(self._database, lesser, _DROPPED_AT_ONCE)
+            self._waiting -= gone
+            if gone:
+                return
+        count_dropped(self._database, kind, 1)
+        raise OutboxFailed(f"the outbox is full of what counts more than a {kind}; is the backend away?")
 
     def _batch_of(self, rows: Sequence[tuple[Any, ...]], *, max_bytes: int) -> Batch | None:
         """A batch from the first of these rows; None where none could be read."""
         records: list[Record] = []
-        boot, last_id, size = "", 0, 0
-        for row_id, row_boot, sequence, kind, body in rows:
+        first, last_id, size = 0, 0, 0
+        for row_id, kind, body in rows:
+            place = bisect_left(self._bases, row_id) - 1
             size += len(body)
-            if records and (row_boot != boot or size > max_bytes):
+            if records and (place != first or size > max_bytes):
                 break
+            sequence = row_id - self._bases[place]
             try:
                 records.append(Record.from_json(_content(sequence, kind, body)))
             except InvalidInput as error:
-                logger.error("dropped record %s of boot %.8s from the outbox: %s", sequence, row_boot, error)
-                self._drop(row_id)
+                logger.error("dropped record %s of boot %.8s from the outbox: %s", sequence, self._boots[place], error)
+                self._drop(RecordKind(kind), row_id)
                 continue
-            boot, last_id = row_boot, row_id
-        return Batch(boot=boot, records=tuple(records), last_id=last_id) if records else None
+            first, last_id = place, row_id
+        return Batch(boot=self._boots[first], records=tuple(records), last_id=last_id) if records else None
 
-    def _drop(self, row_id: int) -> None:
-        with _transaction(self._database):
-            self._database.execute("DELETE FROM records WHERE id = ?", (row_id,))
-            self._count_dropped(1)
-        self._rows -= 1
-
-    def _drop_oldest(self, count: int) -> None:
-        self._database.execute("DELETE FROM records WHERE id IN (SELECT id FROM records ORDER BY id LIMIT ?)", (count,))
-        self._count_dropped(count)
-
-    def _count_dropped(self, count: int) -> None:
-        self._database.execute("UPDATE counters SET value = value + ? WHERE name = 'dropped'", (count,))
+    def _drop(self, kind: RecordKind, row_id: int) -> None:
+        with transaction(self._database):
+            self._database.execute(_LET_GO[kind], (row_id, row_id))
+            count_dropped(self._database, kind, 1)
+        self._waiting -= 1
 
 
 def _content(sequence: int, kind: str, body: bytes) -> dict[str, Any]:
     return {"sequence": sequence, "kind": kind, "body": parse_object(body, what="its body")}
 
 
-def _open_or_start_anew(path: Path, *, full_sync: bool) -> sqlite3.Connection:
-    """A device must serve also when its card garbled the outbox: what is broken is set aside, for whoever wants to look."""
-    try:
-        return _open(path, full_sync=full_sync)
-    except sqlite3.OperationalError as error:
-        raise OutboxFailed(
-            f"outbox {path} cannot be opened: {error}; is the folder writable, the disk full?"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        aside = path.with_name(f"{path.name}.broken-{time.time_ns()}")
-        logger.error("outbox %s is damaged (%s); set aside as %s, starting an empty one", path, error, aside.name)
-        path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return _open(path, full_sync=full_sync)
-
-
-def _open(path: Path, *, full_sync: bool) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute(f"PRAGMA synchronous = {'FULL' if full_sync else 'NORMAL'}")
-        database.executescript(_SCHEMA)
-        if (verdict := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(verdict)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
-
-
-@contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Any:
-    database.execute("BEGIN IMMEDIATE")
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    """SQLite's errors in our words: a full, read-only or broken disk."""
     try:
         yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise OutboxFailed(f"{what}: {error}; is the disk full or broken?") from error

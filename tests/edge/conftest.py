@@ -271,7 +271,7 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         tables = Tables(store, bundles, networks, trust=trust, capabilities=capabilities, limits=limits, warm=warm)
         cloud = FakeCloud(answer_with(digits, other), sleep=clock.sleep)
         cloud.ration = allowance
-        outbox = Outbox(tmp_path / "outbox.sqlite", max_rows=1000)
+        outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1 << 26)
         controller, energies = (
             Controller(device_board, clock=clock),
             Energies(DirectGauge(device_board.meter, clock=clock)),

@@ -118,7 +118,7 @@ def test_a_bad_setting_is_named_in_one_line(config):
         ({"operator_token": " "}, "operator_token"),
         ({"port": 70_000}, "port"),
         ({"threads": 0}, "threads"),
-        ({"outbox_max_rows": 0}, "outbox_max_rows"),
+        ({"outbox_max_bytes": 1000}, "outbox_max_bytes"),
         ({"max_bytes_per_day": -1}, "max_bytes_per_day"),
         ({"min_accuracy": 1.5}, "min_accuracy"),
         ({"violation_rate": 0}, "violation_rate"),

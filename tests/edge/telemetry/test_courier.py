@@ -46,7 +46,7 @@ def hub():
 
 @pytest.fixture
 def outbox(tmp_path):
-    made = Outbox(tmp_path / "outbox.sqlite", max_rows=10_000)
+    made = Outbox(tmp_path / "outbox.sqlite", max_bytes=1 << 26)
     yield made
     made.close()
 
@@ -144,12 +144,12 @@ def test_a_record_of_an_earlier_version_that_cannot_be_sent_does_not_hold_up_the
     store = Store(hub)
     fill(outbox, 3)
     with contextlib.closing(sqlite3.connect(tmp_path / "outbox.sqlite")) as database:
-        database.execute("UPDATE records SET body = ? WHERE sequence = 1", (r'{"run": "\ud800"}',))
+        database.execute("UPDATE inference SET body = ? WHERE id = 1", (r'{"run": "\ud800"}',))
         database.commit()
     bus.start()
     wait_until(lambda: len(outbox) == 0)
     assert [sequence for _, sequence in store.received] == [2, 3]
-    assert outbox.dropped == 1
+    assert outbox.dropped[RecordKind.INFERENCE] == 1
 
 
 def test_presence_is_told_after_every_connect_and_at_the_end(hub, bus):

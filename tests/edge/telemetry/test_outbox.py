@@ -15,7 +15,8 @@ from edge.telemetry.outbox import Outbox, OutboxFailed
 from protocol.errors import InvalidInput
 from protocol.messages import Ack, RecordKind
 
-INFERENCE = RecordKind.INFERENCE
+INFERENCE, MEASUREMENT, SAMPLE = RecordKind.INFERENCE, RecordKind.MEASUREMENT, RecordKind.SAMPLE
+MIB = 1 << 20
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def make(path):
     opened = []
 
     def opening(**change) -> Outbox:
-        opened.append(Outbox(path, **{"max_rows": 100, **change}))
+        opened.append(Outbox(path, **{"max_bytes": 8 * MIB, **change}))
         return opened[-1]
 
     yield opening
@@ -87,24 +88,103 @@ def test_ids_are_not_used_again_after_all_rows_left(make):
     assert batch(outbox, after_id=last_id) is not None
 
 
-def test_the_oldest_go_when_it_is_full_and_are_counted_over_restarts(make):
-    outbox = make(max_rows=3)
-    for n in range(1, 6):
-        outbox.append(INFERENCE, {"n": n})
-    assert numbers(outbox) == [3, 4, 5]
-    outbox.close()
-    assert make(max_rows=3).dropped == 2
+def filled(outbox, kind, count, *, first=0) -> None:
+    for n in range(first, first + count):
+        outbox.append(kind, {"n": n, "text": "x" * 1000})
 
 
-def test_a_smaller_bound_than_before_is_kept_to(make):
-    outbox = make(max_rows=10)
-    for n in range(10):
-        outbox.append(INFERENCE, {"n": n})
+def kinds_over_boots(outbox) -> dict[RecordKind, list[int]]:
+    records, after_id = [], 0
+    while found := batch(outbox, after_id=after_id):
+        records.extend(found.records)
+        after_id = found.last_id
+    return {kind: [record.body["n"] for record in records if record.kind is kind] for kind in RecordKind}
+
+
+def kinds(outbox) -> dict[RecordKind, list[int]]:
+    found = batch(outbox, max_records=100_000, max_bytes=1 << 30)
+    return {kind: [record.body["n"] for record in found.records if record.kind is kind] for kind in RecordKind}
+
+
+def test_when_it_is_full_the_oldest_samples_go_before_any_other_record(make):
+    outbox = make()
+    for n in range(0, 4000, 10):
+        filled(outbox, INFERENCE, 3, first=n)
+        filled(outbox, MEASUREMENT, 2, first=n)
+        filled(outbox, SAMPLE, 10, first=n)
+    dropped, kept = outbox.dropped, kinds(outbox)
+    assert (dropped[INFERENCE], dropped[MEASUREMENT]) == (0, 0) and dropped[SAMPLE] > 0
+    assert (len(kept[INFERENCE]), len(kept[MEASUREMENT])) == (1200, 800)
+    assert kept[SAMPLE] == list(range(4000))[-len(kept[SAMPLE]) :]
+    assert len(kept[SAMPLE]) + dropped[SAMPLE] == 4000
+
+
+def test_without_samples_measurements_go_before_requests_and_then_the_oldest_requests(make):
+    outbox = make()
+    filled(outbox, MEASUREMENT, 1000)
+    filled(outbox, INFERENCE, 2000)
+    assert outbox.dropped[INFERENCE] == 0 < outbox.dropped[MEASUREMENT] < 1000
+    filled(outbox, INFERENCE, 3000, first=2000)
+    kept, dropped = kinds(outbox), outbox.dropped
+    assert kept[MEASUREMENT] == [] and dropped[MEASUREMENT] == 1000
+    assert kept[INFERENCE] == list(range(dropped[INFERENCE], 5000)) and dropped[INFERENCE] > 0
+
+
+@pytest.mark.parametrize("kind", [SAMPLE, MEASUREMENT])
+def test_what_counts_less_does_not_drive_out_requests(make, kind):
+    outbox = make()
+    filled(outbox, INFERENCE, 4000)
+    lost = outbox.dropped[INFERENCE]
+    filled(outbox, kind, 500)
+    assert outbox.dropped[INFERENCE] == lost and outbox.dropped[kind] > 0
+    with pytest.raises(OutboxFailed, match=f"counts more than a {kind}"):
+        outbox.append(kind, {"text": "x" * 500_000})
+    assert kinds(outbox)[INFERENCE] == list(range(lost, 4000))
+
+
+def test_file_and_log_stay_within_the_bound_and_the_count_survives_a_restart(make, path):
+    outbox = make()
+    filled(outbox, INFERENCE, 9000)
+    size = sum(each.stat().st_size for each in path.parent.glob("outbox.sqlite*") if not each.name.endswith("-shm"))
+    assert MIB < size <= 8 * MIB
+    dropped = outbox.dropped
+    assert len(outbox) + dropped[INFERENCE] == 9000
     outbox.close()
-    smaller = make(max_rows=4)
-    smaller.append(INFERENCE, {"n": 10})
-    assert numbers(smaller) == [7, 8, 9] and len(smaller) == 4
-    assert smaller.dropped == 7
+    assert make().dropped == dropped
+
+
+def test_room_that_was_let_go_is_used_again(make, path):
+    outbox = make()
+    for _ in range(5):
+        filled(outbox, INFERENCE, 2000)
+        outbox.acknowledge(Ack(outbox.boot, ((1, 1 << 40),)))
+    assert not any(outbox.dropped.values()) and len(outbox) == 0
+    assert path.stat().st_size <= 4 * MIB
+
+
+def test_a_smaller_bound_than_before_is_kept_to(make, path):
+    outbox = make(max_bytes=16 * MIB)
+    filled(outbox, SAMPLE, 3000)
+    filled(outbox, INFERENCE, 1000)
+    outbox.close()
+    smaller = make()
+    assert smaller.dropped[INFERENCE] == 0 < smaller.dropped[SAMPLE]
+    assert path.stat().st_size <= 3 * MIB
+    assert len(smaller) == sum(len(numbers) for numbers in kinds(smaller).values())
+
+
+def test_a_record_that_would_drive_out_all_others_is_refused(make):
+    outbox = make()
+    with pytest.raises(InvalidInput, match="too large"):
+        outbox.append(INFERENCE, {"text": "x" * (1 << 21)})
+
+
+def test_it_tells_what_waits_and_what_was_lost(make):
+    outbox = make()
+    filled(outbox, SAMPLE, 3)
+    told = outbox.to_json()
+    assert (told["waiting"], told["max_bytes"]) == (3, 8 * MIB) and 0 < told["bytes"] < MIB
+    assert told["dropped"] == {"inference": 0, "measurement": 0, "sample": 0}
 
 
 def test_batches_keep_to_their_limits_but_always_move_on(make):
@@ -117,7 +197,7 @@ def test_batches_keep_to_their_limits_but_always_move_on(make):
 
 
 def test_many_threads_may_write(make):
-    outbox = make(max_rows=10_000)
+    outbox = make()
     threads = [
         threading.Thread(target=lambda: [outbox.append(INFERENCE, {"n": n}) for n in range(50)]) for _ in range(6)
     ]
@@ -131,7 +211,7 @@ def test_many_threads_may_write(make):
 def test_a_record_that_cannot_be_kept_is_an_error_and_takes_no_sequence(make, path):
     outbox = make()
     with sqlite3.connect(path) as blocker:
-        blocker.execute("CREATE TRIGGER full BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'full'); END")
+        blocker.execute("CREATE TRIGGER full BEFORE INSERT ON inference BEGIN SELECT RAISE(ABORT, 'full'); END")
     blocker.close()
     with pytest.raises(OutboxFailed, match="full"):
         outbox.append(INFERENCE, {"n": 1})
@@ -152,7 +232,7 @@ def test_a_garbled_file_is_set_aside_and_the_device_goes_on(make, path):
 def test_a_folder_that_is_not_writable_is_said_in_one_line(path):
     path.mkdir()
     with pytest.raises(OutboxFailed, match=r"outbox\.sqlite"):
-        Outbox(path, max_rows=10)
+        Outbox(path, max_bytes=8 * MIB)
 
 
 WRITER = """
@@ -160,7 +240,7 @@ import sys
 from pathlib import Path
 from edge.telemetry.outbox import Outbox
 from protocol.messages import RecordKind
-outbox = Outbox(Path(sys.argv[1]), max_rows=100000, full_sync=sys.argv[2] == "full")
+outbox = Outbox(Path(sys.argv[1]), max_bytes=1 << 27, full_sync=sys.argv[2] == "full")
 while True:
     print(outbox.append(RecordKind.INFERENCE, {"n": 1}), flush=True)
 """
@@ -172,9 +252,99 @@ def test_what_was_appended_survives_a_killed_process(make, path, sync):
         acknowledged = [int(writer.stdout.readline()) for _ in range(200)]
         writer.send_signal(signal.SIGKILL)
         acknowledged += [int(line) for line in writer.stdout if line.endswith(b"\n")]
-    kept = [record.sequence for record in batch(make(max_rows=100_000), max_records=100_000, max_bytes=1 << 30).records]
+    kept = [record.sequence for record in batch(make(), max_records=100_000, max_bytes=1 << 30).records]
     assert kept[: len(acknowledged)] == acknowledged
     assert len(kept) <= len(acknowledged) + 1
+
+
+def outbox_in(folder, **change) -> Outbox:
+    return Outbox(folder / "outbox.sqlite", **{"max_bytes": 8 * MIB, **change})
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """An outbox that a start of the agent left behind, with three records."""
+    folder = tmp_path / "prepared"
+    outbox = outbox_in(folder)
+    filled(outbox, INFERENCE, 3)
+    outbox.close()
+    return folder, outbox.boot
+
+
+def test_whatever_moment_an_append_ends_at_all_or_nothing_of_it_is_there(prepared, crashes):
+    def appending(folder) -> None:
+        filled(outbox_in(folder), SAMPLE, 1, first=3)
+
+    for crash in crashes(appending, prepared=prepared[0]):
+        left = outbox_in(crash.folder)
+        found = kinds_over_boots(left)
+        left.close()
+        assert found[INFERENCE] == [0, 1, 2], crash
+        assert found[SAMPLE] in ([], [3]), crash
+        assert found[SAMPLE] == [3] or not crash.done or crash.outcome != "killed", crash
+
+
+def test_whatever_moment_an_acknowledgement_ends_at_it_counts_whole_or_not_at_all(prepared, crashes):
+    folder, boot = prepared
+
+    def acknowledging(folder) -> None:
+        outbox_in(folder).acknowledge(Ack(boot, ((1, 1), (3, 3))))
+
+    for crash in crashes(acknowledging, prepared=folder):
+        left = outbox_in(crash.folder)
+        found = kinds_over_boots(left)[INFERENCE]
+        left.close()
+        assert found in ([0, 1, 2], [1]), crash
+        assert found == [1] or not crash.done or crash.outcome != "killed", crash
+
+
+def test_what_an_earlier_version_left_is_taken_over_whatever_happens_meanwhile(tmp_path, crashes):
+    folder = tmp_path / "earlier"
+    folder.mkdir()
+    with contextlib.closing(sqlite3.connect(folder / "outbox.sqlite")) as database:
+        database.executescript(EARLIER)
+    for crash in crashes(outbox_in, prepared=folder):
+        left = outbox_in(crash.folder)
+        first, second = batch(left), batch(left, after_id=batch(left).last_id)
+        assert (first.boot, [record.sequence for record in first.records]) == ("a", [7, 9]), crash
+        assert (second.boot, [record.sequence for record in second.records]) == ("b", [1]), crash
+        assert [record.kind for record in first.records] == [INFERENCE, MEASUREMENT], crash
+        assert left.acknowledge(Ack("a", ((7, 9),))) == 2 and len(left) == 1
+        left.close()
+
+
+EARLIER = """
+CREATE TABLE records (id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT, sequence INTEGER, kind TEXT, body TEXT);
+INSERT INTO records VALUES (7, 'a', 7, 'inference', '{}'), (9, 'a', 9, 'measurement', '{}'), (10, 'b', 1, 'inference', '{}');
+"""
+
+FILLING_THE_DISK = """
+import resource, sys
+from pathlib import Path
+from edge.telemetry.outbox import Outbox
+from edge.telemetry.outbox_file import OutboxFailed
+from protocol.messages import Ack, RecordKind
+outbox = Outbox(Path(sys.argv[1]), max_bytes=1 << 27)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+kept = 0
+try:
+    while True:
+        kept = outbox.append(RecordKind.INFERENCE, {"text": "x" * 1000})
+except OutboxFailed as error:
+    print(kept, error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(outbox.append(RecordKind.INFERENCE, {"n": 1}) == kept + 1)
+"""
+
+
+def test_a_disk_that_takes_no_more_is_said_and_once_it_does_again_records_are_kept(make, path):
+    done = subprocess.run(
+        [sys.executable, "-c", FILLING_THE_DISK, str(path)], capture_output=True, text=True, check=True
+    )
+    failed, again = done.stdout.splitlines()
+    assert "cannot keep a record" in failed and "is the disk full" in failed
+    assert again == "True"
+    assert len(make(max_bytes=1 << 27)) == int(failed.split()[0]) + 1
 
 
 @pytest.mark.parametrize("value", ["\ud800", "\0", float("nan")])
@@ -190,15 +360,14 @@ def test_a_record_that_cannot_be_read_is_dropped_counted_and_named_once(make, pa
     outbox = make()
     for n in range(1, 6):
         outbox.append(INFERENCE, {"n": n})
-    spoilt = [r'{"n": "\ud800"}', "{", b"\xff\xfe", '{"n": 5}']
+    spoilt = [r'{"n": "\ud800"}', "{", b"\xff\xfe", "[]"]
     with contextlib.closing(sqlite3.connect(path)) as database:
         for sequence, body in zip((1, 2, 4, 5), spoilt, strict=True):
-            kind = "gossip" if sequence == 5 else "inference"
-            database.execute("UPDATE records SET body = ?, kind = ? WHERE sequence = ?", (body, kind, sequence))
+            database.execute("UPDATE inference SET body = ? WHERE id = ?", (body, sequence))
         database.commit()
 
     assert numbers(outbox) == [3] == numbers(outbox)
-    assert (len(outbox), outbox.dropped) == (1, 4)
+    assert (len(outbox), outbox.dropped[INFERENCE]) == (1, 4)
     assert [record.message.partition(" of")[0] for record in caplog.records] == [
         f"dropped record {sequence}" for sequence in (1, 2, 4, 5)
     ]
@@ -209,6 +378,6 @@ def test_a_whole_batch_that_cannot_be_read_does_not_hide_the_next(make, path):
     for n in range(4):
         outbox.append(INFERENCE, {"n": n})
     with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("UPDATE records SET body = '[]' WHERE sequence < 4")
+        database.execute("UPDATE inference SET body = '[]' WHERE id < 4")
         database.commit()
     assert [record.sequence for record in batch(outbox, max_records=2).records] == [4]
