@@ -58,15 +58,15 @@ class Board(Protocol):
         ...
 
     def accelerators(self) -> tuple[EdgeAccelerator, ...]:
-        """The edge accelerators that can be applied; OFF is always one of them."""
+        """The edge accelerators that the board is set up for, there at the moment or not; OFF is always one of them."""
         ...
 
     def apply(self, *, cpu_khz: int, accelerator: EdgeAccelerator) -> Applied:
         """Sets the clock and the accelerator for the work to come, and tells what was read back.
 
-        Raises InvalidInput for a clock that is not on the ladder or an accelerator that is not there, before anything
-        is changed; ClockNotApplied when the device then runs at another clock; NotAllowed when this process has no
-        right to change it.
+        Raises InvalidInput for a clock that is not on the ladder or an accelerator that the board is not set up for,
+        before anything is changed; AcceleratorFailed for one that is away or does not wake; ClockNotApplied when the
+        device then runs at another clock; NotAllowed when this process has no right to change it.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from importlib.resources import files
 
+from hardware.accelerator.port import EdgeTpu
 from hardware.board import Board
 from hardware.clock import Clock, Sleep
 from hardware.device_model import DeviceModel
@@ -28,17 +29,19 @@ def board_names() -> tuple[str, ...]:
     return (*emulated_board_names(), LINUX)
 
 
-def open_board(name: str, *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> Board:
-    """The board of this name; NotFound that lists the known ones.
+def open_board(
+    name: str, *, edge_tpu: EdgeTpu | None = None, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
+) -> Board:
+    """The board of this name, with the Edge TPU that is plugged into it; NotFound that lists the known ones.
 
     For `linux` also NotFound where this machine's clock cannot be set or it has no power meter, and NotAllowed where
     this user may not read the meter.
     """
     if name == LINUX:
-        return open_linux_board(clock=clock, sleep=sleep)
+        return open_linux_board(edge_tpu=edge_tpu, clock=clock, sleep=sleep)
     if name not in emulated_board_names():
         raise NotFound(f"board {name!r:.60} is not known; choose one of {', '.join(board_names())}")
-    return EmulatedBoard(name, device_model(name), clock=clock, sleep=sleep)
+    return EmulatedBoard(name, device_model(name), edge_tpu=edge_tpu, clock=clock, sleep=sleep)
 
 
 def device_model(name: str) -> DeviceModel:

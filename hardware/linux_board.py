@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from hardware.accelerator.port import EdgeTpu, set_awake
 from hardware.board import Applied, check_on_offer
 from hardware.clock import Clock, Sleep
 from hardware.cpufreq import CpuFrequency
@@ -30,10 +31,18 @@ class LinuxBoard:
     name = NAME
     provenance = Provenance.MEASURED
 
-    def __init__(self, frequency: CpuFrequency, meter: PowerMeter, throttling: Throttling) -> None:
+    def __init__(
+        self,
+        frequency: CpuFrequency,
+        meter: PowerMeter,
+        throttling: Throttling,
+        *,
+        edge_tpu: EdgeTpu | None = None,
+    ) -> None:
         self._frequency = frequency
         self._meter = meter
         self._throttling = throttling
+        self._edge_tpu = edge_tpu
         self._ladder_khz = frequency.ladder_khz()
         self._processor = threading.Lock()
 
@@ -50,12 +59,14 @@ class LinuxBoard:
         return self._ladder_khz
 
     def accelerators(self) -> tuple[EdgeAccelerator, ...]:
-        return (EdgeAccelerator.OFF,)
+        return self._edge_tpu.modes if self._edge_tpu else (EdgeAccelerator.OFF,)
 
     def apply(self, *, cpu_khz: int, accelerator: EdgeAccelerator) -> Applied:
         check_on_offer(self, cpu_khz=cpu_khz, accelerator=accelerator)
         with self._processor:
-            return Applied(self._frequency.hold(cpu_khz), accelerator)
+            held_khz = self._frequency.hold(cpu_khz)
+            set_awake(self._edge_tpu, accelerator)
+            return Applied(held_khz, accelerator)
 
     def execute(self, work: Work, run: Callable[[], T], *, threads: int = 1) -> T:
         del work  # the machine finds out by itself
@@ -69,11 +80,18 @@ class LinuxBoard:
 
     def restore(self) -> None:
         with self._processor:
+            if self._edge_tpu:
+                self._edge_tpu.restore()
             self._frequency.restore()
 
 
 def open_linux_board(
-    sys: Path = SYSFS, *, write: Write = write_text, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
+    sys: Path = SYSFS,
+    *,
+    edge_tpu: EdgeTpu | None = None,
+    write: Write = write_text,
+    clock: Clock = time.monotonic,
+    sleep: Sleep = time.sleep,
 ) -> LinuxBoard:
     """This machine as a board, `sys` being the root of sysfs.
 
@@ -81,4 +99,5 @@ def open_linux_board(
     not read.
     """
     frequency = CpuFrequency(sys, write=write, clock=clock, sleep=sleep)
-    return LinuxBoard(frequency, open_meter(MeterSpec(sys=sys), clock=clock, sleep=sleep), Throttling(sys))
+    meter = open_meter(MeterSpec(sys=sys), clock=clock, sleep=sleep)
+    return LinuxBoard(frequency, meter, Throttling(sys), edge_tpu=edge_tpu)

@@ -79,6 +79,13 @@ class ServiceMissing(DynaSplitError, ConnectionError):
     exit_code = 4
 
 
+class AcceleratorFailed(DynaSplitError, ConnectionError):
+    """A device's accelerator cannot be used now: it is away, hangs, or its library is missing or wrong. The CPU still can."""
+
+    http_status = 503
+    exit_code = 4
+
+
 class Overloaded(DynaSplitError, RuntimeError):
     """More requests wait than may; try again later."""
 

@@ -19,9 +19,9 @@ from models.bundle import Bundle
 from models.edgetpu_roles import compiled_signatures
 from models.running.interpreter_runner import interpreter_module
 from models.running.native_log import native_messages
-from models.running.runner import Engine, RunnerFailed
+from models.running.runner import Engine
 from protocol.configuration import EdgeAccelerator
-from protocol.errors import InvalidInput
+from protocol.errors import AcceleratorFailed, InvalidInput
 from protocol.tensors import Array, TensorSpec
 
 logger = logging.getLogger(__name__)
@@ -31,10 +31,6 @@ _HEADS_KEPT = 8
 
 _delegates: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
 """Open delegates by library and device. A TPU is opened once per process, so runners of several bundles share it."""
-
-
-class AcceleratorFailed(RunnerFailed):
-    """The accelerator cannot be used now: its library is missing or wrong, or no device answers. The CPU still can."""
 
 
 @dataclass(frozen=True)

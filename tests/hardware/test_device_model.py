@@ -1,6 +1,7 @@
 import pytest
 
-from hardware.device_model import DeviceModel, PowerPoint
+from hardware.device_model import DeviceModel
+from hardware.power.points import PowerPoint, PowerPoints
 from protocol.errors import InvalidInput
 from protocol.work import Work
 
@@ -47,8 +48,8 @@ def test_work_in_an_element_type_without_a_figure_is_refused_by_name(model):
     [(500_000, 3.0, 2.0), (750_000, 3.5, 2.25), (1_000_000, 4.0, 2.5), (400_000, 3.0, 2.0), (2_000_000, 4.0, 2.5)],
 )
 def test_power_lies_on_straight_lines_between_the_figures(model, cpu_khz, busy_w, waiting_w):
-    assert model.busy_w(cpu_khz) == pytest.approx(busy_w)
-    assert model.waiting_w(cpu_khz) == pytest.approx(waiting_w)
+    assert model.power.busy_w(cpu_khz) == pytest.approx(busy_w)
+    assert model.power.waiting_w(cpu_khz) == pytest.approx(waiting_w)
 
 
 def test_a_file_gives_exactly_what_it_says(model):
@@ -57,7 +58,7 @@ def test_a_file_gives_exactly_what_it_says(model):
         threads=1,
         cycles_per_mac={"int8": 0.5},
         ns_per_byte=2.0,
-        power=(PowerPoint(500_000, 3.0, 2.0), PowerPoint(1_000_000, 4.0, 2.5)),
+        power=PowerPoints((PowerPoint(500_000, 3.0, 2.0), PowerPoint(1_000_000, 4.0, 2.5))),
     )
 
 

@@ -3,11 +3,14 @@ import threading
 
 import pytest
 
+from hardware.accelerator.edge_tpu import PluggedEdgeTpu
+from hardware.accelerator.emulated_usb import EmulatedUsb
+from hardware.accelerator.presence import Presence
 from hardware.boards import board_names, device_model, emulated_board_names, open_board
 from hardware.clock import VirtualClock
 from hardware.emulated import EmulatedBoard
 from protocol.configuration import EdgeAccelerator
-from protocol.errors import InvalidInput, NotFound
+from protocol.errors import AcceleratorFailed, InvalidInput, NotFound
 from protocol.work import Work
 
 WORK = Work({"conv/int8": 1_000_000_000}, weight_bytes=1_000_000, activation_bytes=2_000_000, operators=3)
@@ -88,7 +91,7 @@ def test_work_that_fails_leaves_the_board_waiting_and_does_not_last(board, clock
     with pytest.raises(RuntimeError, match="no such operator"):
         board.execute(WORK, broken)
 
-    assert board.meter.read().watts == model.waiting_w(1_800_000)
+    assert board.meter.read().watts == model.power.waiting_w(1_800_000)
     assert clock() == 0
 
 
@@ -155,3 +158,50 @@ def test_every_emulated_board_opens_under_its_name():
     assert {*emulated_board_names(), "linux"} == set(board_names())
     for name in emulated_board_names():
         assert open_board(name).name == name
+
+
+@pytest.fixture
+def usb(tmp_path) -> EmulatedUsb:
+    made = EmulatedUsb(tmp_path)
+    made.plug()
+    return made
+
+
+@pytest.fixture
+def with_tpu(clock, model, usb) -> EmulatedBoard:
+    tpu = PluggedEdgeTpu(tuple(EdgeAccelerator), Presence(usb.root, clock=clock), clock=clock, sleep=clock.sleep)
+    return EmulatedBoard("emulated-pi4", model, edge_tpu=tpu, clock=clock, sleep=clock.sleep)
+
+
+def test_work_on_the_tpu_lasts_as_long_and_draws_as_much_as_its_model_says(with_tpu, clock, model):
+    with_tpu.apply(cpu_khz=1_800_000, accelerator=EdgeAccelerator.MAX)
+
+    busy_w = with_tpu.execute(WORK, with_tpu.meter.read).watts
+
+    assert clock() == pytest.approx(model.edge_tpu.time_ms(WORK, 1_800_000, EdgeAccelerator.MAX) / 1e3)
+    assert (busy_w, with_tpu.meter.read().watts) == (5.60, 5.08)
+
+
+def test_with_the_tpu_off_a_board_is_as_one_without(with_tpu, board):
+    for accelerator in (EdgeAccelerator.STD, EdgeAccelerator.OFF):
+        with_tpu.apply(cpu_khz=1_800_000, accelerator=accelerator)
+
+    assert with_tpu.meter.read().watts == board.meter.read().watts
+
+
+def test_a_tpu_that_has_vanished_is_no_longer_applied_and_the_board_goes_on(with_tpu, usb):
+    usb.unplug()
+
+    with pytest.raises(AcceleratorFailed, match="not on the bus"):
+        with_tpu.apply(cpu_khz=1_800_000, accelerator=EdgeAccelerator.STD)
+
+    assert EdgeAccelerator.STD in with_tpu.accelerators()
+    with_tpu.apply(cpu_khz=1_800_000, accelerator=EdgeAccelerator.OFF)
+    assert with_tpu.execute(WORK, lambda: 1) == 1
+
+
+def test_the_tpu_runs_int8_alone(with_tpu):
+    with_tpu.apply(cpu_khz=1_800_000, accelerator=EdgeAccelerator.STD)
+
+    with pytest.raises(InvalidInput, match="conv/float32; an Edge TPU runs int8 alone"):
+        with_tpu.execute(Work({"conv/float32": 1, "conv/int8": 1}), lambda: None)

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hardware.accelerator.model import on_chip
 from hardware.boards import device_model
 from hardware.device_model import DeviceModel
+from protocol.configuration import EdgeAccelerator
 from protocol.work import Work
 
 pytestmark = pytest.mark.reference
@@ -28,9 +30,10 @@ class Trial:
     edge_ms: float
     away_ms: float
     edge_mj: float
+    accelerator: EdgeAccelerator
 
 
-def read_trials(path: Path) -> list[Trial]:
+def read_trials(path: Path, accelerators: tuple[str, ...] = ("off",)) -> list[Trial]:
     with path.open() as file:
         return [
             Trial(
@@ -40,20 +43,28 @@ def read_trials(path: Path) -> list[Trial]:
                 edge_ms=float(row["avg latency edge (ms)"]),
                 away_ms=float(row["avg latency cloud (ms)"]) + float(row["avg latency transfer (ms)"]),
                 edge_mj=float(row["avg energy edge (J)"]) * 1000,
+                accelerator=EdgeAccelerator(row["edge-accelerator"]),
             )
             for row in csv.DictReader(file)
-            if row["edge-accelerator"] == "off" and float(row["layer"]) > 0
+            if row["edge-accelerator"] in accelerators and float(row["layer"]) > 0
         ]
 
 
 def edge_ms(model: DeviceModel, head: Work, trial: Trial) -> float:
     preparing_ns = PREPARING_CYCLES_PER_BYTE / (trial.cpu_khz / 1e6) + PREPARING_NS_PER_BYTE
-    return model.time_ms(head, trial.cpu_khz) + trial.boundary_bytes * preparing_ns / 1e6
+    return head_ms(model, head, trial) + trial.boundary_bytes * preparing_ns / 1e6
+
+
+def head_ms(model: DeviceModel, head: Work, trial: Trial) -> float:
+    if trial.accelerator is EdgeAccelerator.OFF:
+        return model.time_ms(head, trial.cpu_khz)
+    chip = on_chip(head, crossing_bytes=round(trial.boundary_bytes / 4))  # recorded as float32, come back as int8
+    return model.edge_tpu.time_ms(chip, trial.cpu_khz, trial.accelerator)
 
 
 def edge_mj(model: DeviceModel, head: Work, trial: Trial) -> float:
-    busy_mj = model.busy_w(trial.cpu_khz) * edge_ms(model, head, trial)
-    return busy_mj + model.waiting_w(trial.cpu_khz) * trial.away_ms
+    power = model.power if trial.accelerator is EdgeAccelerator.OFF else model.edge_tpu.power
+    return power.busy_w(trial.cpu_khz) * edge_ms(model, head, trial) + power.waiting_w(trial.cpu_khz) * trial.away_ms
 
 
 @dataclass(frozen=True)
@@ -119,3 +130,35 @@ def test_the_architectures_have_the_published_size(vgg16_heads, vit_heads):
     assert vgg16_heads[-1].total_macs == pytest.approx(15.5e9, rel=0.01)
     assert vit_heads[-1].total_macs == pytest.approx(17.6e9, rel=0.01)
     assert (len(vgg16_heads), len(vit_heads)) == (23, 20)
+
+
+STATED_ON_TPU = {"time": Errors(0.014, 0.162), "energy": Errors(0.016, 0.074)}
+
+
+@pytest.fixture
+def trials_on_tpu(reference) -> list[Trial]:
+    return read_trials(reference / "dynasplit" / "simulation_pool_vgg16.csv", ("std", "max"))
+
+
+@pytest.mark.parametrize(
+    ("figure", "recorded", "modelled"), [("time", "edge_ms", edge_ms), ("energy", "edge_mj", edge_mj)]
+)
+def test_the_errors_on_the_edge_tpu_are_those_that_are_stated(
+    model, vgg16_heads, trials_on_tpu, figure, recorded, modelled
+):
+    pairs = [(modelled(model, vgg16_heads[trial.layer], trial), getattr(trial, recorded)) for trial in trials_on_tpu]
+
+    errors, stated = Errors.of(pairs), STATED_ON_TPU[figure]
+    assert len(pairs) == 699
+    assert errors.median == pytest.approx(stated.median, abs=0.002)
+    assert errors.p90 == pytest.approx(stated.p90, abs=0.005)
+    assert errors.median < 0.15
+
+
+def test_a_whole_network_on_the_edge_tpu_takes_the_recorded_time_at_either_clock(model, vgg16_heads, trials_on_tpu):
+    for accelerator in (EdgeAccelerator.STD, EdgeAccelerator.MAX):
+        whole = [trial for trial in trials_on_tpu if trial.layer == 22 and trial.accelerator is accelerator]
+
+        errors = Errors.of([(head_ms(model, vgg16_heads[22], trial), trial.edge_ms) for trial in whole])
+
+        assert errors.median < 0.03
