@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from hardware.power.meter import PowerMeter
+from hardware.throttling import Slowdown
 from protocol.configuration import EdgeAccelerator, Provenance
 from protocol.errors import DynaSplitError, InvalidInput
 from protocol.work import Work
@@ -15,7 +16,14 @@ T = TypeVar("T")
 
 
 class ClockNotApplied(DynaSplitError, RuntimeError):
-    """The device runs at another clock than it was told to."""
+    """The device runs at another clock than it was told to: `reached_khz`, None where that is not known."""
+
+    http_status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, message: str, *, reached_khz: int | None = None) -> None:
+        super().__init__(message)
+        self.reached_khz = reached_khz
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,23 @@ class Board(Protocol):
 
     def throttled(self) -> bool:
         """Whether heat or a weak supply slows the device down now; measurements taken meanwhile mean nothing."""
+        ...
+
+    def slowdown(self) -> Slowdown:
+        """What the device says of heat and supply now: two looks tell what slowed it down between them."""
+        ...
+
+    def holds(self, cpu_khz: int) -> bool:
+        """Whether the CPU is, now, at a clock that was applied. Firmware and heat may take it away at any time."""
+        ...
+
+    def running_khz(self) -> int | None:
+        """The clock that the CPU runs at now, whatever was applied; None where nobody can tell. On processors that change it by
+        themselves a momentary figure, lower at rest."""
+        ...
+
+    def temperature_c(self) -> float | None:
+        """The processor's temperature in degrees Celsius; None where nobody can tell."""
         ...
 
     def restore(self) -> None:

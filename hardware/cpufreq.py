@@ -60,6 +60,13 @@ class CpuFrequency:
         """The clock that the leading policy runs at now."""
         return self._leader().running_khz()
 
+    def holds(self, khz: int) -> bool:
+        """Whether the CPUs that are online run at a clock of the ladder now, each policy as near as it can."""
+        try:
+            return all(policy.runs_at(policy.nearest_khz(khz)) for policy in self._policies())
+        except DynaSplitError:
+            return False
+
     def check_rights(self) -> None:
         """NotAllowed, before anything is changed, when this process may not set the clock."""
         for policy in self._policies():
@@ -134,7 +141,8 @@ class CpuFrequency:
             if self._clock() >= deadline_s:
                 raise ClockNotApplied(
                     f"{policy.name} was set to {khz} kHz but {policy.state()}: "
-                    "firmware, heat or another program holds the clock"
+                    "firmware, heat or another program holds the clock",
+                    reached_khz=policy.reached_khz(),
                 )
             self._sleep(_LOOK_EVERY_S)
 

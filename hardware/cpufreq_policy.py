@@ -112,6 +112,10 @@ class Policy:
         except (OSError, ValueError):
             return self._number("scaling_cur_freq")
 
+    def reached_khz(self) -> int | None:
+        """The clock that it runs at in the place of the one that it was set to; None where the driver only knows limits."""
+        return self.running_khz() if self._has_table() else None
+
     def state(self) -> str:
         if self._has_table():
             return f"runs at {self.running_khz()} kHz"

@@ -16,6 +16,7 @@ from hardware.device_model import DeviceModel
 from hardware.power.counter import EnergyCounter
 from hardware.power.meter import PowerMeter
 from hardware.power.points import PowerPoints
+from hardware.throttling import Slowdown
 from protocol.configuration import EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput
 from protocol.work import Work
@@ -99,6 +100,20 @@ class EmulatedBoard:
     def throttled(self) -> bool:
         """Never: heat and supply are not modelled."""
         return False
+
+    def slowdown(self) -> Slowdown:
+        """Nothing, ever."""
+        return Slowdown()
+
+    def holds(self, cpu_khz: int) -> bool:
+        return cpu_khz == self._cpu_khz
+
+    def running_khz(self) -> int | None:
+        return self._cpu_khz
+
+    def temperature_c(self) -> float | None:
+        """Not modelled."""
+        return None
 
     def restore(self) -> None:
         """Back to the highest clock, where the board starts."""

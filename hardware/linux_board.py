@@ -15,9 +15,10 @@ from hardware.cpufreq import CpuFrequency
 from hardware.power.meter import PowerMeter
 from hardware.power.opening import MeterSpec, open_meter
 from hardware.sysfs import SYSFS, Write, write_text
-from hardware.throttling import Throttling
+from hardware.thermal import CpuTemperature
+from hardware.throttling import Slowdown, Throttling
 from protocol.configuration import EdgeAccelerator, Provenance
-from protocol.errors import InvalidInput
+from protocol.errors import DynaSplitError, InvalidInput
 from protocol.work import Work
 
 T = TypeVar("T")
@@ -37,12 +38,14 @@ class LinuxBoard:
         meter: PowerMeter,
         throttling: Throttling,
         *,
+        temperature: CpuTemperature,
         edge_tpu: EdgeTpu | None = None,
     ) -> None:
         self._frequency = frequency
         self._meter = meter
         self._throttling = throttling
         self._edge_tpu = edge_tpu
+        self._temperature = temperature
         self._ladder_khz = frequency.ladder_khz()
         self._processor = threading.Lock()
 
@@ -78,6 +81,21 @@ class LinuxBoard:
     def throttled(self) -> bool:
         return self._throttling.now()
 
+    def slowdown(self) -> Slowdown:
+        return self._throttling.look()
+
+    def holds(self, cpu_khz: int) -> bool:
+        return self._frequency.holds(cpu_khz)
+
+    def running_khz(self) -> int | None:
+        try:
+            return self._frequency.running_khz()
+        except DynaSplitError:
+            return None
+
+    def temperature_c(self) -> float | None:
+        return self._temperature.read_c()
+
     def restore(self) -> None:
         with self._processor:
             if self._edge_tpu:
@@ -100,4 +118,4 @@ def open_linux_board(
     """
     frequency = CpuFrequency(sys, write=write, clock=clock, sleep=sleep)
     meter = open_meter(MeterSpec(sys=sys), clock=clock, sleep=sleep)
-    return LinuxBoard(frequency, meter, Throttling(sys), edge_tpu=edge_tpu)
+    return LinuxBoard(frequency, meter, Throttling(sys), temperature=CpuTemperature(sys), edge_tpu=edge_tpu)

@@ -1,22 +1,52 @@
-"""Whether heat or a weak supply slows the machine down."""
+"""Whether heat or a weak supply slows the machine down, and which of them."""
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from hardware.sysfs import SYSFS
 
-_NOW = 0b1111
-"""Bits 0-3 of the Raspberry Pi firmware's word: under-voltage, capped, throttled, soft temperature limit, each now.
+_BITS = ("under-voltage", "clock capped", "throttled", "soft temperature limit")
+"""Bits 0-3 of the Raspberry Pi firmware's word tell what is now, 16-19 the same of what was since the start.
 
-https://www.raspberrypi.com/documentation/computers/os.html (vcgencmd get_throttled); bits 16-19 are about the past.
+https://www.raspberrypi.com/documentation/computers/os.html (vcgencmd get_throttled)
 """
+
+_WAS = 16
+
+CORES = "cores too hot"
+"""What the counters of x86 cores and packages count (drivers/thermal/intel/therm_throt.c)."""
+
+
+@dataclass(frozen=True)
+class Slowdown:
+    """What a machine said at one moment: the firmware's word, and how often cores were throttled since the start."""
+
+    word: int = 0
+    count: int = 0
+
+    @property
+    def now(self) -> tuple[str, ...]:
+        """What slows it down at this moment, in words; counters alone cannot tell."""
+        return _words(self.word)
+
+    @property
+    def ever(self) -> tuple[str, ...]:
+        """What did since the machine was started, or since the firmware was told to forget."""
+        return _words(self.word | self.word >> _WAS) + ((CORES,) if self.count else ())
+
+    def since(self, before: Slowdown) -> tuple[str, ...]:
+        """What slowed it down at any moment between two looks, both included."""
+        began = (self.word & ~before.word) >> _WAS
+        return _words(self.word | before.word | began) + ((CORES,) if self.count > before.count else ())
 
 
 class Throttling:
-    """Asks what the machine has: the Raspberry Pi's firmware, or the counters of x86 cores.
+    """Asks what the machine has: the Raspberry Pi's firmware, or the counters of x86 cores. Thread-safe.
 
-    A machine that has neither, or cannot tell now, counts as not throttled. The kernel asks the firmware every 2 s.
+    A machine that has neither, or cannot tell now, counts as not slowed down.
     """
 
     def __init__(self, sys: Path = SYSFS) -> None:
@@ -24,15 +54,25 @@ class Throttling:
         self._counters = sorted(
             (sys / "devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"),
         )
-        self._counted = self._count()
+        self._lock = threading.Lock()
+        self._last = self.look()
+
+    def look(self) -> Slowdown:
+        """What the machine says now; compare two looks to know what was between them."""
+        word = 0
+        for path in self._firmware:
+            word |= _number(path, base=16)
+        return Slowdown(word, sum(_number(path, base=10) for path in self._counters))
 
     def now(self) -> bool:
-        """Whether the firmware says so, or a core was throttled since the last time somebody asked."""
-        before, self._counted = self._counted, self._count()
-        return self._counted > before or any(_number(path, base=16) & _NOW for path in self._firmware)
+        """Whether the firmware says so, or a core was throttled since the last time somebody asked this."""
+        with self._lock:
+            before, self._last = self._last, self.look()
+            return bool(self._last.now) or self._last.count > before.count
 
-    def _count(self) -> int:
-        return sum(_number(path, base=10) for path in self._counters)
+
+def _words(word: int) -> tuple[str, ...]:
+    return tuple(text for bit, text in enumerate(_BITS) if word >> bit & 1)
 
 
 def _number(path: Path, *, base: int) -> int:

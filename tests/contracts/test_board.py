@@ -138,3 +138,19 @@ def test_a_board_tells_its_name_its_provenance_and_whether_it_is_throttled(board
     assert board.name
     assert isinstance(board.provenance, Provenance)
     assert board.throttled() is False
+
+
+def test_a_board_holds_what_was_applied_and_tells_it(board):
+    for khz in board.ladder_khz():
+        board.apply(cpu_khz=khz, accelerator=EdgeAccelerator.OFF)
+
+        assert board.holds(khz)
+        assert board.running_khz() == khz
+        assert not any(board.holds(other) for other in board.ladder_khz() if other != khz)
+
+
+def test_a_board_that_nothing_slows_down_says_so_and_its_temperature_if_it_can(board):
+    before = board.slowdown()
+
+    assert board.slowdown().since(before) == ()
+    assert board.temperature_c() is None or -40 < board.temperature_c() < 150
