@@ -62,7 +62,7 @@ def emulated(tmp_path) -> Bench:
 
 def estimated(tmp_path) -> Bench:
     clock = VirtualClock()
-    meter = EstimatedMeter(device_model("emulated-pi4"), cpu_khz=600_000, clock=clock)
+    meter = EstimatedMeter(device_model("emulated-pi4").power, cpu_khz=600_000, clock=clock)
     meter.busy(1_000_000)
     return Bench(meter, clock, clock.sleep, watts=3.37)
 
