@@ -9,10 +9,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from edge.api.app import create_app
 from edge.api.web_server import make_server
@@ -25,12 +26,15 @@ from protocol.mqtt import BrokerAddress, MqttBus
 
 logger = logging.getLogger(__name__)
 
+START_AGAIN = 75
+"""The exit code that asks a supervisor for another start (EX_TEMPFAIL, sysexits.h)."""
+
 _OTHER_THREADS = 4
 """Beside requests that are served or wait: health checks, descriptions, refusals."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`dynasplit-edge [--config edge.toml]`: 0 after a clean end, 2 when it cannot start."""
+    """`dynasplit-edge [--config edge.toml]`: 0 after a clean end, 2 when it cannot start, 75 when it wants to be started again."""
     parser = argparse.ArgumentParser(prog="dynasplit-edge", description="Serves inference requests on this device.")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings in TOML; DYNASPLIT_* variables win over it"
@@ -43,15 +47,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
+    restart = Restart()
     try:
         settings = protocol_settings.load(EdgeSettings, toml=arguments.config, environment=os.environ)
-        _serve(settings)
+        _serve(settings, restart)
     except DynaSplitError as error:
         sys.stderr.write(f"dynasplit-edge: {error}\n")
         return 2
     except KeyboardInterrupt:
         logger.info("ended before it served")
-    return 0
+    return START_AGAIN if restart.wanted else 0
+
+
+class Restart:
+    """Ends this process as a signal does, and remembers that it is to be started again. May be called from any thread."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+
+    def __call__(self) -> None:
+        self.wanted = True
+        signal.pthread_kill(cast(int, threading.main_thread().ident), signal.SIGTERM)
 
 
 def _end(_number: int, _frame: Any) -> NoReturn:
@@ -61,14 +77,14 @@ def _end(_number: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _serve(settings: EdgeSettings) -> None:
+def _serve(settings: EdgeSettings, restart: Restart) -> None:
     """Everything that is opened is closed again in reverse order, whatever happens."""
     with ExitStack() as stack:
         listening = stack.enter_context(_bound(settings))
         _make_folder(settings.data_dir)
         address = BrokerAddress.parse(settings.broker_url)
         bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
-        app = create_app(assemble(settings, bus, stack))
+        app = create_app(assemble(settings, bus, stack, restart=restart))
         presence = Presence(bus, device=settings.device)
         presence.start()
         server = make_server(app, listening, threads=1 + settings.max_waiting + _OTHER_THREADS)

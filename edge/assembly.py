@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from edge.api import descriptions
@@ -11,6 +12,12 @@ from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
 from edge.device.energy import Energies
 from edge.device.gauge import DirectGauge
+from edge.jobs.book import JobBook
+from edge.jobs.desk import JobDesk
+from edge.jobs.profiling import Facilities, profiling
+from edge.jobs.pushing import pushing
+from edge.jobs.restarting import restarting
+from edge.jobs.work import Makers
 from edge.offload.allowance import Allowance
 from edge.offload.cloud import Ration, RemoteCloud, Transport
 from edge.offload.transport import EmulatedLink, HttpTransport
@@ -36,11 +43,13 @@ from hardware.board import Board
 from hardware.boards import open_board
 from models.bundle import Bundle
 from protocol.bus import Bus
+from protocol.jobs import JobKind
 from protocol.link import REFERENCE_LINK
 
 
-def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Served:
-    """Opens what the settings name, and leaves on the stack how each is closed again."""
+def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Callable[[], None]) -> Served:
+    """Opens what the settings name, and leaves on the stack how each is closed again. `restart` ends the agent, which its
+    supervisor then starts again."""
     board = open_board(settings.board)
     controller = Controller(board)
     stack.callback(controller.restore)
@@ -54,7 +63,8 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Served:
     wall = WallClock()
     bounds = _bounds(settings, board, wall, stack)
     bundles, networks = _bundles(settings, stack), Networks()
-    _follow_tables(_tables(settings, bundles, networks, bounds=bounds, warm=warm), settings, bus, stack)
+    desired = _follow_tables(_tables(settings, bundles, networks, bounds=bounds, warm=warm), settings, bus, stack)
+    turns = Turns(max_waiting=settings.max_waiting)
     cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
     agent = Agent(
         networks,
@@ -69,9 +79,21 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Served:
         cloud,
         Recorder(_outbox(settings, bus, stack), device=settings.device, throttled=board.throttled, wall=wall),
         bounds=bounds,
-        turns=Turns(max_waiting=settings.max_waiting),
+        turns=turns,
         learner=Learner(violation_rate=settings.violation_rate, tries=settings.try_untried),
     )
+
+    def settle() -> None:
+        with turns.turn():
+            controller.restore()
+
+    facilities = Facilities(agent, bundles, networks, warm, bounds, settle)
+    makers = {
+        JobKind.PROFILE: profiling(facilities),
+        JobKind.PUSH: pushing(desired),
+        JobKind.RESTART: restarting(restart),
+    }
+    _follow_jobs(settings, bus, stack, makers=makers)
     return Served(
         agent,
         networks,
@@ -126,7 +148,13 @@ def _outbox(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Outbox:
     return outbox
 
 
-def _follow_tables(tables: Tables, settings: EdgeSettings, bus: Bus, stack: ExitStack) -> None:
+def _follow_jobs(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, makers: Makers) -> None:
+    desk = JobDesk(JobBook(settings.data_dir / "jobs.json"), bus, device=settings.device, makers=makers)
+    desk.start()
+    stack.callback(desk.stop)
+
+
+def _follow_tables(tables: Tables, settings: EdgeSettings, bus: Bus, stack: ExitStack) -> DesiredTables:
     """Serves with the tables that are here, then with those that are desired."""
     reports = Reports(bus, device=settings.device)
     reports.start()
@@ -135,3 +163,4 @@ def _follow_tables(tables: Tables, settings: EdgeSettings, bus: Bus, stack: Exit
     desired = DesiredTables(tables, report=reports)
     desired.start(bus, device=settings.device)
     stack.callback(desired.stop)
+    return desired

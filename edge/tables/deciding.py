@@ -100,6 +100,12 @@ class Tables:
         logger.info("applied table %.12s, version %d, for %s", report.digest, report.version, network)
         return report
 
+    def forget_rejections(self, network: str) -> None:
+        """What was rejected for a network is considered anew when it comes again."""
+        history = self._store.load(network)
+        if history.rejected:
+            self._store.save(network, replace(history, rejected={}))
+
     def _plan(self, network: str, signed: SignedTable, history: TableHistory) -> Plan:
         table = signed.table
         verify(signed, self._trust.public_key)

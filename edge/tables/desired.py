@@ -35,6 +35,8 @@ class DesiredTables:
         self._longest_s = longest_s
         self._changed = threading.Condition()
         self._pending: dict[str, bytes] = {}
+        self._latest: dict[str, bytes] = {}
+        self._considering = threading.Lock()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
 
@@ -53,8 +55,24 @@ class DesiredTables:
     def desire(self, network: str, payload: bytes) -> None:
         """Queues a document that was published for a network; returns at once."""
         with self._changed:
-            self._pending[network] = payload
+            self._pending[network] = self._latest[network] = payload
             self._changed.notify_all()
+
+    def again(self, network: str) -> TableReport | None:
+        """Considers what is desired for a network once more, also what was rejected before; waits while another is considered.
+
+        None where nothing was desired since the start. ServiceMissing as `Tables.consider`.
+        """
+        with self._changed:
+            payload = self._latest.get(network)
+        if payload is None:
+            return None
+        with self._considering:
+            self._tables.forget_rejections(network)
+            report = self._tables.consider(network, payload)
+        if report:
+            self._report(report)
+        return report
 
     def _received(self, topic: str, payload: bytes) -> None:
         """An empty payload is a retained table that was cleared: what was applied stays."""
@@ -84,7 +102,8 @@ class DesiredTables:
 
     def _settled(self, network: str, payload: bytes) -> bool:
         try:
-            report = self._tables.consider(network, payload)
+            with self._considering:
+                report = self._tables.consider(network, payload)
         except ServiceMissing as error:
             logger.warning("table for %s waits: %s", network, error)
             return False
