@@ -2,49 +2,85 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from importlib.resources import files
+from pathlib import Path
 
 from hardware.accelerator.port import EdgeTpu
 from hardware.board import Board
 from hardware.clock import Clock, Sleep
+from hardware.cpufreq import CpuFrequency
 from hardware.device_model import DeviceModel
 from hardware.emulated import EmulatedBoard
-from hardware.linux_board import NAME as LINUX
-from hardware.linux_board import open_linux_board
+from hardware.found_clocks import FoundClocks
+from hardware.linux_board import LinuxBoard
+from hardware.power.estimated import EstimatedMeter
+from hardware.power.meter import PowerMeter
+from hardware.power.opening import MeterSpec, open_meter
+from hardware.profile import GENERIC, BoardProfile, board_file, emulated_names, profile_names, profile_of
+from hardware.sysfs import SYSFS, Write, write_text
+from hardware.thermal import CpuTemperature
+from hardware.throttling import Throttling
 from protocol.errors import NotFound
 
-_MODELS = files("hardware") / "boards"
-_SUFFIX = ".toml"
-
-
-def emulated_board_names() -> tuple[str, ...]:
-    """The boards that need no device: one for each file in `boards/`."""
-    names = (entry.name for entry in _MODELS.iterdir())
-    return tuple(sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)))
+logger = logging.getLogger(__name__)
 
 
 def board_names() -> tuple[str, ...]:
-    """The names that `open_board` takes: the emulated boards, and `linux` for this machine."""
-    return (*emulated_board_names(), LINUX)
+    """The names that `open_board` takes: the emulated boards, `linux` for this machine as it is recognised, and the kinds
+    of real boards, for a machine that is not recognised."""
+    return (*emulated_names(), GENERIC, *profile_names())
 
 
 def open_board(
-    name: str, *, edge_tpu: EdgeTpu | None = None, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
+    name: str,
+    *,
+    meter: PowerMeter | None = None,
+    edge_tpu: EdgeTpu | None = None,
+    found: FoundClocks | None = None,
+    sys: Path = SYSFS,
+    write: Write = write_text,
+    clock: Clock = time.monotonic,
+    sleep: Sleep = time.sleep,
 ) -> Board:
     """The board of this name, with the Edge TPU that is plugged into it; NotFound that lists the known ones.
 
-    For `linux` also NotFound where this machine's clock cannot be set or it has no power meter, and NotAllowed where
-    this user may not read the meter.
+    An emulated board brings its own meter. Any other is this machine: `sys` is the root of its sysfs, `write` writes one
+    of its files, `found` remembers how its clocks were found, and `meter` is what measures it (None: the one that is
+    there, else an estimate). It may raise NotFound where this machine's clock cannot be set, or where no meter is there and
+    nobody knows what such a board draws; NotAllowed where this user may not set the clock or read the meter.
     """
-    if name == LINUX:
-        return open_linux_board(edge_tpu=edge_tpu, clock=clock, sleep=sleep)
-    if name not in emulated_board_names():
+    if name in emulated_names():
+        return EmulatedBoard(name, device_model(name), edge_tpu=edge_tpu, clock=clock, sleep=sleep)
+    if name not in board_names():
         raise NotFound(f"board {name!r:.60} is not known; choose one of {', '.join(board_names())}")
-    return EmulatedBoard(name, device_model(name), edge_tpu=edge_tpu, clock=clock, sleep=sleep)
+    frequency = CpuFrequency(sys, found=found, write=write, clock=clock, sleep=sleep)
+    frequency.check_rights()
+    profile = profile_of(name, sys)
+    meter = meter or _meter(profile, sys, clock=clock, sleep=sleep)
+    return LinuxBoard(profile, frequency, meter, Throttling(sys), temperature=CpuTemperature(sys), edge_tpu=edge_tpu)
+
+
+def estimated_meter(profile: BoardProfile, *, clock: Clock = time.monotonic) -> EstimatedMeter:
+    """What such a board draws on average, as was published: the board says what it does. NotFound where nothing was."""
+    if profile.power is None:
+        known = ", ".join(name for name in profile_names() if profile_of(name, SYSFS).power)
+        raise NotFound(f"nobody published what a {profile.title} draws; connect a power meter (it is known of {known})")
+    return EstimatedMeter(profile.power, cpu_khz=profile.power.points[-1].cpu_khz, clock=clock)
+
+
+def _meter(profile: BoardProfile, sys: Path, *, clock: Clock, sleep: Sleep) -> PowerMeter:
+    try:
+        return open_meter(MeterSpec(sys=sys), clock=clock, sleep=sleep)
+    except NotFound as none:
+        if profile.power is None:
+            raise
+        logger.info(
+            "power is estimated by what a %s draws on average (%s): %s", profile.title, profile.power_source, none
+        )
+        return estimated_meter(profile, clock=clock)
 
 
 def device_model(name: str) -> DeviceModel:
     """The model behind the emulated board of this name."""
-    text = (_MODELS / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
-    return DeviceModel.from_toml(text, what=f"board {name}")
+    return DeviceModel.from_toml(board_file(name), what=f"board {name}")

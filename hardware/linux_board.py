@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from hardware.accelerator.port import EdgeTpu, set_awake
 from hardware.board import Applied, check_on_offer
-from hardware.clock import Clock, Sleep
 from hardware.cpufreq import CpuFrequency
+from hardware.power.estimated import EstimatedMeter
 from hardware.power.meter import PowerMeter
-from hardware.power.opening import MeterSpec, open_meter
-from hardware.sysfs import SYSFS, Write, write_text
+from hardware.profile import BoardProfile
 from hardware.thermal import CpuTemperature
 from hardware.throttling import Slowdown, Throttling
 from protocol.configuration import EdgeAccelerator, Provenance
@@ -23,17 +21,20 @@ from protocol.work import Work
 
 T = TypeVar("T")
 
-NAME = "linux"
+logger = logging.getLogger(__name__)
 
 
 class LinuxBoard:
-    """The board port on the machine that runs this. Work simply runs; its time and power are what they are."""
+    """The board port on the machine that runs this. Work simply runs; its time and power are what they are.
 
-    name = NAME
+    A clock that such a board never runs at is not on its ladder, whatever the kernel offers.
+    """
+
     provenance = Provenance.MEASURED
 
     def __init__(
         self,
+        profile: BoardProfile,
         frequency: CpuFrequency,
         meter: PowerMeter,
         throttling: Throttling,
@@ -41,13 +42,17 @@ class LinuxBoard:
         temperature: CpuTemperature,
         edge_tpu: EdgeTpu | None = None,
     ) -> None:
+        self.name = profile.name
         self._frequency = frequency
         self._meter = meter
         self._throttling = throttling
-        self._edge_tpu = edge_tpu
         self._temperature = temperature
-        self._ladder_khz = frequency.ladder_khz()
+        self._edge_tpu = edge_tpu
+        self._ladder_khz = _ladder_khz(profile, frequency)
         self._processor = threading.Lock()
+        self._estimated = meter if isinstance(meter, EstimatedMeter) else None
+        self._cpu_khz = self._ladder_khz[-1]
+        self._look()
 
     @property
     def meter(self) -> PowerMeter:
@@ -67,16 +72,24 @@ class LinuxBoard:
     def apply(self, *, cpu_khz: int, accelerator: EdgeAccelerator) -> Applied:
         check_on_offer(self, cpu_khz=cpu_khz, accelerator=accelerator)
         with self._processor:
-            held_khz = self._frequency.hold(cpu_khz)
+            try:
+                self._frequency.hold(cpu_khz)
+            finally:
+                self._look()
             set_awake(self._edge_tpu, accelerator)
-            return Applied(held_khz, accelerator)
+        return Applied(cpu_khz, accelerator)
 
     def execute(self, work: Work, run: Callable[[], T], *, threads: int = 1) -> T:
         del work  # the machine finds out by itself
         if threads < 1:
             raise InvalidInput(f"{self.name} runs work on 1 thread or more, not {threads}")
         with self._processor:
-            return run()
+            if self._estimated:
+                self._estimated.busy(self._cpu_khz)
+            try:
+                return run()
+            finally:
+                self._waits()
 
     def throttled(self) -> bool:
         return self._throttling.now()
@@ -98,24 +111,33 @@ class LinuxBoard:
 
     def restore(self) -> None:
         with self._processor:
-            if self._edge_tpu:
-                self._edge_tpu.restore()
-            self._frequency.restore()
+            try:
+                if self._edge_tpu:
+                    self._edge_tpu.restore()
+            finally:
+                self._frequency.restore()
+                self._look()
+
+    def _look(self) -> None:
+        """A meter that measures nothing has to know the clock, even one that was not wanted."""
+        if self._estimated:
+            self._cpu_khz = self.running_khz() or self._cpu_khz
+            self._waits()
+
+    def _waits(self) -> None:
+        if self._estimated:
+            self._estimated.waiting(self._cpu_khz)
 
 
-def open_linux_board(
-    sys: Path = SYSFS,
-    *,
-    edge_tpu: EdgeTpu | None = None,
-    write: Write = write_text,
-    clock: Clock = time.monotonic,
-    sleep: Sleep = time.sleep,
-) -> LinuxBoard:
-    """This machine as a board, `sys` being the root of sysfs.
-
-    Raises NotFound where its clock cannot be set or no power meter is there, NotAllowed for a meter that this user may
-    not read.
-    """
-    frequency = CpuFrequency(sys, write=write, clock=clock, sleep=sleep)
-    meter = open_meter(MeterSpec(sys=sys), clock=clock, sleep=sleep)
-    return LinuxBoard(frequency, meter, Throttling(sys), temperature=CpuTemperature(sys), edge_tpu=edge_tpu)
+def _ladder_khz(profile: BoardProfile, frequency: CpuFrequency) -> tuple[int, ...]:
+    """What the kernel offers, without what such a board never runs at. Clocks that it should have and lacks are logged."""
+    offered = frequency.ladder_khz()
+    ladder = tuple(khz for khz in offered if khz >= profile.lowest_khz)
+    if not ladder:
+        raise InvalidInput(
+            f"a {profile.title} runs at {profile.lowest_khz} kHz or more, but this machine offers "
+            f"{offered[0]} to {offered[-1]}: set 'board' to linux"
+        )
+    if lacking := sorted(set(profile.clocks_khz) - set(ladder)):
+        logger.warning("a %s has the clocks %s kHz, this machine lacks them", profile.title, lacking)
+    return ladder

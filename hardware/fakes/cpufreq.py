@@ -43,6 +43,7 @@ class FakeCpufreq:
         self.lie: Lie = honest
         self.told_by_kernel = False
         self._offline = False
+        self._shown: dict[str, str] = {}
         self._ladder_khz = tuple(sorted(ladder_khz))
         self._governors = (*_GOVERNORS, "userspace") if userspace else _GOVERNORS
         low, high = str(self._ladder_khz[0]), str(self._ladder_khz[-1])
@@ -77,6 +78,7 @@ class FakeCpufreq:
         """All its CPUs are taken offline: the kernel answers EBUSY to reads and writes, which a plain file can only tell
         by being gone."""
         self._offline = True
+        self._shown = {}
         for name in self._files:
             (self.folder / name).unlink(missing_ok=True)
 
@@ -122,8 +124,9 @@ class FakeCpufreq:
         self._files["scaling_cur_freq"] = str(told_khz)
         if "cpuinfo_cur_freq" in self._files:
             self._files["cpuinfo_cur_freq"] = str(self.running_khz)
-        for name, text in self._files.items():
+        for name, text in self._files.items() - self._shown.items():
             self._show(self.folder / name, text + "\n")
+        self._shown = dict(self._files)
 
     @staticmethod
     def _show(path: Path, text: str) -> None:

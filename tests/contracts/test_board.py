@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock
-from hardware.fakes.cpufreq import FakeCpufreq
-from hardware.linux_board import open_linux_board
+from hardware.fakes.cpufreq import FakeCpufreq, FakeCpufreqPolicies
+from hardware.fakes.kernel_trees import KernelTree, make_pi3, make_pi4, make_pi5, make_zero2w
+from hardware.found_clocks import FoundClocksFile
+from hardware.power.scripted import ScriptedMeter, Step
+from hardware.sysfs import Write
 from protocol.configuration import EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput
 from protocol.work import Work
@@ -32,19 +36,67 @@ def emulated(tmp_path) -> Bench:
 
 
 def linux(tmp_path) -> Bench:
+    """A driver that states its two ends only."""
+    cpus = FakeCpufreq(tmp_path, (600_000, 1_000_000, 1_800_000), table=False)
+    return opened(tmp_path, cpus.write, cpus.settings)
+
+
+def pi3(tmp_path) -> Bench:
+    return of_tree(make_pi3(tmp_path))
+
+
+def pi4(tmp_path) -> Bench:
+    return of_tree(make_pi4(tmp_path))
+
+
+def pi5(tmp_path) -> Bench:
+    return of_tree(make_pi5(tmp_path))
+
+
+def pi5_with_clocks_that_it_never_runs_at(tmp_path) -> Bench:
+    return of_tree(make_pi5(tmp_path, lowest_mhz=1000))
+
+
+def zero2w_without_userspace(tmp_path) -> Bench:
+    return of_tree(make_zero2w(tmp_path))
+
+
+def big_little(tmp_path) -> Bench:
+    little = FakeCpufreq(tmp_path, (408_000, 1_008_000, 1_416_000), number=0)
+    big = FakeCpufreq(tmp_path, (408_000, 1_200_000, 1_800_000), number=4)
+    policies = FakeCpufreqPolicies([little, big])
+    return opened(tmp_path, policies.write, lambda: (little.settings(), big.settings()))
+
+
+def of_tree(tree: KernelTree) -> Bench:
+    return opened(tree.sys, tree.write, tree.cpufreq.settings)
+
+
+def opened(sys: Path, write: Write, settings: Callable[[], object]) -> Bench:
     clock = VirtualClock()
-    cpus = FakeCpufreq(tmp_path, (600_000, 1_000_000, 1_800_000))
-    sensor = tmp_path / "class/hwmon/hwmon0"
-    sensor.mkdir(parents=True)
-    (sensor / "name").write_text("ina219\n")
-    (sensor / "power1_input").write_text("3100000\n")
-    board = open_linux_board(tmp_path, write=cpus.write, clock=clock, sleep=clock.sleep)
-    return Bench(board, cpus.settings)
+    meter = ScriptedMeter([Step(0, 3.1)], clock=clock)
+    found = FoundClocksFile(sys.parent / "run" / "cpufreq.json")
+    board = open_board("linux", meter=meter, found=found, sys=sys, write=write, clock=clock, sleep=clock.sleep)
+    return Bench(board, settings)
 
 
-@pytest.fixture(params=[emulated, linux], ids=lambda make: make.__name__)
+MAKERS = [
+    emulated,
+    linux,
+    pi3,
+    pi4,
+    pi5,
+    pi5_with_clocks_that_it_never_runs_at,
+    zero2w_without_userspace,
+    big_little,
+]
+
+
+@pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)
 def bench(request, tmp_path) -> Bench:
-    return request.param(tmp_path)
+    sys = tmp_path / "sys"
+    sys.mkdir()
+    return request.param(sys)
 
 
 @pytest.fixture

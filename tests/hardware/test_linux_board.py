@@ -2,19 +2,20 @@ from pathlib import Path
 
 import pytest
 
+from hardware.board import Board
+from hardware.boards import open_board
 from hardware.clock import VirtualClock
 from hardware.fakes.cpufreq import FakeCpufreq
-from hardware.linux_board import LinuxBoard, open_linux_board
 from hardware.throttling import Throttling
 from protocol.configuration import Provenance
 from protocol.errors import NotFound
 from protocol.work import Work
 
 
-def open_below(sys: Path) -> LinuxBoard:
+def open_below(sys: Path) -> Board:
     clock = VirtualClock()
     cpus = FakeCpufreq(sys, (600_000, 1_800_000))
-    return open_linux_board(sys, write=cpus.write, clock=clock, sleep=clock.sleep)
+    return open_board("linux", sys=sys, write=cpus.write, clock=clock, sleep=clock.sleep)
 
 
 def with_sensor(sys: Path) -> Path:
@@ -45,7 +46,7 @@ def test_a_machine_without_a_meter_is_no_board(tmp_path):
 
 def test_a_machine_without_settable_clocks_is_no_board(tmp_path):
     with pytest.raises(NotFound, match="CPU clock"):
-        open_linux_board(with_sensor(tmp_path))
+        open_board("linux", sys=with_sensor(tmp_path))
 
 
 def test_any_number_of_threads_and_any_kind_of_work_runs(tmp_path):
