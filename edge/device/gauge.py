@@ -62,12 +62,22 @@ class Tally:
     While the meter is lost its last power goes on. Joules never go back: what was told is kept.
     """
 
-    def __init__(self, joules: float = 0.0) -> None:
+    def __init__(self, joules: float = 0.0, *, gaps: int = 0, last: Reading | None = None) -> None:
         self.joules = joules
-        self.gaps = 0
-        self._last: Reading | None = None
+        self.gaps = gaps
+        self._last = last
         self._last_j = joules
         self._lost = False
+
+    @property
+    def watts(self) -> float:
+        """The last power; 0 before the first reading."""
+        return self._last.watts if self._last else 0.0
+
+    @property
+    def counts(self) -> bool:
+        """Whether the meter showed a joule counter in its last reading."""
+        return self._last is not None and self._last.joules is not None
 
     def add(self, reading: Reading) -> None:
         """Counts on to a reading."""
