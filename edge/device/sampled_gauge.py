@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 from edge.device.gauge import Count, Moment
-from edge.device.ring import Kind, Slot, Torn
-from edge.device.sampler import Sampler
+from edge.device.ring import Kind, Ring, Slot, Torn
 from hardware.clock import Clock
 from protocol.configuration import Provenance
 
@@ -14,11 +14,38 @@ _NUDGED_PERIOD_S = 0.05
 """A meter whose values are older than that shows nothing new when a window opens or closes, so it is not asked to."""
 
 
+class Sampled(Protocol):
+    """A meter that something samples into a ring. Thread-safe."""
+
+    @property
+    def ring(self) -> Ring:
+        """The samples."""
+        ...
+
+    @property
+    def provenance(self) -> Provenance:
+        """Of the meter."""
+        ...
+
+    @property
+    def period_s(self) -> float:
+        """Of the meter."""
+        ...
+
+    def nudge(self) -> None:
+        """Asks for a sample at once. Never waits."""
+        ...
+
+    def await_sample(self, at_s: float) -> None:
+        """Waits for a sample from this moment or later, a few milliseconds at most."""
+        ...
+
+
 class SampledGauge:
     """What a sampled meter had counted at any moment: between two samples by the line between two values of its counter, or by
     the trapezoid under two powers; behind the newest sample by its power, as an estimate."""
 
-    def __init__(self, sampler: Sampler, *, clock: Clock) -> None:
+    def __init__(self, sampler: Sampled, *, clock: Clock) -> None:
         self._sampler = sampler
         self._clock = clock
 
@@ -41,13 +68,15 @@ class SampledGauge:
             before, after = self._sampler.ring.around(at_s)
         except Torn:
             before, after = self._sampler.ring.latest(), None
+        if before and before.at_s == at_s:
+            return _at(before, period_s=self._sampler.period_s)
         if before and after and Kind.LOST not in (before.kind, after.kind):
-            return _between(before, after, at_s, period_s=self.period_s)
+            return _between(before, after, at_s, period_s=self._sampler.period_s)
         return _beyond(before or after, at_s)
 
-    @property
-    def period_s(self) -> float:
-        return self._sampler.period_s
+
+def _at(slot: Slot, *, period_s: float) -> Count:
+    return Count(slot.joules, math.inf if slot.kind is Kind.LOST else period_s, slot.gaps)
 
 
 def _between(before: Slot, after: Slot, at_s: float, *, period_s: float) -> Count:

@@ -186,7 +186,7 @@ class Sampler:
             stdin=subprocess.PIPE,
             pass_fds=descriptors,
             process_group=0,  # an interrupt from the keyboard is for the front alone
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
+            env=_environment(),
         )
         if process.stdin:
             with contextlib.suppress(BrokenPipeError):  # it died at once, which shows elsewhere
@@ -225,6 +225,12 @@ class Sampler:
             logger.warning("the power meter cannot be opened any more: %s", error)
         else:
             self._refused = error
+
+
+def _environment() -> dict[str, str]:
+    """The same modules as here, and none of the agent's settings, tokens among them."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DYNASPLIT_")}
+    return {**kept, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:

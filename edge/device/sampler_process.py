@@ -8,6 +8,7 @@ stay small.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
 import select
@@ -16,15 +17,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import NoReturn
 
 from edge.device.ring import Ring
 from edge.device.sampling import LONGEST_REASON, RETRY_S, Fact, Lost, Opened, Opener, Refused, Sampling
-from hardware.power.meter import MeterLost, PowerMeter
+from hardware.clock import Clock, Sleep
+from hardware.power.meter import MeterLost, PowerMeter, Reading
+from hardware.power.opening import close_meter
+from protocol.configuration import Provenance
 from protocol.errors import DynaSplitError
 
+REOPEN_S = 10.0
+_LONGEST_REOPEN_S = 300.0
 _NUDGES = 4096
 """Nudges answered by one sample."""
+_CLOSING_S = 2
+"""After that the kernel ends the process (alarm(2))."""
 
 
 def follow(sampling: Sampling, nudges: int) -> NoReturn:
@@ -41,45 +50,95 @@ def follow(sampling: Sampling, nudges: int) -> NoReturn:
                 os.write(nudges, b"s")
 
 
-def open_patiently(opener: Opener, tell: Callable[[Fact], None], beat: Callable[[float], None]) -> PowerMeter:
-    """The meter, as soon as it answers."""
-    told = False
-    while True:
+class ReopenedMeter:
+    """A meter that is opened anew when it stays lost: a sensor that was unplugged comes back under another number.
+
+    First after `REOPEN_S`, then after twice the time before, up to `_LONGEST_REOPEN_S`. Opening it the first time, too,
+    waits for a meter that does not answer yet; any other refusal is raised. For one thread.
+    """
+
+    def __init__(self, opener: Opener, *, clock: Clock, sleep: Sleep, tell: Callable[[Fact], None]) -> None:
+        self._opener = opener
+        self._clock = clock
+        self._reopen_s = math.inf
+        self._patience_s = REOPEN_S
+        self._meter = self._opened_patiently(sleep, tell)
+
+    @property
+    def provenance(self) -> Provenance:
+        return self._meter.provenance
+
+    @property
+    def period_s(self) -> float:
+        return self._meter.period_s
+
+    def read(self) -> Reading:
         try:
-            return opener()
-        except MeterLost as error:
-            if not told:
-                tell(Lost(str(error)[:LONGEST_REASON]))
-            told = True
-            beat(time.monotonic())
-            time.sleep(RETRY_S)
+            reading = self._meter.read()
+        except MeterLost:
+            self._note_loss()
+            raise
+        self._reopen_s, self._patience_s = math.inf, REOPEN_S
+        return reading
+
+    def close(self) -> None:
+        """Ends what the meter holds open."""
+        close_meter(self._meter)
+
+    def _note_loss(self) -> None:
+        now_s = self._clock()
+        if self._reopen_s == math.inf:
+            self._reopen_s = now_s + self._patience_s
+        elif now_s >= self._reopen_s:
+            self._patience_s = min(2 * self._patience_s, _LONGEST_REOPEN_S)
+            self._reopen_s = now_s + self._patience_s
+            with contextlib.suppress(DynaSplitError):  # not there yet: the old one goes on being asked
+                self._meter, before = self._opener(), self._meter
+                close_meter(before)
+
+    def _opened_patiently(self, sleep: Sleep, tell: Callable[[Fact], None]) -> PowerMeter:
+        told = False
+        while True:
+            try:
+                return self._opener()
+            except MeterLost as error:
+                if not told:
+                    tell(Lost(str(error)[:LONGEST_REASON]))
+                told = True
+                sleep(RETRY_S)
 
 
 def main(ring_descriptor: int, facts_descriptor: int, nudges: int) -> int:
     """The life of the process."""
     for number in (signal.SIGINT, signal.SIGTERM):  # it ends with the front, not before it
         signal.signal(number, signal.SIG_IGN)
-    ring = Ring(ring_descriptor)
-    ring.beat(time.monotonic())
+    ring, meters = Ring(ring_descriptor), ExitStack()
 
     def tell(fact: Fact) -> None:
         os.write(facts_descriptor, pickle.dumps(fact))
 
+    def beating(seconds: float) -> None:
+        ring.beat(time.monotonic())
+        time.sleep(seconds)
+
     opener: Opener = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own front
-    threading.Thread(target=_end_with_the_front, daemon=True).start()
+    threading.Thread(target=_end_with_the_front, args=(meters,), daemon=True).start()
     try:
-        meter = open_patiently(opener, tell, ring.beat)
+        meter = ReopenedMeter(opener, clock=time.monotonic, sleep=beating, tell=tell)
     except DynaSplitError as error:
         tell(Refused(error))
         return 1
+    meters.callback(meter.close)
     tell(Opened(meter.provenance, meter.period_s))
     follow(Sampling(meter, ring, tell, clock=time.monotonic), nudges)
 
 
-def _end_with_the_front() -> None:
-    """Also when a reading hangs: the front holds the other end of stdin as long as it lives."""
+def _end_with_the_front(meters: ExitStack) -> None:
+    """Also when a reading or the closing of the meter hangs: the front holds the other end of stdin as long as it lives."""
     while os.read(sys.stdin.fileno(), 1):
         pass
+    signal.alarm(_CLOSING_S)
+    meters.close()
     os._exit(0)
 
 
