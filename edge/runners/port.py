@@ -6,13 +6,15 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from models.bundle import Bundle
+from models.running.edgetpu_runner import EdgeTpuLibraries
 from models.running.runner import FakeRunner, Head, Runner, RunnerFailed
 from models.running.runner_choice import open_runner
+from protocol.configuration import EdgeAccelerator
 from protocol.errors import DynaSplitError
 from protocol.tensors import Array
 
@@ -30,15 +32,16 @@ class RunnerLost(DynaSplitError, ConnectionError):
 
 @dataclass(frozen=True)
 class RunnerKey:
-    """Which runner: a bundle's folder (named by its digest) and a number of threads."""
+    """Which runner: a bundle's folder (named by its digest), a number of threads, and the accelerator for its heads."""
 
     folder: Path
     threads: int
+    accelerator: EdgeAccelerator = EdgeAccelerator.OFF
 
 
 @dataclass(frozen=True)
 class Call:
-    """`open`, `head` or `tail` of a runner, with the arrays that go in."""
+    """`open`, `head`, `tail` or `close` of a runner, with the arrays that go in."""
 
     operation: str
     key: RunnerKey
@@ -46,16 +49,36 @@ class Call:
     arrays: tuple[Array, ...] = ()
 
     def __str__(self) -> str:
-        return "opening the bundle" if self.operation == "open" else f"the {self.operation} at cut {self.cut}"
+        if self.operation in _ON_BUNDLES:
+            return _ON_BUNDLES[self.operation]
+        on = "" if self.key.accelerator is EdgeAccelerator.OFF else f" on accelerator {self.key.accelerator}"
+        return f"the {self.operation} at cut {self.cut}{on}"
 
+
+_ON_BUNDLES = {"open": "opening the bundle", "close": "closing the bundle"}
 
 Opener = Callable[[RunnerKey, Path | None], Runner]
 """Opens a runner; takes the folder for weight caches. It may be sent to another process by its name, so no lambda."""
 
 
-def open_bundle(key: RunnerKey, cache_dir: Path | None) -> Runner:
-    """The real opener."""
-    return open_runner(Bundle.open(key.folder), threads=key.threads, cache_dir=cache_dir)
+@dataclass(frozen=True)
+class BundleOpener:
+    """The real opener; `edgetpu` are the libraries of accelerators."""
+
+    edgetpu: EdgeTpuLibraries = field(default_factory=EdgeTpuLibraries)
+
+    def __call__(self, key: RunnerKey, cache_dir: Path | None) -> Runner:
+        return open_runner(
+            Bundle.open(key.folder),
+            threads=key.threads,
+            cache_dir=cache_dir,
+            accelerator=key.accelerator,
+            edgetpu=self.edgetpu,
+        )
+
+
+open_bundle: Opener = BundleOpener()
+"""With the libraries where they usually lie."""
 
 
 def open_fake(key: RunnerKey, cache_dir: Path | None) -> Runner:  # noqa: ARG001 - the fake has no weights
@@ -66,19 +89,25 @@ def open_fake(key: RunnerKey, cache_dir: Path | None) -> Runner:  # noqa: ARG001
 class Runners(Protocol):
     """Heads and tails of any bundle that is here. May be called from any thread; one call runs at a time.
 
-    What a runner raises goes through (InvalidInput, NotFound, RunnerFailed); RunnerLost when what runs it died.
+    What a runner raises goes through (InvalidInput, NotFound, RunnerFailed, AcceleratorFailed); RunnerLost when what runs it
+    died.
     """
 
     def open(self, key: RunnerKey) -> str:
         """Makes sure that a bundle is open, and tells its runtime. Costs nothing when it is."""
         ...
 
-    def head(self, key: RunnerKey, cut: int, inputs: Sequence[Array]) -> Head:
-        """As `Runner.head`."""
+    def head(self, key: RunnerKey, cut: int, inputs: Sequence[Array], *, limit_s: float | None = None) -> Head:
+        """As `Runner.head`. What takes longer than `limit_s` has hung, where that can be told (None: the usual limit);
+        the first head at a cut may take longer, since it is opened."""
         ...
 
     def tail(self, key: RunnerKey, cut: int, boundary: Sequence[Array]) -> Mapping[str, Array]:
         """As `Runner.tail`."""
+        ...
+
+    def release_accelerators(self) -> None:
+        """Closes what is open on accelerators, so that they may lose their power. It is opened again when it is needed."""
         ...
 
     def close(self) -> None:
@@ -97,6 +126,8 @@ class Shelf:
     def answer(self, call: Call) -> Any:
         """The runtime's name, a Head, or outputs by name. Raises DynaSplitErrors only."""
         try:
+            if call.operation == "close":
+                return self._close(call.key)
             runner = self._runner(call.key)
             if call.operation == "open":
                 return runner.runtime
@@ -112,6 +143,14 @@ class Shelf:
     def close(self) -> None:
         while self._runners:
             self._runners.popitem()[1].close()
+
+    def accelerated(self) -> list[RunnerKey]:
+        """What is open on accelerators."""
+        return [key for key in self._runners if key.accelerator is not EdgeAccelerator.OFF]
+
+    def _close(self, key: RunnerKey) -> None:
+        if key in self._runners:
+            self._runners.pop(key).close()
 
     def _runner(self, key: RunnerKey) -> Runner:
         if key not in self._runners:
@@ -133,13 +172,18 @@ class RunnersHere:
     def open(self, key: RunnerKey) -> str:
         return str(self._answer(Call("open", key)))
 
-    def head(self, key: RunnerKey, cut: int, inputs: Sequence[Array]) -> Head:
+    def head(self, key: RunnerKey, cut: int, inputs: Sequence[Array], *, limit_s: float | None = None) -> Head:
+        del limit_s  # nothing here can be stopped
         head: Head = self._answer(Call("head", key, cut, tuple(inputs)))
         return head
 
     def tail(self, key: RunnerKey, cut: int, boundary: Sequence[Array]) -> Mapping[str, Array]:
         outputs: Mapping[str, Array] = self._answer(Call("tail", key, cut, tuple(boundary)))
         return outputs
+
+    def release_accelerators(self) -> None:
+        for key in self._shelf.accelerated():
+            self._answer(Call("close", key))
 
     def close(self) -> None:
         with self._lock:

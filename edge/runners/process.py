@@ -18,6 +18,7 @@ from typing import Any
 
 from edge.runners.port import Call, Opener, RunnerKey, RunnerLost, Shelf, open_bundle
 from models.running.runner import Head, RunnerFailed
+from protocol.configuration import EdgeAccelerator
 from protocol.errors import DynaSplitError
 from protocol.tensors import Array
 
@@ -29,7 +30,8 @@ class RunnerProcess:
 
     A call that takes longer than its limit, or whose child dies of it, raises RunnerLost, and a new child is started at
     once. A child that was gone before it took the call is replaced without a word. The child ends when the front does,
-    however that ends.
+    however that ends. Where a head has a limit of its own, the first one at a cut is given `first_head_s` at least: an Edge
+    TPU loads its firmware then, and the head onto the chip.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class RunnerProcess:
         cache_dir: Path | None = None,
         timeout_s: float = 30.0,
         open_timeout_s: float = 120.0,
+        first_head_s: float = 6.0,
     ) -> None:
         self._opener = opener
         self._cache_dir = cache_dir
@@ -46,7 +49,9 @@ class RunnerProcess:
         self._open_timeout_s = open_timeout_s
         self._context = multiprocessing.get_context("spawn")
         self._lock = threading.Lock()
+        self._first_head_s = first_head_s
         self._runtimes: dict[RunnerKey, str] = {}
+        self._ran: set[tuple[RunnerKey, int]] = set()
         self._child: BaseProcess | None = None
         self._connection: Connection | None = None
         self._taken = _flag(self._context)
@@ -70,9 +75,11 @@ class RunnerProcess:
                 self._runtimes[key] = self._asked(Call("open", key), self._open_timeout_s)
             return self._runtimes[key]
 
-    def head(self, key: RunnerKey, cut: int, inputs: Sequence[Array]) -> Head:
+    def head(self, key: RunnerKey, cut: int, inputs: Sequence[Array], *, limit_s: float | None = None) -> Head:
         with self._lock:
-            head: Head = self._asked(Call("head", key, cut, tuple(inputs)), self._timeout_s)
+            self._ready()
+            head: Head = self._asked(Call("head", key, cut, tuple(inputs)), self._limit_s(key, cut, limit_s))
+            self._ran.add((key, cut))
             return head
 
     def tail(self, key: RunnerKey, cut: int, boundary: Sequence[Array]) -> Mapping[str, Array]:
@@ -81,11 +88,23 @@ class RunnerProcess:
             outputs: Mapping[str, Array] = self._asked(call, self._timeout_s)
             return outputs
 
+    def release_accelerators(self) -> None:
+        with self._lock:
+            for key in [key for key in self._runtimes if key.accelerator is not EdgeAccelerator.OFF]:
+                self._asked(Call("close", key), self._timeout_s)
+                del self._runtimes[key]
+                self._ran = {(other, cut) for other, cut in self._ran if other != key}
+
     def close(self) -> None:
         """Ends the child: by closing its pipe, and by force when it does not listen."""
         with self._lock:
             self._closed = True
             self._end(patience_s=1.0)
+
+    def _limit_s(self, key: RunnerKey, cut: int, limit_s: float | None) -> float:
+        if limit_s is None:
+            return self._timeout_s
+        return min(self._timeout_s, limit_s if (key, cut) in self._ran else max(limit_s, self._first_head_s))
 
     def _asked(self, call: Call, timeout_s: float) -> Any:
         """The child's answer. That a child died between calls may show only when the pipe breaks: then a new one is asked."""
@@ -156,6 +175,7 @@ class RunnerProcess:
                 self._child.join()
         self._child = self._connection = None
         self._runtimes.clear()
+        self._ran.clear()
 
 
 class _PipeBroke(Exception):

@@ -32,6 +32,15 @@ class _Hangs(_Misbehaves):
         time.sleep(60)
 
 
+class _HangsFromTheSecondOn(_Misbehaves):
+    heads = 0
+
+    def misbehave(self) -> None:
+        self.heads += 1
+        if self.heads > 1:
+            time.sleep(60)
+
+
 class _Dies(_Misbehaves):
     def misbehave(self) -> None:
         os.kill(os.getpid(), signal.SIGILL)
@@ -44,6 +53,10 @@ class _Breaks(_Misbehaves):
 
 def hanging(key: RunnerKey, cache_dir: Path | None) -> Runner:
     return _Hangs(key, cache_dir)
+
+
+def hanging_from_the_second_on(key: RunnerKey, cache_dir: Path | None) -> Runner:
+    return _HangsFromTheSecondOn(key, cache_dir)
 
 
 def dying(key: RunnerKey, cache_dir: Path | None) -> Runner:

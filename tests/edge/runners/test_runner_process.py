@@ -148,3 +148,24 @@ def test_a_child_in_the_middle_of_a_head_ends_when_its_front_is_killed(tmp_path,
         front.kill()
     child = int(started.read_text())
     wait_until(lambda: gone(child))
+
+
+def test_a_head_with_a_limit_of_its_own_is_killed_by_that_once_it_has_run_before(make, faulty, key, image):
+    runner = make(opener=faulty.hanging_from_the_second_on, timeout_s=30.0, first_head_s=20.0)
+    runner.head(key, 4, [image], limit_s=0.2)
+    with pytest.raises(RunnerLost, match=r"the head at cut 4 took longer than 0\.2 s"):
+        runner.head(key, 4, [image], limit_s=0.2)
+
+
+def test_the_first_head_at_a_cut_has_time_to_be_opened(make, faulty, key, image):
+    runner = make(opener=faulty.hanging, timeout_s=30.0, first_head_s=0.3)
+    runner.open(key)
+    with pytest.raises(RunnerLost, match=r"took longer than 0\.3 s"):
+        runner.head(key, 4, [image], limit_s=0.1)
+
+
+def test_no_limit_is_longer_than_the_usual_one(make, faulty, key, image):
+    runner = make(opener=faulty.hanging, timeout_s=0.2)
+    runner.open(key)
+    with pytest.raises(RunnerLost, match=r"took longer than 0\.2 s"):
+        runner.head(key, 4, [image], limit_s=99.0)
