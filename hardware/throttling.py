@@ -16,6 +16,8 @@ https://www.raspberrypi.com/documentation/computers/os.html (vcgencmd get_thrott
 
 _WAS = 16
 
+_TAKES_CLOCK = 0b1110
+
 CORES = "cores too hot"
 """What the counters of x86 cores and packages count (drivers/thermal/intel/therm_throt.c)."""
 
@@ -36,6 +38,11 @@ class Slowdown:
     def ever(self) -> tuple[str, ...]:
         """What did since the machine was started, or since the firmware was told to forget."""
         return _words(self.word | self.word >> _WAS) + ((CORES,) if self.count else ())
+
+    @property
+    def takes_clock(self) -> bool:
+        """Whether the firmware now lets the processor run slower than it was told to; a weak supply alone does not."""
+        return bool(self.word & _TAKES_CLOCK)
 
     def since(self, before: Slowdown) -> tuple[str, ...]:
         """What slowed it down at any moment between two looks, both included."""

@@ -59,13 +59,13 @@ class Candidates:
     @cached_property
     def allowed(self) -> Flags:
         """The rows that may be used now, whatever a request asks for, but for their accuracy."""
-        may = self.limits.may_send(self.parts)
+        may = self.limits.may_send(self.parts) & self.limits.allowed_clock(self.parts)
         return may if self.cloud_available else may & ~self.parts.uses_cloud
 
     @cached_property
     def all_allowed(self) -> bool:
         """Whether every row may be used, and can be."""
-        free = self.cloud_available and self.limits.none_on_sending
+        free = self.cloud_available and self.limits.none_on_sending and self.limits.any_clock
         return (free or bool(self.allowed.all())) and (
             self.limits.all_usable or bool(self.limits.usable(self.parts).all())
         )

@@ -125,11 +125,15 @@ def choose_rows(strategy: str, candidates: Candidates, deadlines_ms: Floats, req
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """The rows that a strategy may still pick, as indices into the table; None stands for all of them."""
+    """The rows that a strategy may still pick, as indices into the table; None stands for all of them.
+
+    `unusable_too`: where the device cannot be made ready for some, those that may be picked with them.
+    """
 
     candidates: Candidates
     account: Account
     indices: Indices | None
+    unusable_too: Indices | None = None
 
     @cached_property
     def expected(self) -> Expected:
@@ -178,15 +182,19 @@ def _pool(candidates: Candidates, account: Account, min_accuracy: float | None) 
     indices = np.flatnonzero(accurate & candidates.allowed)
     if not len(indices):
         raise ServiceMissing(f"{_why_alone(candidates)}, and the table has no edge-only row that would serve")
-    return _Pool(candidates, account, _usable(candidates, indices))
+    usable = _usable(candidates, indices)
+    return _Pool(candidates, account, usable, None if usable is indices else indices)
 
 
 def _usable(candidates: Candidates, indices: Indices) -> Indices:
     """Those for which the device can be made ready now; where it can for none, all: whoever runs one does what is possible."""
-    if candidates.limits.all_usable:
+    limits, parts = candidates.limits, candidates.parts
+    if limits.all_usable:
         return indices
-    usable = indices[candidates.limits.usable(candidates.parts)[indices]]
-    return usable if len(usable) else indices
+    for flags in (limits.usable_accelerator(parts), limits.usable_clock(parts)):
+        usable = indices[flags[indices]]
+        indices = usable if len(usable) else indices
+    return indices
 
 
 def _why_alone(candidates: Candidates) -> str:
@@ -198,7 +206,8 @@ def _why_alone(candidates: Candidates) -> str:
 
 def _limits(candidates: Candidates) -> str:
     limits = candidates.limits
-    return f"min_cut {limits.min_cut}, bytes left today: {limits.bytes_left:.0f}"
+    clocks = "" if limits.any_clock else f", clocks {limits.clock_range}"
+    return f"min_cut {limits.min_cut}, bytes left today: {limits.bytes_left:.0f}{clocks}"
 
 
 def _accuracy_out_of_reach(accuracy: Floats, wanted: float) -> str:
@@ -251,6 +260,8 @@ def _edge_only(pool: _Pool, _request: Request) -> _Picked:
 
 def _fastest_at_top_clock(pool: _Pool, kind: Flags, name: str) -> _Picked:
     ends, cpu_khz = pool.where(kind), pool.candidates.parts.cpu_khz
+    if ends.empty and pool.unusable_too is not None:
+        ends = replace(pool, indices=pool.unusable_too).where(kind)
     if ends.empty:
         raise InvalidInput(f"strategy {name}: the table has no {name} row that would serve this request")
     at_top = ends.where(cpu_khz == cpu_khz[ends.indices].max())

@@ -14,14 +14,16 @@ from planner.choosing.candidates import Candidates
 from planner.choosing.limits import Limits
 from planner.choosing.strategies import Aim, Choice, Grounds, Request
 from planner.pricing import Expected, Flags, Floats, Indices
+from protocol.configuration import Configuration
 from protocol.table import Row
 
 
 class Why(StrEnum):
-    """What became of a row: taken; left out, for one of six reasons; late; or no better than the one that was taken."""
+    """What became of a row: taken; left out, for one of seven reasons; late; or no better than the one that was taken."""
 
     CHOSEN = "chosen"
     INACCURATE = "inaccurate"
+    CLOCK_NOT_ALLOWED = "clock_not_allowed"
     CUT_TOO_EARLY = "cut_too_early"
     TOO_MANY_BYTES = "too_many_bytes"
     CLOUD_AWAY = "cloud_away"
@@ -72,6 +74,7 @@ class Comparison:
         stages: list[tuple[Flags, Why, Floats | float]] = [
             (self._is_chosen, Why.CHOSEN, 0.0),
             (~limits.accurate(parts, self.request.min_accuracy), Why.INACCURATE, (wanted or 0.0) - parts.accuracy),
+            (~limits.allowed_clock(parts), Why.CLOCK_NOT_ALLOWED, 0.0),
             (parts.uses_cloud & ~limits.late_enough(parts), Why.CUT_TOO_EARLY, limits.min_cut - parts.cut),
             (parts.uses_cloud & ~limits.small_enough(parts), Why.TOO_MANY_BYTES, parts.up_bytes - limits.bytes_left),
             (~self.candidates.allowed, Why.CLOUD_AWAY, 0.0),
@@ -208,8 +211,10 @@ def _left_out(kind: Why, row: Row, limits: Limits, wanted: float | None) -> str:
     """The reason of a row that may not be taken."""
     if kind is Why.CLOUD_AWAY:
         return "needs the cloud, which is away"
+    if kind is Why.CLOCK_NOT_ALLOWED:
+        return f"clock {row.configuration.cpu_khz} kHz may not be used: allowed is what lies {limits.clock_range}"
     if kind is Why.NOT_USABLE:
-        return f"needs accelerator {row.configuration.edge_accelerator}, which cannot be used now"
+        return _not_usable(row.configuration, limits)
     if kind is Why.CUT_TOO_EARLY:
         return f"cut {row.configuration.cut} is below min_cut {limits.min_cut}"
     if kind is Why.TOO_MANY_BYTES:
@@ -218,8 +223,22 @@ def _left_out(kind: Why, row: Row, limits: Limits, wanted: float | None) -> str:
     return f"accuracy {accuracy}, where at least {wanted} is wanted"
 
 
+def _not_usable(configuration: Configuration, limits: Limits) -> str:
+    if limits.accelerators is None or configuration.edge_accelerator in limits.accelerators:
+        return f"clock {configuration.cpu_khz} kHz was not reached lately"
+    return f"needs accelerator {configuration.edge_accelerator}, which cannot be used now"
+
+
 _KINDS = list(Why)
-_LEFT_OUT = (Why.INACCURATE, Why.CUT_TOO_EARLY, Why.TOO_MANY_BYTES, Why.CLOUD_AWAY, Why.NOT_USABLE, Why.NOT_MEANT)
+_LEFT_OUT = (
+    Why.INACCURATE,
+    Why.CLOCK_NOT_ALLOWED,
+    Why.CUT_TOO_EARLY,
+    Why.TOO_MANY_BYTES,
+    Why.CLOUD_AWAY,
+    Why.NOT_USABLE,
+    Why.NOT_MEANT,
+)
 _PLACES = {Why.CHOSEN: 0, Why.LATE: 2} | dict.fromkeys(_LEFT_OUT, 3)
 _RANKS = np.array([_PLACES.get(kind, 1) for kind in _KINDS])
 """The chosen one, those that could have been, late ones, those that may not be taken."""

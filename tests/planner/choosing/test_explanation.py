@@ -88,6 +88,11 @@ def test_each_thing_that_rules_a_row_out_is_named():
     without = {"limits": Limits(accelerators=frozenset({EdgeAccelerator.OFF}))}
     said = said_of(tpu, (EDGE, tpu), now=without)
     assert said == "not_usable: needs accelerator std, which cannot be used now"
+    hot = {"limits": Limits(clocks_khz=frozenset({EDGE.configuration.cpu_khz}))}
+    faster = replace(EDGE, configuration=Configuration(LAST, EDGE.configuration.cpu_khz + 1))
+    assert said_of(faster, (EDGE, faster), now=hot).startswith("not_usable: clock ")
+    quiet = {"limits": Limits(max_clock_khz=EDGE.configuration.cpu_khz)}
+    assert said_of(faster, (EDGE, faster), now=quiet).startswith("clock_not_allowed: clock ")
     assert said_of(SPLIT, strategy="edge-only") == "not_meant: not what strategy edge-only takes"
 
 

@@ -335,3 +335,31 @@ def test_rows_that_can_be_used_are_chosen_as_if_nothing_were_away():
     now = {"limits": Limits(accelerators=frozenset({EdgeAccelerator.OFF, EdgeAccelerator.STD}))}
 
     assert choose_from((*TABLE, TPU), "energy-saver", now=now).row == TPU
+
+
+SLOW = (EDGE_SLOW_CLOCK, CLOUD_SLOW_CLOCK)
+
+
+@pytest.mark.parametrize("limits", [Limits(max_clock_khz=1_700_000), Limits(clocks_khz=frozenset({600_000}))])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_rows_for_clocks_that_may_not_be_used_or_are_not_reached_are_left_alone(strategy, limits):
+    assert choose_from(TABLE, strategy, now={"limits": limits}).row == choose_from(SLOW, strategy).row
+
+
+def test_where_no_clock_of_a_table_is_reached_it_is_served_all_the_same():
+    now = {"limits": Limits(clocks_khz=frozenset({300_000}))}
+
+    assert choose_from(TABLE, "dynasplit", now=now).row == choose_from(TABLE, "dynasplit").row
+
+
+def test_a_strategy_whose_rows_are_all_out_of_reach_takes_one_of_them_all_the_same():
+    now = {"limits": Limits(clocks_khz=frozenset({600_000}))}
+
+    assert choose_from((EDGE_SLOW_CLOCK, CLOUD_FAST), "cloud-only", now=now).row == CLOUD_FAST
+
+
+def test_a_clock_that_may_not_be_used_is_not_used_even_where_nothing_else_is_left():
+    now = {"limits": Limits(max_clock_khz=1_700_000), **AWAY}
+
+    with pytest.raises(ServiceMissing, match="cannot be reached"):
+        choose_from((CLOUD_SLOW_CLOCK, EDGE_FAST), "dynasplit", now=now)
