@@ -18,6 +18,7 @@ from typing import Any, NoReturn, cast
 from edge.api.app import create_app
 from edge.api.web_server import make_server
 from edge.assembly import assemble
+from edge.restoring import restore
 from edge.settings import EdgeSettings
 from edge.telemetry.presence import Presence, last_will
 from protocol import settings as protocol_settings
@@ -34,10 +35,14 @@ _OTHER_THREADS = 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`dynasplit-edge [--config edge.toml]`: 0 after a clean end, 2 when it cannot start, 75 when it wants to be started again."""
+    """`dynasplit-edge [--config edge.toml] [--restore]`: 0 after a clean end, 2 when it cannot start, 75 when it wants to be
+    started again."""
     parser = argparse.ArgumentParser(prog="dynasplit-edge", description="Serves inference requests on this device.")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings in TOML; DYNASPLIT_* variables win over it"
+    )
+    parser.add_argument(
+        "--restore", action="store_true", help="serve nothing: put the CPU clock back as a killed agent had found it"
     )
     parser.add_argument("--verbose", action="store_true", help="log every request")
     arguments = parser.parse_args(argv)
@@ -45,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if arguments.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if arguments.restore:
+        return restore(arguments.config, environment=os.environ)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     restart = Restart()

@@ -39,8 +39,10 @@ from edge.tables.reports import Reports
 from edge.telemetry.courier import Courier
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.wall_clock import WallClock
+from hardware import found_clocks
 from hardware.board import Board
 from hardware.boards import open_board
+from hardware.found_clocks import FoundClocksFile
 from models.bundle import Bundle
 from protocol.bus import Bus
 from protocol.jobs import JobKind
@@ -50,7 +52,8 @@ from protocol.link import REFERENCE_LINK
 def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Callable[[], None]) -> Served:
     """Opens what the settings name, and leaves on the stack how each is closed again. `restart` ends the agent, which its
     supervisor then starts again."""
-    board = open_board(settings.board)
+    found = FoundClocksFile(settings.run_dir / found_clocks.FILE)
+    board = open_board(settings.board, found=found, sys=settings.sysfs)
     controller = Controller(board)
     stack.callback(controller.restore)
     runner = RunnerProcess(cache_dir=settings.data_dir / "cache")

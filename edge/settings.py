@@ -7,12 +7,15 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hardware.sysfs import SYSFS
 from planner.choosing.limits import Limits
 from planner.learning.experience import DEFAULT_VIOLATION_RATE
 from protocol.configuration import Account, choose
 from protocol.errors import InvalidInput
 from protocol.mqtt import BrokerAddress
 from protocol.topics import check_name
+
+RUN_DIR = Path("/run/dynasplit")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class EdgeSettings:
     longer than was promised with the margin. `try_untried`: of rows that promise about the same, what is not known of one
     counts in its favour. `max_waiting`: requests that may wait for their turn.
     `outbox_max_bytes`: what records may take on disk. `outbox_full_sync`:
-    survive a power cut with every record, at the price of one flush to the card per request.
+    survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a folder in memory for
+    what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted.
     """
 
     device: str
@@ -39,6 +43,8 @@ class EdgeSettings:
     operator_token: str = field(repr=False)
     operator_public_key: str
     board: str = "emulated-pi4"
+    run_dir: Path = RUN_DIR
+    sysfs: Path = SYSFS
     host: str = "127.0.0.1"
     port: int = 8600
     emulated_link: bool = False
@@ -74,6 +80,14 @@ class EdgeSettings:
     def limits(self) -> Limits:
         """What this device may not do; what is left of the day's bytes comes on top."""
         return Limits(min_cut=self.min_cut, min_accuracy=self.min_accuracy or None)
+
+
+@dataclass(frozen=True)
+class Places:
+    """What must be known to put the device back although the other settings cannot be read; see `EdgeSettings`."""
+
+    run_dir: Path = RUN_DIR
+    sysfs: Path = SYSFS
 
 
 _RANGES = {

@@ -68,7 +68,8 @@ class CpuFrequency:
             return False
 
     def check_rights(self) -> None:
-        """NotAllowed, before anything is changed, when this process may not set the clock."""
+        """NotAllowed, before anything is changed, when this process may not set the clock, or not note what it found."""
+        self._found.check()
         for policy in self._policies():
             policy.check_rights()
 
@@ -145,6 +146,14 @@ class CpuFrequency:
                     reached_khz=policy.reached_khz(),
                 )
             self._sleep(_LOOK_EVERY_S)
+
+
+def restore_clocks(found: FoundClocks, sys: Path = SYSFS, *, write: Write = write_text) -> bool:
+    """Puts back what a killed process has left; False when it left nothing. Errors as of `CpuFrequency` and its `restore`."""
+    if not found.read():
+        return False
+    CpuFrequency(sys, found=found, write=write).restore()
+    return True
 
 
 def _hold(policy: Policy, khz: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,10 @@ _SCHEMA = 1
 class FoundClocks(Protocol):
     """Remembers what is to be put back; nothing remembered means that nothing was changed."""
 
+    def check(self) -> None:
+        """NotAllowed when nothing can be remembered here."""
+        ...
+
     def read(self) -> Found:
         """What is remembered, empty when nothing is. InvalidInput when that cannot be told any more."""
         ...
@@ -38,6 +43,9 @@ class RememberedClocks:
 
     def __init__(self) -> None:
         self._found: Found = {}
+
+    def check(self) -> None:
+        """Memory can always be had."""
 
     def read(self) -> Found:
         return self._found
@@ -56,6 +64,15 @@ class FoundClocksFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def check(self) -> None:
+        folder = self._path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refusal(error.strerror) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise self._refusal("this user may not write there")
+
     def read(self) -> Found:
         try:
             return _parsed(read_regular(self._path), what=str(self._path))
@@ -66,19 +83,25 @@ class FoundClocksFile:
 
     def write(self, found: Found) -> None:
         try:
-            if not found:
+            if found:
+                self._replace(found)
+            else:
                 self._path.unlink(missing_ok=True)
-                return
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            content = {"schema": _SCHEMA, "policies": {name: asdict(settings) for name, settings in found.items()}}
-            beside = self._path.with_suffix(".new")
-            beside.write_text(json.dumps(content) + "\n")
-            beside.replace(self._path)
         except OSError as error:
-            raise NotAllowed(
-                f"{self._path} cannot be written ({error.strerror}), and without it a crash would leave the CPU clock "
-                "held: start the agent by the shipped unit (RuntimeDirectory=dynasplit), or set another 'run_dir'"
-            ) from error
+            raise self._refusal(error.strerror) from error
+
+    def _replace(self, found: Found) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"schema": _SCHEMA, "policies": {name: asdict(settings) for name, settings in found.items()}}
+        beside = self._path.with_suffix(".new")
+        beside.write_text(json.dumps(content) + "\n")
+        beside.replace(self._path)
+
+    def _refusal(self, reason: str | None) -> NotAllowed:
+        return NotAllowed(
+            f"{self._path} cannot be written ({reason}), and without it a crash would leave the CPU clock held: start the "
+            "agent by the shipped unit (RuntimeDirectory=dynasplit), or set another 'run_dir'"
+        )
 
 
 def _parsed(content: bytes, *, what: str) -> Found:
