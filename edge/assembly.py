@@ -30,12 +30,14 @@ from edge.requests.turns import Turns
 from edge.runners.port import RunnerKey
 from edge.runners.process import RunnerProcess
 from edge.settings import EdgeSettings
-from edge.tables.bundles import BundleStore, HttpSource
+from edge.tables.bundles import BundleStore
 from edge.tables.deciding import Tables, Trust, Warmer
 from edge.tables.desired import DesiredTables
 from edge.tables.history import TableStore
 from edge.tables.networks import Networks
 from edge.tables.reports import Reports
+from edge.tables.room import Room
+from edge.tables.source import HttpSource
 from edge.telemetry.courier import Courier
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.wall_clock import WallClock
@@ -65,8 +67,10 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
 
     wall = WallClock()
     bounds = _bounds(settings, board, wall, stack)
-    bundles, networks = _bundles(settings, stack), Networks()
-    desired = _follow_tables(_tables(settings, bundles, networks, bounds=bounds, warm=warm), settings, bus, stack)
+    store = TableStore(settings.data_dir / "tables")
+    bundles, networks = _bundles(settings, store, stack), Networks()
+    tables = _tables(settings, store, bundles, networks, bounds=bounds, warm=warm)
+    desired = _follow_tables(tables, settings, bus, stack)
     turns = Turns(max_waiting=settings.max_waiting)
     cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
     agent = Agent(
@@ -115,10 +119,16 @@ def _bounds(settings: EdgeSettings, board: Board, wall: WallClock, stack: ExitSt
 
 
 def _tables(
-    settings: EdgeSettings, bundles: BundleStore, networks: Networks, *, bounds: Bounds, warm: Warmer
+    settings: EdgeSettings,
+    store: TableStore,
+    bundles: BundleStore,
+    networks: Networks,
+    *,
+    bounds: Bounds,
+    warm: Warmer,
 ) -> Tables:
     return Tables(
-        TableStore(settings.data_dir / "tables"),
+        store,
         bundles,
         networks,
         trust=Trust(settings.device, settings.operator_public_key),
@@ -128,10 +138,13 @@ def _tables(
     )
 
 
-def _bundles(settings: EdgeSettings, stack: ExitStack) -> BundleStore:
+def _bundles(settings: EdgeSettings, store: TableStore, stack: ExitStack) -> BundleStore:
+    """Beside what bundles may take, the disk has room for the outbox."""
     source = HttpSource(settings.backend_url, token=settings.device_token)
     stack.callback(source.close)
-    return BundleStore(settings.data_dir / "bundles", source)
+    cache_dir = settings.data_dir / "cache"
+    room = Room(max_bytes=settings.bundles_max_bytes, spare_bytes=settings.outbox_max_bytes, cache_dir=cache_dir)
+    return BundleStore(settings.data_dir / "bundles", source, room=room, needed=store.bundles)
 
 
 def _transport(settings: EdgeSettings, ration: Ration, stack: ExitStack) -> Transport:

@@ -7,14 +7,26 @@ from pathlib import Path
 
 
 def replace_content(path: Path, content: bytes) -> None:
-    """Written beside, flushed, renamed over (rename(2) is atomic), and the folder flushed. OSError as these raise it."""
+    """Written beside, flushed, renamed over (rename(2) is atomic), and the folder flushed. OSError as these raise it.
+
+    For one thread at a time and path. Where the disk takes no more, nothing new stays on it.
+    """
     beside = path.with_suffix(".new")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Onto the card (fsync(2)), file or folder, before anything refers to it."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

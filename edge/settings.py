@@ -30,9 +30,9 @@ class EdgeSettings:
     must be proven to reach, whatever a request allows (0: nothing). `violation_rate`: the share of requests that may take
     longer than was promised with the margin. `try_untried`: of rows that promise about the same, what is not known of one
     counts in its favour. `max_waiting`: requests that may wait for their turn.
-    `outbox_max_bytes`: what records may take on disk. `outbox_full_sync`:
-    survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a folder in memory for
-    what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted.
+    `bundles_max_bytes`: what bundles may take on disk (0: no limit). `outbox_max_bytes`: what records may take there.
+    `outbox_full_sync`: survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a
+    folder in memory for what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted.
     """
 
     device: str
@@ -51,6 +51,7 @@ class EdgeSettings:
     account: str = Account.EDGE_NODE.value
     outbox_max_bytes: int = 128 << 20
     outbox_full_sync: bool = False
+    bundles_max_bytes: int = 4 << 30
     threads: int = 1
     min_cut: int = 0
     max_bytes_per_day: int = 0
@@ -92,6 +93,7 @@ class Places:
 
 _RANGES = {
     "port": (0, 65_535),
+    "bundles_max_bytes": (0, 1 << 50),
     "outbox_max_bytes": (8 << 20, 1 << 40),
     "threads": (1, 256),
     "min_cut": (0, 1_000_000),

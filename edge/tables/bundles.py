@@ -2,128 +2,138 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
 import shutil
-import tempfile
 import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Protocol
+from weakref import WeakValueDictionary
 
-import urllib3
-
+from edge import durable
+from edge.tables.room import PARTIAL, DiskFull, Room
+from edge.tables.source import Source
 from models.bundle import MANIFEST, Bundle
 from models.manifest import Manifest
 from protocol.documents import parse_object
-from protocol.errors import BundleBroken, InvalidInput, NotFound, ServiceMissing
+from protocol.errors import BundleBroken, DynaSplitError, InvalidInput, ServiceMissing
 
 logger = logging.getLogger(__name__)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_PARTIAL = ".partial-"
-_CHUNK_BYTES = 1 << 20
-_TIMEOUT = urllib3.Timeout(connect=5, read=30)
-
-
-class Source(Protocol):
-    """Where bundles come from. May be called from any thread."""
-
-    def download(self, path: str, destination: Path) -> None:
-        """Writes the content of a path such as `bundles/<digest>` or `artifacts/<sha256>` into a new file.
-
-        Raises NotFound when the source does not have it, ServiceMissing when it cannot be reached or breaks off.
-        """
-        ...
-
-
-class HttpSource:
-    """The backend's `/api/v1`."""
-
-    def __init__(self, backend_url: str, *, token: str) -> None:
-        self._base = f"{backend_url.rstrip('/')}/api/v1/"
-        self._pool = urllib3.PoolManager(headers={"Authorization": f"Bearer {token}"}, retries=False, timeout=_TIMEOUT)
-
-    def download(self, path: str, destination: Path) -> None:
-        url = self._base + path
-        try:
-            response = self._pool.request("GET", url, preload_content=False)
-            try:
-                _check_status(response, url)
-                with destination.open("xb") as file:
-                    for chunk in response.stream(_CHUNK_BYTES):
-                        file.write(chunk)
-            finally:
-                response.release_conn()
-        except urllib3.exceptions.HTTPError as error:
-            raise ServiceMissing(f"{url} cannot be fetched: {error}; is the backend running?") from error
-
-    def close(self) -> None:
-        self._pool.clear()
-
-
-def _check_status(response: urllib3.BaseHTTPResponse, url: str) -> None:
-    if response.status == 404:
-        raise NotFound(f"{url} does not exist; was the bundle pushed?")
-    if response.status != 200:
-        raise ServiceMissing(f"{url} answered {response.status}; check the backend and the device's token")
+_LARGEST_MANIFEST_BYTES = 64 << 20
 
 
 class BundleStore:
-    """Bundles by digest in `<folder>/<digest>`, each whole or not there. All methods may be called from any thread."""
+    """Bundles by digest in `<folder>/<digest>`, each whole or not there. All methods may be called from any thread.
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    One that is being fetched lies in `<folder>/.partial-<digest>`, where the next attempt goes on, also after a restart.
+    `room` keeps them within their budget; what somebody holds (a network, a running request) or `needed` names stays.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: Source,
+        *,
+        room: Room | None = None,
+        needed: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self._folder = folder
         self._source = source
+        self._room = room or Room()
+        self._needed = needed
         self._fetching = threading.Lock()
-        self._open: dict[str, Bundle] = {}
+        self._held: WeakValueDictionary[str, Bundle] = WeakValueDictionary()
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(f"{_PARTIAL}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in folder.glob(f"{PARTIAL}*"):
+            if not _DIGEST.fullmatch(leftover.name.removeprefix(PARTIAL)):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def get(self, digest: str) -> Bundle:
         """The bundle that is here or can be fetched; its files are checked the first time.
 
-        Raises InvalidInput for what is no digest, BundleBroken when the source's files do not match it, NotFound and
-        ServiceMissing as the source.
+        Raises InvalidInput for what is no digest, BundleBroken when the source's files do not match it, NoRoom and DiskFull
+        when it does not fit, NotFound and ServiceMissing as the source.
         """
         if not _DIGEST.fullmatch(digest):
             raise InvalidInput(f"a bundle's digest is 64 hexadecimal digits, not {digest!r:.80}")
+        if held := self._held.get(digest):
+            return held
         with self._fetching:
-            if digest not in self._open:
-                self._open[digest] = self._present(digest) or self._fetched(digest)
-            return self._open[digest]
+            bundle = self._held.get(digest) or self._present(digest) or self._fetched(digest)
+            self._held[digest] = bundle
+        return bundle
 
     def _present(self, digest: str) -> Bundle | None:
         folder = self._folder / digest
         if not folder.exists():
             return None
         try:
-            return _checked(folder, digest)
+            bundle = _checked(folder, digest)
         except BundleBroken as error:
             logger.warning("bundle %.12s on this device is damaged, fetching it again: %s", digest, error)
             shutil.rmtree(folder)
             return None
+        os.utime(folder)
+        return bundle
 
     def _fetched(self, digest: str) -> Bundle:
-        """Fetched into a folder beside its place, checked there, flushed and renamed: never half-written."""
-        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=self._folder))
+        """Completed in a folder beside its place, checked there, flushed and renamed: never half-written."""
+        partial = self._folder / f"{PARTIAL}{digest}"
+        begun_before = partial.exists()
         try:
-            self._source.download(f"bundles/{digest}", partial / MANIFEST)
-            for sha256, filename in _artifacts(partial / MANIFEST):
-                self._source.download(f"artifacts/{sha256}", partial / filename)
-            _checked(partial, digest)
-            for path in [*partial.iterdir(), partial]:
-                _flush(path)
-            partial.rename(self._folder / digest)
-            _flush(self._folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            self._complete(partial, digest)
+        except BundleBroken as error:
+            if not begun_before:
+                raise
+            logger.warning("what was fetched of bundle %.12s is of no use, beginning anew: %s", digest, error)
+            self._complete(partial, digest)
+        partial.rename(self._folder / digest)
+        durable.flush(self._folder)
         logger.info("fetched bundle %.12s", digest)
         return Bundle.open(self._folder / digest)
 
+    def _complete(self, partial: Path, digest: str) -> None:
+        """Only what an interruption left stays where this fails."""
+        try:
+            partial.mkdir(exist_ok=True)
+            self._download(partial, digest)
+            _checked(partial, digest)
+            for path in [*partial.iterdir(), partial]:
+                durable.flush(path)
+        except ServiceMissing:
+            raise
+        except DynaSplitError:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise DiskFull(
+                f"bundle {digest:.12} cannot be kept in {self._folder}: {error.strerror}; free some of the disk"
+            ) from error
 
-def _artifacts(path: Path) -> list[tuple[str, str]]:
+    def _download(self, partial: Path, digest: str) -> None:
+        manifest = self._manifest(partial / MANIFEST, digest)
+        total = sum(artifact.bytes for artifact in manifest.artifacts) + (partial / MANIFEST).stat().st_size
+        needed = {*self._needed(), *self._held.keys()}
+        self._room.make(self._folder, digest, total, needed=needed)
+        for artifact in manifest.artifacts:
+            path = partial / artifact.filename
+            if not path.exists() or path.stat().st_size < artifact.bytes:
+                self._source.download(f"artifacts/{artifact.sha256}", path, most_bytes=artifact.bytes)
+
+    def _manifest(self, path: Path, digest: str) -> Manifest:
+        """Small, so what is not all there is fetched anew."""
+        if not path.exists() or _sha256(path) != digest:
+            path.unlink(missing_ok=True)
+            self._source.download(f"bundles/{digest}", path, most_bytes=_LARGEST_MANIFEST_BYTES)
+        return _manifest_in(path)
+
+
+def _manifest_in(path: Path) -> Manifest:
     try:
         manifest = Manifest.from_json(parse_object(path.read_bytes(), what=MANIFEST))
     except BundleBroken:
@@ -132,7 +142,7 @@ def _artifacts(path: Path) -> list[tuple[str, str]]:
         raise BundleBroken(f"the backend's bundle cannot be read: {error}") from error
     if bad := [item.sha256 for item in manifest.artifacts if not _DIGEST.fullmatch(item.sha256)]:
         raise BundleBroken(f"the backend's bundle names an artifact {bad[0]!r:.80}, which is no sha256")
-    return [(item.sha256, item.filename) for item in manifest.artifacts]
+    return manifest
 
 
 def _checked(folder: Path, digest: str) -> Bundle:
@@ -142,10 +152,5 @@ def _checked(folder: Path, digest: str) -> Bundle:
     return bundle
 
 
-def _flush(path: Path) -> None:
-    """Onto the card (fsync), file or folder, before anything refers to it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

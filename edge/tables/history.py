@@ -68,6 +68,12 @@ class TableStore:
     def networks(self) -> list[str]:
         return sorted(path.stem for path in self._folder.glob("*.json"))
 
+    def bundles(self) -> set[str]:
+        """The digests of the bundles that current and previous tables are for."""
+        histories = [self.load(network) for network in self.networks()]
+        tables = [signed.table for known in histories for signed in (known.current, known.previous) if signed]
+        return {table.bundle for table in tables}
+
     def load(self, network: str) -> TableHistory:
         """The history; an empty one where there is none, or where the file cannot be read (it is set aside and logged)."""
         path = self._path(network)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from models.bundle import SIGNATURES, Bundle
 from models.running.extract import extract_file
-from models.running.sealed_files import SealedFiles
+from models.running.sealed_files import SealedFiles, prefix_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class ExtractedFiles:
     def _kept(self, signature: str) -> Path | None:
         if self._files is None:
             return None
-        key = f"{self.bundle.digest[:24]}-{_FORMAT}-{signature}"
+        key = f"{prefix_of(self.bundle.digest)}{_FORMAT}-{signature}"
         found = self._files.find(key)
         if found:
             return found

@@ -104,6 +104,17 @@ class SealedFiles:
                 _drop(path)
 
 
+def prefix_of(bundle_digest: str) -> str:
+    """How the name of each file begins that was made of a bundle."""
+    return f"{bundle_digest[:24]}-"
+
+
+def drop_files_of(folder: Path, bundle_digest: str) -> None:
+    """Removes what was made of a bundle. What is in use stays mapped, and what cannot be removed stays."""
+    for path in folder.glob(f"{prefix_of(bundle_digest)}*"):
+        _drop(path)
+
+
 def _drop(path: Path) -> None:
     for each in (path, seal_of(path)):
         with suppress(OSError):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from models.running.processor import processor_digest
-from models.running.sealed_files import SealedFiles
+from models.running.sealed_files import SealedFiles, prefix_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,4 +70,4 @@ class WeightCache:
 
 def cache_key(bundle_digest: str, runtime: str, cpuinfo: str) -> str:
     """A file name's beginning that differs wherever packed weights do."""
-    return f"{bundle_digest[:24]}-{runtime}-{processor_digest(cpuinfo)}"
+    return f"{prefix_of(bundle_digest)}{runtime}-{processor_digest(cpuinfo)}"

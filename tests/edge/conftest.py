@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -47,7 +46,7 @@ from models.running.runner import FakeRunner
 from models.zoo import digits_vgg, load_digits_vgg
 from planner.choosing.limits import NO_LIMITS, Limits
 from protocol.configuration import Codec, Configuration
-from protocol.errors import NotFound, ServiceMissing
+from protocol.errors import BundleBroken, NotFound, ServiceMissing
 from protocol.inference import Message, pack_request, unpack_reply, unpack_request
 from protocol.link import REFERENCE_LINK
 from protocol.messages import RecordKind, TableReport
@@ -152,28 +151,40 @@ def payload(table: Table, *, key: str = KEY) -> bytes:
 
 @dataclass
 class FolderSource:
-    """A backend's bundles, in memory; `away` makes it unreachable."""
+    """A backend's bundles, in memory; `away` makes it unreachable, `breaks_after` ends each download after so many bytes."""
 
     bundles: dict[str, Bundle] = field(default_factory=dict)
     away: bool = False
+    breaks_after: int | None = None
     downloads: list[str] = field(default_factory=list)
+    sent_bytes: int = 0
 
     def add(self, bundle: Bundle) -> None:
         self.bundles[bundle.digest] = bundle
 
-    def download(self, path: str, destination: Path) -> None:
+    def download(self, path: str, destination: Path, *, most_bytes: int) -> None:
         if self.away:
             raise ServiceMissing("the backend is away")
         self.downloads.append(path)
+        content = self._content(path)
+        there = destination.stat().st_size if destination.exists() else 0
+        rest = content[there:][: self.breaks_after]
+        self.sent_bytes += len(rest)
+        with destination.open("ab") as file:
+            file.write(rest)
+        if there + len(rest) < len(content):
+            raise ServiceMissing("broke off")
+        if len(content) > most_bytes:
+            raise BundleBroken(f"{path} is too large")
+
+    def _content(self, path: str) -> bytes:
         kind, _, digest = path.partition("/")
         for bundle in self.bundles.values():
             if kind == "bundles" and bundle.digest == digest:
-                shutil.copy(bundle.folder / "bundle.json", destination)
-                return
+                return (bundle.folder / "bundle.json").read_bytes()
             for artifact in bundle.manifest.artifacts:
                 if kind == "artifacts" and artifact.sha256 == digest:
-                    shutil.copy(bundle.folder / artifact.filename, destination)
-                    return
+                    return (bundle.folder / artifact.filename).read_bytes()
         raise NotFound(f"{path} is not here")
 
 
