@@ -146,6 +146,8 @@ class _Child:
 
     def _flushed(self, path: Path) -> None:
         inode = path.stat().st_ino
+        if inode not in self.names and inode not in self.content:
+            os.open(path, os.O_PATH)  # held, so that its number is not given to another when it is removed
         if path.is_dir():
             self.names[inode] = {child.name: child.stat().st_ino for child in path.iterdir()}
         elif path.is_file():
