@@ -7,6 +7,7 @@ from flask import Flask
 from cloud.api import (
     bundles,
     devices,
+    enrolments,
     errors,
     inference_v2,
     inferences,
@@ -19,13 +20,16 @@ from cloud.api import (
     tables,
 )
 from cloud.auth import Guard
+from cloud.broker.accounts import BrokerAccounts, NoAccounts
+from cloud.broker.dynamic_security import DynamicSecurity
 from cloud.bundle_store import BundleStore
 from cloud.catalogue import Catalogue
 from cloud.energy import NodeProfile
+from cloud.enrolment.enrolling import Enrolling
 from cloud.inference import Answering
 from cloud.publishing import MqttPublisher, NoBroker, Publisher
 from cloud.services import Services, attach
-from cloud.settings import BackendSettings, sqlite_url
+from cloud.settings import AccountKeeper, BackendSettings, sqlite_url
 from cloud.sql_store import SqlStore
 from cloud.statistics import Statistics
 from cloud.store import Store
@@ -41,6 +45,7 @@ _BLUEPRINTS = (
     repository_v2.blueprint,
     bundles.blueprint,
     devices.blueprint,
+    enrolments.blueprint,
     tables.blueprint,
     measurements.blueprint,
     inferences.blueprint,
@@ -56,6 +61,7 @@ def create_app(
     store: Store | None = None,
     publisher: Publisher | None = None,
     tails: Tails | None = None,
+    accounts: BrokerAccounts | None = None,
 ) -> Flask:
     """An app with its own services; those that are not given are made from the settings."""
     app = Flask("cloud", static_folder=None)
@@ -65,6 +71,7 @@ def create_app(
     store = store or SqlStore(settings.database_url or sqlite_url(settings.data_dir))
     files = BundleStore(settings.data_dir)
     tails = tails or Tails(files, open_runner=_opening(settings), most_open=settings.open_bundles)
+    accounts = accounts or _accounts(settings)
     node = NodeProfile(settings.node_name, settings.node_busy_watts, settings.node_idle_watts)
     attach(
         app,
@@ -78,6 +85,8 @@ def create_app(
             answering=Answering(tails, node),
             statistics=Statistics(),
             publisher=publisher or _publisher(settings),
+            accounts=accounts,
+            enrolling=Enrolling(settings, store, accounts),
         ),
     )
     for blueprint in _BLUEPRINTS:
@@ -88,6 +97,12 @@ def create_app(
 
 def _publisher(settings: BackendSettings) -> Publisher:
     return MqttPublisher(BrokerAddress.parse(settings.broker_url)) if settings.broker_url else NoBroker()
+
+
+def _accounts(settings: BackendSettings) -> BrokerAccounts:
+    if settings.broker_accounts == AccountKeeper.NONE:
+        return NoAccounts()
+    return DynamicSecurity(BrokerAddress.parse(settings.broker_url))
 
 
 def _opening(settings: BackendSettings) -> OpenRunner:

@@ -8,8 +8,10 @@ from typing import cast
 from flask import Flask, current_app
 
 from cloud.auth import Guard
+from cloud.broker.accounts import BrokerAccounts
 from cloud.bundle_store import BundleStore
 from cloud.catalogue import Catalogue
+from cloud.enrolment.enrolling import Enrolling
 from cloud.inference import Answering
 from cloud.publishing import Publisher
 from cloud.settings import BackendSettings
@@ -33,6 +35,8 @@ class Services:
     answering: Answering
     statistics: Statistics
     publisher: Publisher
+    accounts: BrokerAccounts
+    enrolling: Enrolling
 
 
 def attach(app: Flask, made: Services) -> None:

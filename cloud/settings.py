@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
+from protocol.configuration import choose
 from protocol.content_encoding import MAX_BODY_BYTES
 from protocol.errors import InvalidInput
 from protocol.mqtt import BrokerAddress
 from protocol.settings import PREFIX, load
+from protocol.signing import check_public_key
 
 SETTINGS_FILE = f"{PREFIX}SETTINGS_FILE"
 _DATABASE_FILE = "dynasplit.sqlite"
+
+
+class AccountKeeper(StrEnum):
+    """Who makes the devices' accounts at the broker."""
+
+    NONE = "none"
+    DYNAMIC_SECURITY = "dynamic-security"
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,10 @@ class BackendSettings:
     `data_dir` holds bundles, weight caches and, without `database_url`, the SQLite store. `node_busy_watts` is what the
     node that runs the tails draws while it works, `node_idle_watts` what it draws at rest (None: unknown, then the
     account `edge_active` is refused). Without `broker_url` tables cannot be published. `threads` are those of one tail.
+
+    What a device is told when it enrols: `device_broker_url` (without user and password), `device_ca` (a PEM file with the
+    authority that signed backend's and broker's certificates) and `operator_public_key`. `broker_accounts`: who makes the
+    devices' accounts at the broker, `none` (the operator) or `dynamic-security` (the backend, in Mosquitto's plugin).
     """
 
     data_dir: Path
@@ -36,6 +50,10 @@ class BackendSettings:
     open_bundles: int = 4
     max_body_bytes: int = MAX_BODY_BYTES
     max_artifact_bytes: int = 4 * 1024**3
+    device_broker_url: str = ""
+    device_ca: Path | None = None
+    operator_public_key: str = ""
+    broker_accounts: str = AccountKeeper.NONE.value
 
     def __post_init__(self) -> None:
         # Once for all: Flask, for one, takes a relative path to start at the app's package.
@@ -54,6 +72,18 @@ class BackendSettings:
                 raise InvalidInput(f"setting '{name}' must be 1 or more, not {getattr(self, name)}")
         if self.broker_url:
             BrokerAddress.parse(self.broker_url)
+        self._check_enrolment()
+
+    def _check_enrolment(self) -> None:
+        keeper = choose(AccountKeeper, self.broker_accounts, what="setting 'broker_accounts'")
+        if keeper is not AccountKeeper.NONE and not self.broker_url:
+            raise InvalidInput(f"setting 'broker_accounts' is {keeper.value}, but 'broker_url' is missing")
+        if self.device_broker_url and BrokerAddress.parse(self.device_broker_url).username:
+            raise InvalidInput("setting 'device_broker_url' holds a user: each device gets its own; leave it out")
+        if self.device_ca and not self.device_ca.is_file():
+            raise InvalidInput(f"setting 'device_ca': {self.device_ca} is no file")
+        if self.operator_public_key:
+            check_public_key(self.operator_public_key, what="setting 'operator_public_key'")
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,11 @@ def public_key_of(private_key: str) -> str:
     return base64.b64encode(_private(private_key).public_key().public_bytes_raw()).decode()
 
 
+def check_public_key(key: str, *, what: str = "the public key") -> None:
+    """InvalidInput, naming `what`, unless it is 32 bytes in base64."""
+    _decoded(key, what=what)
+
+
 def sign(table: Table, private_key: str) -> SignedTable:
     """The table with a signature that `verify` accepts under the public half of `private_key`."""
     signature = _private(private_key).sign(canonical_bytes(table.to_json()))
@@ -61,7 +66,7 @@ def sign(table: Table, private_key: str) -> SignedTable:
 
 def verify(signed: SignedTable, public_key: str) -> None:
     """Raises SignatureInvalid unless the operator who holds the private half signed just this content."""
-    key = Ed25519PublicKey.from_public_bytes(_decoded(public_key, what="public key"))
+    key = Ed25519PublicKey.from_public_bytes(_decoded(public_key, what="the public key"))
     content = canonical_bytes(signed.table.to_json())
     try:
         key.verify(base64.b64decode(signed.signature, validate=True), content)
@@ -72,14 +77,14 @@ def verify(signed: SignedTable, public_key: str) -> None:
 
 
 def _private(private_key: str) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(_decoded(private_key, what="private key"))
+    return Ed25519PrivateKey.from_private_bytes(_decoded(private_key, what="the private key"))
 
 
 def _decoded(text: str, *, what: str) -> bytes:
     try:
         raw = base64.b64decode(text.strip(), validate=True)
     except ValueError as error:
-        raise InvalidInput(f"the {what} is not base64: {error}") from error
+        raise InvalidInput(f"{what} is not base64: {error}") from error
     if len(raw) != 32:
-        raise InvalidInput(f"the {what} must be 32 bytes in base64, not {len(raw)}; make one with: dynasplit keys")
+        raise InvalidInput(f"{what} must be 32 bytes in base64, not {len(raw)}; make one with: dynasplit keys")
     return raw

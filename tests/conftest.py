@@ -1,12 +1,24 @@
-"""What all tests share: the published data, and the rule that nothing is skipped where CI runs."""
+"""What all tests share: the published data, the broker as it ships, and the rule that nothing is skipped where CI runs."""
 
 from __future__ import annotations
 
+import getpass
 import os
+import shutil
+import socket
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+import cloud
+from cloud.broker import initial
+
+_BROKER_PATIENCE_S = 30.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,3 +75,60 @@ def reference(request: pytest.FixtureRequest) -> Path:
     assert folder is not None, "tests that need the published data are deselected without it"
     assert (folder / "dynasplit").is_dir(), f"{folder} holds no folder 'dynasplit'"
     return folder
+
+
+@dataclass(frozen=True)
+class ShippedBroker:
+    """Mosquitto with the shipped settings, and the cloud's users; a user's password is `<user>-secret`."""
+
+    port: int
+    folder: Path
+
+    def url(self, user: str, password: str | None = None) -> str:
+        return f"mqtt://{user}:{password or f'{user}-secret'}@127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+def shipped_broker(tmp_path: Path) -> Iterator[ShippedBroker]:
+    """A running one; for tests marked `mosquitto`."""
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    plugins = sorted(Path("/usr/lib").rglob("mosquitto_dynamic_security.so"))
+    if not program or not plugins:
+        pytest.skip("no Mosquitto here: apt-get install mosquitto")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        broker = ShippedBroker(int(probe.getsockname()[1]), tmp_path / "mosquitto")
+    broker.folder.mkdir()
+    settings = _here((Path(cloud.__file__).parent / "mosquitto.conf").read_text(), broker, plugin=plugins[0])
+    (broker.folder / "mosquitto.conf").write_text(settings)
+    initial.write(broker.folder / "dynamic-security.json", {user: f"{user}-secret" for user in initial.USERS})
+    with (broker.folder / "log").open("w") as log:
+        process = subprocess.Popen([program, "-c", str(broker.folder / "mosquitto.conf")], stdout=log, stderr=log)
+    try:
+        _wait_until_it_listens(broker.port)
+        yield broker
+    finally:
+        process.terminate()
+        process.wait(_BROKER_PATIENCE_S)
+
+
+def _here(settings: str, broker: ShippedBroker, *, plugin: Path) -> str:
+    """The shipped settings with the places of this machine."""
+    for old, new in (
+        ("listener 1883", f"listener {broker.port} 127.0.0.1"),
+        ("/usr/lib/mosquitto_dynamic_security.so", str(plugin)),
+        ("/mosquitto/data/", f"{broker.folder}/"),
+    ):
+        assert old in settings
+        settings = settings.replace(old, new)
+    return f"{settings}\nuser {getpass.getuser()}\n"
+
+
+def _wait_until_it_listens(port: int) -> None:
+    tick = threading.Event()
+    for _ in range(int(_BROKER_PATIENCE_S / 0.01)):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        tick.wait(0.01)
+    raise AssertionError("the broker did not come up in time")

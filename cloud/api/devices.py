@@ -9,6 +9,7 @@ from cloud.auth import new_token, token_sha256
 from cloud.services import services
 from protocol import topics
 from protocol.documents import field
+from protocol.errors import NotFound
 
 blueprint = Blueprint("devices", __name__)
 
@@ -42,9 +43,18 @@ def list_devices() -> Response:
 
 @blueprint.delete("/api/v1/devices/<device>")
 def remove(device: str) -> tuple[str, int]:
-    """Makes the device's token worthless, at once here and within ten seconds elsewhere. Its records stay."""
+    """Makes the device's token worthless, at once here and within ten seconds elsewhere, and removes its broker account.
+
+    Its records stay. 503 when the broker took no change: the token is void all the same; the same request again tries the account.
+    """
     operator_only()
     made = services()
-    made.store.remove_device(device)
+    unknown: NotFound | None = None
+    try:
+        made.store.remove_device(device)
+    except NotFound as error:
+        unknown = error
     made.guard.forget()
+    if not made.accounts.remove(device) and unknown:
+        raise unknown
     return "", 204

@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 
 blueprint = Blueprint("openapi", __name__)
 
-_OPEN = {"models_v2.server", "models_v2.live", "models_v2.ready", "openapi.document"}
+_OPEN = {"models_v2.server", "models_v2.live", "models_v2.ready", "openapi.document", "enrolments.enrol"}
 _METHODS = ("GET", "PUT", "POST", "DELETE")
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 

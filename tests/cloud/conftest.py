@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cloud.app import create_app
+from cloud.broker.accounts import MemoryAccounts
 from cloud.bundle_store import BundleStore
 from cloud.memory_store import MemoryStore
 from cloud.publishing import MemoryPublisher
@@ -69,6 +70,7 @@ class Backend:
     client: FlaskClient
     store: Store
     publisher: MemoryPublisher
+    accounts: MemoryAccounts
 
     def call(self, method: str, path: str, *, token: str = OPERATOR, **more: Any) -> TestResponse:
         headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **more.pop("headers", {})}
@@ -102,8 +104,9 @@ def make_backend(settings) -> MakeBackend:
         changed = with_changes(settings, **change)
         store, publisher = store or MemoryStore(), MemoryPublisher()
         tails = None if real else fake_tails(changed.data_dir, most_open=changed.open_bundles)
-        app = create_app(changed, store=store, publisher=publisher, tails=tails)
-        return Backend(app, app.test_client(), store, publisher)
+        accounts = MemoryAccounts()
+        app = create_app(changed, store=store, publisher=publisher, tails=tails, accounts=accounts)
+        return Backend(app, app.test_client(), store, publisher, accounts)
 
     return make
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import cloud
+from cloud.broker.dynamic_security import DynamicSecurity
+from cloud.broker.initial import USERS
 from cloud.publishing import MqttPublisher
 from cloud.sql_store import SqlStore
 from cloud.store import Selection
@@ -37,18 +35,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
     raise AssertionError("the condition did not come true in time")
 
 
-def program(name: str) -> str:
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if not found:
-        pytest.skip("no Mosquitto here: apt-get install mosquitto")
-    return found
-
-
-def listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @contextlib.contextmanager
 def process(command: list[str], log: Path, **variables: str) -> Iterator[None]:
     with log.open("w") as file:
@@ -61,30 +47,12 @@ def process(command: list[str], log: Path, **variables: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def broker(tmp_path) -> Iterator[Callable[[str], str]]:
-    """Mosquitto with the shipped settings and rights; gives the URL for a user."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    passwords = tmp_path / "passwords"
-    passwords.touch(mode=0o600)
-    for user in ("cloud", "pi-1", "pi-2"):
-        subprocess.run([program("mosquitto_passwd"), "-b", passwords, user, f"{user}-secret"], check=True)
-    shipped = Path(cloud.__file__).parent
-    settings = (shipped / "mosquitto.conf").read_text()
-    for old, new in (
-        ("listener 1883", f"listener {port} 127.0.0.1"),
-        ("/mosquitto/passwords/passwords", str(passwords)),
-        ("/mosquitto/config/mosquitto.acl", str(shipped / "mosquitto.acl")),
-        ("/mosquitto/data/", f"{tmp_path}/"),
-    ):
-        assert old in settings
-        settings = settings.replace(old, new)
-    path = tmp_path / "mosquitto.conf"
-    path.write_text(f"{settings}\nuser {getpass.getuser()}\n")
-    with process([program("mosquitto"), "-c", str(path)], tmp_path / "broker.log"):
-        wait_until(lambda: listening(port))
-        yield lambda user: f"mqtt://{user}:{user}-secret@127.0.0.1:{port}"
+def broker(shipped_broker) -> Callable[[str], str]:
+    """The URL for a user, cloud's or device's, of a broker that has made the devices' accounts."""
+    accounts = DynamicSecurity(BrokerAddress.parse(shipped_broker.url("backend")))
+    for device in ("pi-1", "pi-2"):
+        accounts.add(device, f"device-{device}-secret")
+    return lambda user: shipped_broker.url(user if user in USERS else f"device-{user}")
 
 
 @pytest.fixture
@@ -119,7 +87,7 @@ def test_ingest_keeps_and_acknowledges_what_a_device_sends(broker, connect, tmp_
     url = f"sqlite:///{tmp_path}/store.sqlite"
     device = connect("pi-1")
     acks = heard_on(device, topics.ack("pi-1"))
-    variables = {"DYNASPLIT_BROKER_URL": broker("cloud"), "DYNASPLIT_DATABASE_URL": url}
+    variables = {"DYNASPLIT_BROKER_URL": broker("ingest"), "DYNASPLIT_DATABASE_URL": url}
     with process([sys.executable, "-m", "cloud.ingest"], tmp_path / "ingest.log", **variables):
         wait_until(lambda: "connected to broker" in (tmp_path / "ingest.log").read_text())
 
@@ -136,7 +104,7 @@ def test_ingest_keeps_and_acknowledges_what_a_device_sends(broker, connect, tmp_
 
 
 def test_a_device_reaches_its_own_topics_only(connect):
-    heard = heard_on(connect("cloud"), "dynasplit/v1/#")
+    heard = heard_on(connect("ingest"), "dynasplit/v1/#")
     pi_1, pi_2 = connect("pi-1"), connect("pi-2")
     overheard = heard_on(pi_2, "dynasplit/v1/#")
     pi_2_acks = heard_on(pi_2, topics.ack("pi-2"))
@@ -149,7 +117,7 @@ def test_a_device_reaches_its_own_topics_only(connect):
     ):
         pi_1.publish(topic, b"from pi-1")
     wait_until(lambda: bool(heard))
-    connect("cloud").publish(topics.ack("pi-2"), b"from the cloud")
+    connect("ingest").publish(topics.ack("pi-2"), b"from the cloud")
     wait_until(lambda: bool(pi_2_acks))
 
     assert [topic for topic, payload in heard if payload == b"from pi-1"] == [topics.telemetry("pi-1")]
@@ -158,7 +126,7 @@ def test_a_device_reaches_its_own_topics_only(connect):
 
 def test_a_published_table_waits_for_its_device(broker, connect):
     topic = topics.desired("pi-1", "digits")
-    MqttPublisher(BrokerAddress.parse(broker("cloud"))).publish(topic, b"a table")
+    MqttPublisher(BrokerAddress.parse(broker("backend"))).publish(topic, b"a table")
 
     desired = heard_on(connect("pi-1"), topics.desired("pi-1", "+"))
 

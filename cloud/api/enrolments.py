@@ -1,0 +1,40 @@
+"""Enrolment: the operator has a code issued, the device turns it into all that it needs."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, request
+
+from cloud.api.requests import json_object, operator_only
+from cloud.services import services
+from protocol import topics
+from protocol.documents import field
+
+blueprint = Blueprint("enrolments", __name__)
+
+_TTL_S = 900.0
+
+
+@blueprint.post("/api/v1/enrolments")
+def issue() -> tuple[Response, int]:
+    """Issues a one-use code for a device. It is told here and never again."""
+    operator_only()
+    given = {"ttl_s": _TTL_S, "broker_password": "", "replace": False, **json_object(what="enrolment")}
+    issued = services().enrolling.issue(
+        topics.check_name(field(given, "device", str, what="enrolment"), what="device"),
+        ttl_s=field(given, "ttl_s", float, what="enrolment"),
+        broker_password=field(given, "broker_password", str, what="enrolment"),
+        replace=field(given, "replace", bool, what="enrolment"),
+    )
+    return jsonify({"device": issued.device, "code": issued.code, "expires_at": issued.expires_at}), 201
+
+
+@blueprint.post("/api/v1/enroll")
+def enrol() -> Response:
+    """Gives a device its token, its broker account and the operator's public key for a code; 429 after too many wrong ones.
+
+    404: nobody issued the code. 409: it has expired or was used. 503: it stays good, try again.
+    """
+    code = field(json_object(what="enrolment"), "code", str, what="enrolment")
+    enrolled = services().enrolling.enrol(code, peer=request.remote_addr or "unknown")
+    services().guard.forget()
+    return jsonify(enrolled.to_json())

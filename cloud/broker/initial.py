@@ -1,0 +1,101 @@
+"""Makes the file that Mosquitto's dynamic security plugin starts from: users for backend and ingest, and what they may do.
+
+Passwords come from the environment (DYNASPLIT_BACKEND_BROKER_PASSWORD, DYNASPLIT_INGEST_BROKER_PASSWORD), so that no list of
+processes shows them. A file that is there is left alone: Mosquitto keeps the devices' accounts in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cloud.broker.dynamic_security import COMMANDS, RESPONSES, rights
+from protocol import topics
+from protocol.errors import DynaSplitError, InvalidInput
+
+USERS = {"backend": ("cloud", "accounts"), "ingest": ("cloud",)}
+"""The cloud's users and their roles: only the backend may change accounts."""
+
+_ROLES = {
+    "cloud": rights([f"{topics.ROOT}/#"], [f"{topics.ROOT}/#"]),
+    # Without the right to receive, Mosquitto 2.0 drops its own answers: of `$` topics nothing is allowed by default.
+    "accounts": [
+        *rights([COMMANDS], [RESPONSES]),
+        {"acltype": "publishClientReceive", "topic": RESPONSES, "allow": True},
+    ],
+}
+_ITERATIONS = 10_000
+_SALT_BYTES = 12
+
+
+def document(passwords: Mapping[str, str]) -> dict[str, Any]:
+    """The plugin's configuration, as `mosquitto_ctrl dynsec init` lays it out, for the users' passwords."""
+    return {
+        "defaultACLAccess": {
+            "publishClientSend": False,
+            "publishClientReceive": True,
+            "subscribe": False,
+            "unsubscribe": True,
+        },
+        "roles": [{"rolename": name, "acls": acls} for name, acls in _ROLES.items()],
+        "clients": [_client(user, password=passwords[user], roles=roles) for user, roles in USERS.items()],
+    }
+
+
+def _client(user: str, *, password: str, roles: Sequence[str]) -> dict[str, Any]:
+    salt = secrets.token_bytes(_SALT_BYTES)
+    key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
+    return {
+        "username": user,
+        "roles": [{"rolename": role} for role in roles],
+        "password": base64.b64encode(key).decode(),
+        "salt": base64.b64encode(salt).decode(),
+        "iterations": _ITERATIONS,
+    }
+
+
+def write(path: Path, passwords: Mapping[str, str]) -> bool:
+    """Writes the file, mode 0600; False when it is there already."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(document(passwords), file, indent=2)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+    return True
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m cloud.broker.initial FILE`: 0 when the file is there in the end, 2 when it cannot be made."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cloud.broker.initial", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("path", type=Path, metavar="FILE", help="the plugin's plugin_opt_config_file")
+    path: Path = parser.parse_args(argv).path
+    try:
+        made = write(path, {user: _password(user) for user in USERS})
+    except DynaSplitError as error:
+        sys.stderr.write(f"{parser.prog}: {error}\n")
+        return error.exit_code
+    sys.stdout.write(f"{'made' if made else 'left as it is'}: {path}\n")
+    return 0
+
+
+def _password(user: str) -> str:
+    name = f"DYNASPLIT_{user.upper()}_BROKER_PASSWORD"
+    if not (password := os.environ.get(name, "")):
+        raise InvalidInput(f"{name} is not set: make one with openssl rand -hex 24")
+    return password
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,130 @@
+"""Issuing codes, and giving a device all that it needs for one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cloud.auth import new_token, token_sha256
+from cloud.broker.accounts import BrokerAccounts
+from cloud.enrolment.codes import CodeSecrets, new_code
+from cloud.enrolment.store import Enrolment, code_used
+from cloud.refusals import device_exists
+from cloud.settings import AccountKeeper, BackendSettings
+from cloud.store import Store
+from protocol.enrolment import Enrolled
+from protocol.errors import Conflict, InvalidInput, NotFound, Overloaded
+
+logger = logging.getLogger(__name__)
+
+_WRONG_TRIES = 10
+_WINDOW_S = 600.0
+_REMEMBERED_S = 30 * 86_400.0
+_TTL_S = (1.0, 7 * 86_400.0)
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A code for a device, good until `expires_at` (seconds since the epoch)."""
+
+    device: str
+    code: str
+    expires_at: float
+
+
+class Enrolling:
+    """Decides on codes. Thread-safe; several processes may share a store.
+
+    Ten wrong codes of a peer within ten minutes, and it is refused until they have passed. A code is used up in the same
+    transaction that registers the device, last of all; what was made before that is made the same way by the next try.
+    """
+
+    def __init__(
+        self,
+        settings: BackendSettings,
+        store: Store,
+        accounts: BrokerAccounts,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._accounts = accounts
+        self._secrets = CodeSecrets(settings.operator_token)
+        self._clock = clock
+
+    def issue(self, device: str, *, ttl_s: float, broker_password: str = "", replace: bool = False) -> Issued:
+        """A new code. Conflict when enrolment is not set up, or the device is registered and shall not be replaced."""
+        self._check_settings(broker_password)
+        if not _TTL_S[0] <= ttl_s <= _TTL_S[1]:
+            raise InvalidInput(f"enrolment: 'ttl_s' must lie between {_TTL_S[0]:g} s and a week, not {ttl_s:g}")
+        if not replace and any(known.name == device and known.registered for known in self._store.devices()):
+            raise device_exists(device)
+        code, now = new_code(), self._clock()
+        sealed = self._secrets.seal(broker_password, code) if broker_password else ""
+        enrolment = Enrolment(self._secrets.digest(code), device, replace, sealed, now + ttl_s)
+        self._store.add_enrolment(enrolment, forget_before=now - _REMEMBERED_S)
+        return Issued(device, code, enrolment.expires_at)
+
+    def enrol(self, code: str, *, peer: str) -> Enrolled:
+        """All that the code's device needs. NotFound for a wrong code, Conflict for one that has expired or was used,
+        Overloaded for a peer that tried too many wrong ones, ServiceMissing while the broker or the store is away."""
+        enrolment = self._enrolment(code, peer)
+        token = new_token()
+        password = self._password(enrolment, code)
+        user = self._accounts.add(enrolment.device, password)
+        self._store.use_enrolment(enrolment.code_digest, token_sha256=token_sha256(token), at=self._clock())
+        logger.info("device %s has enrolled from %s", enrolment.device, peer)
+        return Enrolled(
+            device=enrolment.device,
+            device_token=token,
+            broker_url=self._settings.device_broker_url,
+            broker_user=user,
+            broker_password=password,
+            operator_public_key=self._settings.operator_public_key,
+            ca=_pem(self._settings),
+        )
+
+    def _enrolment(self, code: str, peer: str) -> Enrolment:
+        """What a code stands for, when it can be used now."""
+        now = self._clock()
+        if self._store.wrong_codes(peer, since=now - _WINDOW_S) >= _WRONG_TRIES:
+            raise Overloaded(f"too many wrong codes from {peer}; try again in {_WINDOW_S / 60:g} minutes")
+        enrolment = self._store.enrolment(self._secrets.digest(code))
+        if enrolment is None:
+            self._store.note_wrong_code(peer, at=now, window_s=_WINDOW_S)
+            raise NotFound("nobody issued this code; is it typed right?")
+        if enrolment.used_at is not None:
+            raise code_used(enrolment.device)
+        if now > enrolment.expires_at:
+            raise Conflict("this code has expired; have a new one issued")
+        return enrolment
+
+    def _password(self, enrolment: Enrolment, code: str) -> str:
+        if enrolment.sealed_password:
+            return self._secrets.open(enrolment.sealed_password, code)
+        return self._secrets.broker_password(code)
+
+    def _check_settings(self, broker_password: str) -> None:
+        for name in ("device_broker_url", "operator_public_key"):
+            if not getattr(self._settings, name):
+                raise Conflict(f"devices cannot enrol yet: the backend's setting '{name}' is missing")
+        made_here = self._settings.broker_accounts != AccountKeeper.NONE
+        if made_here and broker_password:
+            raise InvalidInput("enrolment: the backend makes the broker account; leave 'broker_password' out")
+        if not made_here and not broker_password:
+            raise InvalidInput(
+                "enrolment: the backend makes no broker accounts (setting 'broker_accounts'): make one whose user is the "
+                "device's name, and give its password as 'broker_password'"
+            )
+
+
+def _pem(settings: BackendSettings) -> str:
+    if settings.device_ca is None:
+        return ""
+    try:
+        return settings.device_ca.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Conflict(f"setting 'device_ca': {settings.device_ca} cannot be read: {error}") from error
