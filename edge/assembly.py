@@ -10,8 +10,7 @@ from edge.api import descriptions
 from edge.api.app import Served
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
-from edge.device.energy import Energies
-from edge.device.gauge import DirectGauge
+from edge.device.metering import energies_of, start_meter
 from edge.jobs.book import JobBook
 from edge.jobs.desk import JobDesk
 from edge.jobs.profiling import Facilities, profiling
@@ -55,7 +54,7 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
     """Opens what the settings name, and leaves on the stack how each is closed again. `restart` ends the agent, which its
     supervisor then starts again."""
     found = FoundClocksFile(settings.run_dir / found_clocks.FILE)
-    board = open_board(settings.board, found=found, sys=settings.sysfs)
+    board = open_board(settings.board, meter=start_meter(settings, stack), found=found, sys=settings.sysfs)
     controller = Controller(board)
     stack.callback(controller.restore)
     runner = RunnerProcess(cache_dir=settings.data_dir / "cache")
@@ -79,7 +78,7 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
             controller,
             runner,
             cloud,
-            energies=Energies(DirectGauge(board.meter, clock=time.monotonic)),
+            energies=energies_of(board),
             clock=time.monotonic,
             emulated_link=settings.emulated_link,
         ),

@@ -7,6 +7,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hardware.power.opening import AUTO, MeterSpec
 from hardware.sysfs import SYSFS
 from planner.choosing.limits import Limits
 from planner.learning.experience import DEFAULT_VIOLATION_RATE
@@ -32,7 +33,8 @@ class EdgeSettings:
     counts in its favour. `max_waiting`: requests that may wait for their turn.
     `bundles_max_bytes`: what bundles may take on disk (0: no limit). `outbox_max_bytes`: what records may take there.
     `outbox_full_sync`: survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a
-    folder in memory for what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted.
+    folder in memory for what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted. `meter`: what
+    measures the device's power, `KIND` or `KIND:ARGUMENT`. `plug_broker_url`: where a smart plug is ("": the agent's broker).
     """
 
     device: str
@@ -59,11 +61,16 @@ class EdgeSettings:
     violation_rate: float = DEFAULT_VIOLATION_RATE
     try_untried: bool = True
     max_waiting: int = 8
+    meter: str = AUTO
+    plug_broker_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.device, what="setting 'device'")
         choose(Account, self.account, what="setting 'account'")
         BrokerAddress.parse(self.broker_url)
+        if self.plug_broker_url:
+            BrokerAddress.parse(self.plug_broker_url)
+        MeterSpec.parse(self.meter)
         _check_url(self.backend_url)
         _check_key(self.operator_public_key)
         for name in ("device_token", "operator_token"):

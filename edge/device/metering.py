@@ -1,0 +1,58 @@
+"""The power meter of this device as the settings want it, and the energies that come from it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from contextlib import ExitStack
+
+from edge.device.energy import Energies
+from edge.device.gauge import DirectGauge
+from edge.device.sampled_gauge import SampledGauge
+from edge.device.sampler import Sampler
+from edge.settings import EdgeSettings
+from hardware.board import Board
+from hardware.boards import estimated_meter
+from hardware.power.estimated import EstimatedMeter
+from hardware.power.opening import AUTO, ESTIMATED, MeterSpec, open_meter
+from hardware.profile import emulated_names, profile_of
+from protocol.errors import NotFound
+
+logger = logging.getLogger(__name__)
+
+
+def start_meter(settings: EdgeSettings, stack: ExitStack) -> Sampler | EstimatedMeter | None:
+    """What measures this device; None for an emulated board, which brings its own meter. The stack ends it.
+
+    Where `meter` is `auto` and there is none, an estimate by what the board's profile says that it draws. Raises NotFound
+    where that is not known either, or where the meter that is named is not here; NotAllowed for one that this user may not
+    read; ServiceMissing for a package or driver that is missing.
+    """
+    if settings.board in emulated_names():
+        return None
+    sys = settings.sysfs
+    profile = profile_of(settings.board, sys)
+    if settings.meter == ESTIMATED:
+        return estimated_meter(profile)
+    spec = MeterSpec.parse(settings.meter, sys=sys, broker_url=settings.plug_broker_url or settings.broker_url)
+    sampler = Sampler(functools.partial(open_meter, spec))
+    stack.callback(sampler.close)
+    try:
+        sampler.start()
+    except NotFound as none:
+        if spec.kind != AUTO or profile.power is None:
+            raise
+        logger.info(
+            "power is estimated by what a %s draws on average (%s): %s", profile.title, profile.power_source, none
+        )
+        return estimated_meter(profile)
+    return sampler
+
+
+def energies_of(board: Board) -> Energies:
+    """Windows on the board's meter: sampled in a process of its own, or counting in this one."""
+    meter, clock = board.meter, time.monotonic
+    if isinstance(meter, Sampler):
+        return Energies(SampledGauge(meter, clock=clock))
+    return Energies(DirectGauge(meter, clock=clock))
