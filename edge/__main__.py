@@ -94,7 +94,7 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
         app = create_app(assemble(settings, bus, stack, restart=restart))
         presence = Presence(bus, device=settings.device)
         presence.start()
-        server = make_server(app, listening, threads=1 + settings.max_waiting + _OTHER_THREADS)
+        server = make_server(app, listening, threads=settings.max_in_flight + settings.max_waiting + _OTHER_THREADS)
         stack.callback(server.close)
         bus.start()
         stack.callback(bus.stop)

@@ -70,7 +70,7 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
     bundles, networks = _bundles(settings, store, stack), Networks()
     tables = _tables(settings, store, bundles, networks, bounds=bounds, warm=warm)
     desired = _follow_tables(tables, settings, bus, stack)
-    turns = Turns(max_waiting=settings.max_waiting)
+    turns = Turns(max_waiting=settings.max_waiting, max_in_flight=settings.max_in_flight)
     cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
     agent = Agent(
         networks,
@@ -139,7 +139,7 @@ def _tables(
 
 def _bundles(settings: EdgeSettings, store: TableStore, stack: ExitStack) -> BundleStore:
     """Beside what bundles may take, the disk has room for the outbox."""
-    source = HttpSource(settings.backend_url, token=settings.device_token)
+    source = HttpSource(settings.backend_url, token=settings.device_token, ca=settings.backend_ca)
     stack.callback(source.close)
     cache_dir = settings.data_dir / "cache"
     room = Room(max_bytes=settings.bundles_max_bytes, spare_bytes=settings.outbox_max_bytes, cache_dir=cache_dir)
@@ -147,7 +147,7 @@ def _bundles(settings: EdgeSettings, store: TableStore, stack: ExitStack) -> Bun
 
 
 def _transport(settings: EdgeSettings, ration: Ration, stack: ExitStack) -> Transport:
-    http = HttpTransport(settings.backend_url, token=settings.device_token, ration=ration)
+    http = HttpTransport(settings.backend_url, token=settings.device_token, ration=ration, ca=settings.backend_ca)
     stack.callback(http.close)
     return EmulatedLink(http, REFERENCE_LINK) if settings.emulated_link else http
 

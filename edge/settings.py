@@ -26,11 +26,13 @@ class EdgeSettings:
     `operator_public_key`: 32 bytes in base64, the only key whose tables are applied. `operator_token`: what local
     callers show to choose strategies, configurations and bundles. `emulated_link`: requests to the cloud wait as long
     as on the published testbed's link. `account`: whose energy counts where a request does not say. `threads`: the
-    most that a configuration may use. `min_cut`: the smallest cut point at which anything may leave the device (1: never
-    the input itself). `max_bytes_per_day`: of requests to the cloud, per UTC day (0: no limit). `min_accuracy`: what a row
+    most that a configuration may use. `backend_ca`: PEM certificates that alone are trusted for `https`. `min_cut`: the
+    smallest cut point at which anything may leave the device (1: never the input itself). `max_bytes_per_day`: of
+    requests to the cloud, per UTC day (0: no limit). `min_accuracy`: what a row
     must be proven to reach, whatever a request allows (0: nothing). `violation_rate`: the share of requests that may take
     longer than was promised with the margin. `try_untried`: of rows that promise about the same, what is not known of one
-    counts in its favour. `max_waiting`: requests that may wait for their turn.
+    counts in its favour. `max_waiting`: requests that may wait for their turn. `max_in_flight`: requests that may be
+    under way at once, of which one runs on the device and the others wait for the cloud.
     `bundles_max_bytes`: what bundles may take on disk (0: no limit). `outbox_max_bytes`: what records may take there.
     `outbox_full_sync`: survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a
     folder in memory for what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted. `meter`: what
@@ -63,6 +65,8 @@ class EdgeSettings:
     max_waiting: int = 8
     meter: str = AUTO
     plug_broker_url: str = field(default="", repr=False)
+    max_in_flight: int = 2
+    backend_ca: Path | None = None
 
     def __post_init__(self) -> None:
         check_name(self.device, what="setting 'device'")
@@ -108,6 +112,7 @@ _RANGES = {
     "min_accuracy": (0, 1),
     "violation_rate": (0.000_001, 0.4),
     "max_waiting": (0, 1_000),
+    "max_in_flight": (1, 16),
 }
 
 

@@ -33,21 +33,24 @@ class Prices:
 class Expected:
     """What the next request would show if it took a row: prices, corrected by what was learned.
 
-    `spread_ms` is the standard deviation of the latency, `guarded_ms` the latency that must meet the deadline. `hoped_mj` is
-    the energy by which rows are ranked: what is expected, less one standard deviation of what is not known about it.
+    `spread_ms` is the standard deviation of the latency, `guarded_ms` the latency that must meet the deadline, `held_ms` the
+    part of it for which the device can do nothing else: all but the waiting for the cloud. `hoped_mj` is the energy by which
+    rows are ranked: what is expected, less one standard deviation of what is not known about it.
     """
 
     latency_ms: Floats
     spread_ms: Floats
     guarded_ms: Floats
+    held_ms: Floats
     energy_mj: Floats
     hoped_mj: Floats
 
     @classmethod
-    def exactly(cls, prices: Prices) -> Expected:
-        """Prices taken at their word."""
+    def exactly(cls, prices: Prices, held_ms: Floats | None = None) -> Expected:
+        """Prices taken at their word; without `held_ms` the device is taken to be held all the while."""
         latency_ms, energy_mj = prices.latency_ms, prices.energy_mj
-        return cls(latency_ms, np.zeros_like(latency_ms), latency_ms, energy_mj, energy_mj)
+        held_ms = latency_ms if held_ms is None else held_ms
+        return cls(latency_ms, np.zeros_like(latency_ms), latency_ms, held_ms, energy_mj, energy_mj)
 
     def of(self, rows: Indices) -> Expected:
         """The part of these rows."""
@@ -59,6 +62,7 @@ class Expected:
             self,
             latency_ms=self.latency_ms + delay_ms,
             guarded_ms=self.guarded_ms + delay_ms,
+            held_ms=self.held_ms + delay_ms,
             energy_mj=self.energy_mj + delay_mj,
             hoped_mj=self.hoped_mj + delay_mj,
         )

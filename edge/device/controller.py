@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from edge.device.running_mean import RunningMean
 from hardware.board import Applied, Board
 from hardware.clock import Clock
 from planner.choosing import switching
@@ -18,9 +19,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_REMEMBERED = 10
-"""About how many of the latest changes a mean is of."""
-
 
 class Controller:
     """Applies configurations to the board, measures how long that takes, and runs work on it. For one request at a time;
@@ -31,8 +29,8 @@ class Controller:
         self._clock = clock
         self._top_khz = board.ladder_khz()[-1]
         self._applied: Applied | None = None
-        self._clock_ms = _Mean()
-        self._accelerator_ms = _Mean()
+        self._clock_ms = RunningMean()
+        self._accelerator_ms = RunningMean()
 
     @property
     def switching(self) -> Switching:
@@ -80,15 +78,3 @@ class Controller:
             self._accelerator_ms.add(max(0.0, took_ms - self._clock_ms.value * clock_changed))
         elif clock_changed:
             self._clock_ms.add(took_ms)
-
-
-class _Mean:
-    """A running mean over the latest values; 0 before the first."""
-
-    def __init__(self) -> None:
-        self.value = 0.0
-        self._count = 0
-
-    def add(self, value: float) -> None:
-        self._count = min(self._count + 1, _REMEMBERED)
-        self.value += (value - self.value) / self._count

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -94,7 +97,7 @@ class Unlimited:
 
 
 class Cloud(Protocol):
-    """What runs tails. `tail` is called by one thread at a time, `available` by any."""
+    """What runs tails. Thread-safe."""
 
     def available(self, network: str) -> bool:
         """False while recent attempts say that asking would be in vain."""
@@ -106,7 +109,7 @@ class Cloud(Protocol):
 
 
 class Transport(Protocol):
-    """Carries one request there and its reply back. Called by one thread at a time."""
+    """Carries requests there and their replies back. Thread-safe."""
 
     def post(self, path: str, wire: Wire, *, timeout_s: float) -> Wire:
         """Raises CloudLate after `timeout_s`, CloudFailed for anything but a complete reply with status 200."""
@@ -114,26 +117,47 @@ class Transport(Protocol):
 
 
 class RemoteCloud:
-    """A `Cloud` behind a transport: measures the round trip, checks the reply, and stops asking one that keeps failing."""
+    """A `Cloud` behind a transport: measures the round trip, checks the reply, and stops asking one that keeps failing.
+
+    Nothing is asked but for a request: when the pause is over, the next request that wants the cloud tries it, and while
+    that one is on its way no other does.
+    """
 
     def __init__(self, transport: Transport, *, clock: Clock = time.monotonic) -> None:
         self._transport = transport
         self._clock = clock
-        self._breakers: dict[str, Breaker] = {}
+        self._lock = threading.Lock()
+        self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
+        self._asking: Counter[str] = Counter()
 
     def available(self, network: str) -> bool:
-        return self._breaker(network).allows(self._now_ms())
+        with self._lock:
+            breaker = self._breakers[network]
+            return breaker.allows(self._now_ms()) and not (breaker.on_trial and self._asking[network])
 
     def tail(self, call: TailCall, *, timeout_ms: float) -> TailReply:
+        with self._asked(call.network):
+            try:
+                reply = self._round_trip(call, timeout_s=timeout_ms / 1e3)
+            except AllowanceSpent:
+                raise
+            except CloudFailed:
+                with self._lock:
+                    self._breakers[call.network] = self._breakers[call.network].failed(self._now_ms())
+                raise
+            with self._lock:
+                self._breakers[call.network] = self._breakers[call.network].succeeded()
+            return reply
+
+    @contextmanager
+    def _asked(self, network: str) -> Iterator[None]:
+        with self._lock:
+            self._asking[network] += 1
         try:
-            reply = self._round_trip(call, timeout_s=timeout_ms / 1e3)
-        except AllowanceSpent:
-            raise
-        except CloudFailed:
-            self._breakers[call.network] = self._breaker(call.network).failed(self._now_ms())
-            raise
-        self._breakers[call.network] = self._breaker(call.network).succeeded()
-        return reply
+            yield
+        finally:
+            with self._lock:
+                self._asking[network] -= 1
 
     def _round_trip(self, call: TailCall, *, timeout_s: float) -> TailReply:
         sent_s = self._clock()
@@ -143,9 +167,6 @@ class RemoteCloud:
             return checked_reply(wire, call, round_trip_ms=round_trip_ms)
         except InvalidInput as error:
             raise CloudFailed(f"the cloud's answer makes no sense: {error}") from error
-
-    def _breaker(self, network: str) -> Breaker:
-        return self._breakers.get(network, Breaker())
 
     def _now_ms(self) -> float:
         return self._clock() * 1e3

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 import urllib.parse
-from collections.abc import Callable
-
-import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
-from urllib3.exceptions import TimeoutError as HttpTimeout
+from pathlib import Path
 
 from edge.offload.cloud import CloudFailed, CloudLate, Ration, Transport, Unlimited
-from hardware.clock import Clock
+from edge.offload.connections import Connection, Connections, Unreachable
+from edge.offload.names import Names
+from edge.offload.watch import Watch
+from hardware.clock import Clock, Sleep
 from protocol.content_encoding import MAX_BODY_BYTES
 from protocol.documents import parse_object
 from protocol.errors import InvalidInput
@@ -19,84 +19,127 @@ from protocol.inference import Wire
 from protocol.link import Link
 
 _CHUNK_BYTES = 1 << 18
+_PAUSE_S = 0.02
+"""Before a server is asked again that refused: one that is just being replaced is back after a moment."""
+_NOT_PROCESSED = (502, 503)
+"""What stands before a server answers when that did not take the request (RFC 9110, sections 15.6.3 and 15.6.4)."""
+
+
+class _Again(CloudFailed):
+    """It failed before anybody had begun to work on it, so it may be tried once more, after a pause."""
+
+    pause_s = 0.0
 
 
 class HttpTransport:
-    """HTTP with one connection that is kept open. No redirects; the whole reply must be there in time, not its start.
+    """HTTP/1.1 with connections that are kept open, as many as there are requests at once. No redirects, no proxies.
 
-    Each attempt to send a body is counted by `ration`, whole, however it ends, but for those that found nobody.
+    The whole reply must be there in time, not its start; that holds for looking up the server's name too. A request that
+    nobody worked on (refused, reset before any answer, 502, 503) is sent once more where time is left, never one that was
+    late. Each attempt to send a body is counted by `ration`, whole, however it ends, but for those that found nobody.
+    `ca`: as for `Connections`.
     """
 
     def __init__(
-        self, base_url: str, *, token: str, ration: Ration | None = None, clock: Clock = time.monotonic
+        self,
+        base_url: str,
+        *,
+        token: str,
+        ration: Ration | None = None,
+        ca: Path | None = None,
+        names: Names | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = time.sleep,
     ) -> None:
         self._base_path = urllib.parse.urlsplit(base_url).path.rstrip("/")
-        self._pool = urllib3.connection_from_url(base_url, maxsize=1, retries=False)
+        self._connections = Connections(base_url, clock=clock, ca=ca, names=names)
+        self._watch = Watch(clock=clock)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._ration = ration or Unlimited()
         self._clock = clock
+        self._sleep = sleep
 
     def post(self, path: str, wire: Wire, *, timeout_s: float) -> Wire:
         end_s = self._clock() + timeout_s
-        opened = self._pool.num_connections
         try:
             try:
                 return self._once(path, wire, end_s)
-            except ProtocolError:
-                if self._pool.num_connections > opened:
+            except _Again as failure:
+                if self._clock() + failure.pause_s >= end_s:
                     raise
-                return self._once(path, wire, end_s)  # the server had closed the kept connection meanwhile
-        except NewConnectionError as error:
-            raise CloudFailed(f"the cloud cannot be reached at {self._pool.host}:{self._pool.port}") from error
-        except HttpTimeout as error:
+                self._sleep(failure.pause_s)
+                return self._once(path, wire, end_s)
+        except TimeoutError as error:
             raise _late(timeout_s) from error
-        except HTTPError as error:
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, CloudFailed):
+                raise
+            if self._clock() >= end_s:  # the watch cut it off
+                raise _late(timeout_s) from error
             raise CloudFailed(f"the connection to the cloud broke: {error}") from error
 
     def close(self) -> None:
-        self._pool.close()
+        self._connections.close()
+        self._watch.close()
 
     def _once(self, path: str, wire: Wire, end_s: float) -> Wire:
-        response = self._sent(path, wire, end_s)
         try:
-            body = self._body(response, end_s)
-        except BaseException:
-            response.close()
-            raise
-        response.release_conn()
+            with self._connections.one(end_s) as connection:
+                with self._watch.until(end_s, connection.sock):
+                    response = self._sent(connection, path, wire, end_s)
+                    with response:
+                        body = _body(response)
+                if response.will_close:
+                    connection.close()
+        except Unreachable as error:
+            raise _again(f"the cloud cannot be reached at {self._where}: {error}", pause_s=_PAUSE_S) from error
+        if response.status in _NOT_PROCESSED:
+            raise _again(_said(response.status, body), pause_s=_PAUSE_S)
         if response.status != 200:
-            raise CloudFailed(f"the cloud answered {response.status}: {_error_in(body)}")
-        return Wire(response.headers, body)
+            raise CloudFailed(_said(response.status, body))
+        return Wire(dict(response.headers.items()), body)
 
-    def _sent(self, path: str, wire: Wire, end_s: float) -> urllib3.BaseHTTPResponse:
+    @property
+    def _where(self) -> str:
+        return f"{self._connections.host}:{self._connections.port}"
+
+    def _sent(self, connection: Connection, path: str, wire: Wire, end_s: float) -> http.client.HTTPResponse:
         """The response's head, once it is there."""
-        receipt = self._ration.take(len(wire.body))
+        self._ration.take(len(wire.body))
+        connection.sock.settimeout(max(end_s - self._clock(), 1e-3))
         try:
-            return self._pool.urlopen(
-                "POST",
-                self._base_path + path,
-                body=wire.body,
-                headers={**self._headers, **wire.headers},
-                timeout=urllib3.Timeout(total=max(end_s - self._clock(), 1e-3)),
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
+            connection.request(
+                "POST", self._base_path + path, body=wire.body, headers={**self._headers, **wire.headers}
             )
-        except (NewConnectionError, ConnectTimeoutError):
-            self._ration.give_back(receipt)
-            raise
+            return connection.getresponse()
+        except (ConnectionError, http.client.RemoteDisconnected) as error:
+            if self._clock() >= end_s:
+                raise
+            raise _again(f"the connection to the cloud broke: {error}") from error
 
-    def _body(self, response: urllib3.BaseHTTPResponse, end_s: float) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise CloudFailed(f"the cloud's answer is larger than {MAX_BODY_BYTES} bytes")
-            if self._clock() > end_s:
-                raise HttpTimeout
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    """All of it; what breaks off before its end is none."""
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := response.read1(_CHUNK_BYTES):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise CloudFailed(f"the cloud's answer is larger than {MAX_BODY_BYTES} bytes")
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _again(reason: str, *, pause_s: float = 0.0) -> _Again:
+    failure = _Again(reason)
+    failure.pause_s = pause_s
+    return failure
+
+
+def _said(status: int, body: bytes) -> str:
+    return f"the cloud answered {status}: {_error_in(body)}"
 
 
 def _late(timeout_s: float) -> CloudLate:
@@ -115,7 +158,7 @@ class EmulatedLink:
     """Another transport, as slow as `link`: waits half the round-trip time and the body on each way.
 
     What the inner transport takes comes on top, so it should be on the same machine. Only its time and these waits
-    count; the backend knows nothing of it.
+    count; the backend knows nothing of it. Requests at the same time have the link each for itself.
     """
 
     def __init__(
@@ -124,7 +167,7 @@ class EmulatedLink:
         link: Link,
         *,
         clock: Clock = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = time.sleep,
     ) -> None:
         self._inner = inner
         self._link = link

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from edge.requests.bounds import Bounds
 from edge.requests.execution import Execution, Job, Outcome
 from edge.requests.learning import Learner, Lesson
 from edge.requests.recorder import Recorder, Served, Subject
-from edge.requests.turns import Turns
+from edge.requests.turns import Claim, Turn, Turns
 from edge.tables.networks import Network, Networks, Plan
 from hardware.clock import Clock
 from models.bundle import Bundle
@@ -87,7 +88,7 @@ class Decision:
 
 
 class Agent:
-    """Serves inference requests, one at a time; each is in the outbox before its answer leaves. Thread-safe."""
+    """Serves inference requests, one head at a time; each is in the outbox before its answer leaves. Thread-safe."""
 
     def __init__(
         self,
@@ -122,8 +123,8 @@ class Agent:
         inputs = message.by_name(bundle.manifest.inputs)
         _check_outputs(bundle, message.outputs)
         try:
-            with self._turns.turn(due_s=asked.due_s):
-                return self._serve(network, inputs, asked)
+            with self._turns.turn(self._claim(network, asked)) as turn:
+                return self._serve(network, inputs, asked, turn)
         except DynaSplitError as error:
             if error.http_status >= _NOT_THE_CALLERS_FAULT and not asked.profile:
                 table = network.plan.table.digest if network.plan and not asked.configuration else ""
@@ -133,7 +134,7 @@ class Agent:
     def explain(self, name: str, asked: Asked) -> Explanation:
         """How a request would be decided whose turn came now with all of its deadline left, and why. Errors as `infer`."""
         network, now_s = self._networks.get(name), self._clock()
-        request = self._request(asked, asked.deadline_ms, now_s)
+        request = self._request(asked, asked.deadline_ms, now_s, overlaps=self._turns.room)
         return explain(asked.strategy, self._candidates(network, _plan(network), now_s), request)
 
     def state(self, name: str) -> dict[str, Any]:
@@ -141,22 +142,36 @@ class Agent:
         plan = self._networks.get(name).plan
         return {**(self._learner.state(plan) if plan else {}), **self._bounds.allowance.to_json()}
 
-    def _serve(self, network: Network, inputs: Sequence[Array], asked: Asked) -> Answer:
-        decision = self._decide(network, asked)
+    def _claim(self, network: Network, asked: Asked) -> Claim:
+        """A measurement is of one request alone, whatever else waits."""
+        return Claim(asked.due_s, self._latest_s(network, asked), alone=asked.profile, gone=asked.gone)
+
+    def _latest_s(self, network: Network, asked: Asked) -> float:
+        """From when on not even the quickest row answers a request in time that would rather be refused than be late."""
+        if not asked.reject_late or asked.configuration or asked.deadline_ms is None:
+            return math.inf
+        candidates = self._candidates(network, _plan(network), self._clock())
+        return asked.due_s - candidates.quickest_ms(asked.account) / 1e3
+
+    def _serve(self, network: Network, inputs: Sequence[Array], asked: Asked, turn: Turn) -> Answer:
+        decision = self._decide(network, asked, overlaps=turn.overlaps)
         chosen_s = self._clock()
-        outcome = self._execution.run(self._job(decision, inputs, asked))
+        outcome = self._execution.run(self._job(decision, inputs, asked), turn)
         done_s = self._clock()
-        self._learn(decision, outcome, done_s, took_ms=(done_s - chosen_s) * 1e3)
+        overlapped = turn.overlapped
+        if not asked.profile:
+            turn.end()
+        self._learn(decision, outcome, done_s, took_ms=(done_s - chosen_s) * 1e3, overlapped=overlapped)
         served = _served(decision, outcome, asked, done_s)
         measurement = self._record(network, decision, served, asked)
         return Answer(outcome.outputs, decision.subject, asked.strategy, served, measurement)
 
-    def _decide(self, network: Network, asked: Asked) -> Decision:
+    def _decide(self, network: Network, asked: Asked, *, overlaps: bool) -> Decision:
         if asked.configuration:
             self._bounds.check(asked.configuration, network.bundle)
             return Decision(network.bundle, asked.configuration)
         plan, now_s = _plan(network), self._clock()
-        request = self._request(asked, asked.remaining_ms(now_s), now_s)
+        request = self._request(asked, asked.remaining_ms(now_s), now_s, overlaps=overlaps)
         candidates = self._candidates(network, plan, now_s)
         choice = choose(asked.strategy, candidates, request)
         if asked.reject_late and not choice.in_time:
@@ -164,8 +179,9 @@ class Agent:
         avoided = "" if candidates.cloud_available else _avoided(asked.strategy, candidates, request)
         return Decision(plan.bundle, choice.row.configuration, plan, choice, candidates, request.deadline_ms, avoided)
 
-    def _request(self, asked: Asked, deadline_ms: float | None, now_s: float) -> Request:
-        return Request(deadline_ms, asked.account, asked.min_accuracy, self._turns.behind_ms(now_s))
+    def _request(self, asked: Asked, deadline_ms: float | None, now_s: float, *, overlaps: bool) -> Request:
+        behind_ms = self._turns.behind_ms(now_s)
+        return Request(deadline_ms, asked.account, asked.min_accuracy, behind_ms, overlaps=overlaps)
 
     def _candidates(self, network: Network, plan: Plan, now_s: float) -> Candidates:
         return self._learner.candidates(
@@ -189,8 +205,9 @@ class Agent:
             may_send_inputs=self._bounds.limits.min_cut == 0,
         )
 
-    def _learn(self, decision: Decision, outcome: Outcome, now_s: float, *, took_ms: float) -> None:
-        """Only from what went as chosen: a fallback tells nothing about the row or the link."""
+    def _learn(self, decision: Decision, outcome: Outcome, now_s: float, *, took_ms: float, overlapped: bool) -> None:
+        """Only from what went as chosen: a fallback tells nothing about the row or the link, and a share of the energy
+        that several requests took together nothing about what the row takes."""
         if outcome.fallback:
             return
         self._learner.observe_transfer(outcome.cost, now_s)
@@ -202,6 +219,7 @@ class Agent:
                 outcome.cost,
                 took_ms=took_ms,
                 switched_ms=outcome.switched_ms,
+                overlapped=overlapped,
             )
             self._learner.observe(decision.plan, lesson)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge.requests.turns import stays
 from planner.choosing.strategies import STRATEGIES
 from protocol.configuration import Account, Configuration, choose
 from protocol.documents import checked, parse_object
@@ -23,7 +24,8 @@ _LONGEST_RUN = 128
 
 @dataclass(frozen=True)
 class Asked:
-    """The parameters of a request. `deadline_ms` counts from `arrived_s`, when its last byte was there (monotonic)."""
+    """The parameters of a request. `deadline_ms` counts from `arrived_s`, when its last byte was there (monotonic); `gone`
+    tells whether the caller has hung up since."""
 
     arrived_s: float
     deadline_ms: float | None = None
@@ -34,6 +36,7 @@ class Asked:
     configuration: Configuration | None = None
     run: str = ""
     profile: bool = False
+    gone: Callable[[], bool] = stays
 
     def remaining_ms(self, now_s: float) -> float | None:
         """What is left of the deadline, negative when it has passed; None without one."""
@@ -46,7 +49,13 @@ class Asked:
 
     @classmethod
     def parse(
-        cls, parameters: Mapping[str, Any], *, arrived_s: float, operator: bool, default_account: Account
+        cls,
+        parameters: Mapping[str, Any],
+        *,
+        arrived_s: float,
+        operator: bool,
+        default_account: Account,
+        gone: Callable[[], bool] = stays,
     ) -> Asked:
         """InvalidInput names the parameter that is wrong; NotAllowed the one that takes an operator's token."""
         if unknown := [name for name in parameters if name not in _PARAMETERS]:
@@ -70,6 +79,7 @@ class Asked:
             configuration=configuration,
             run=read("run", "", _run),
             profile=profile,
+            gone=gone,
         )
 
     @classmethod

@@ -12,6 +12,7 @@ from edge.device.energy import Energies, Stretch, Window
 from edge.offload.cloud import AllowanceSpent, Cloud, CloudFailed, TailCall
 from edge.requests.bill import Circumstances, bill
 from edge.requests.codec_work import encoding_work
+from edge.requests.turns import Turn
 from edge.runners.port import RunnerKey, RunnerLost, Runners
 from hardware.clock import Clock
 from models.bundle import Bundle
@@ -76,7 +77,8 @@ class _Departure:
 
 
 class Execution:
-    """Runs jobs on the board, the runner child and the cloud. One at a time."""
+    """Runs jobs on the board, the runner child and the cloud. Who runs one has its turn: it holds the device when `run`
+    begins, and gives it up for as long as it waits for the cloud."""
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class Execution:
         self._head_works: dict[tuple[str, int, Codec | None], Work] = {}
         self._tail_works: dict[tuple[str, int], Work] = {}
 
-    def run(self, job: Job) -> Outcome:
+    def run(self, job: Job, turn: Turn) -> Outcome:
         """The outputs by the job's configuration; finished here where the cloud fails, all in the cloud where the runner
         fails. Raises RunnerLost, RunnerFailed, and for a strict job CloudFailed, when there is no way out."""
         try:
@@ -107,12 +109,12 @@ class Execution:
         except RunnerLost as lost:
             if job.strict or not job.may_send_inputs or job.configuration.cut == 0:
                 raise
-            return self._sent_whole(job, lost)
+            return self._sent_whole(job, turn, lost)
         if departure.wire is None or departure.waiting is None:
             cost = bill([departure.computed], circumstances=self._circumstances)
             return Outcome(departure.head.finished, cost, switched_ms=departure.switched_ms)
         with departure.waiting as waiting:
-            return self._round_trip(job, departure, departure.wire, waiting)
+            return self._round_trip(job, turn, departure, wire=departure.wire, waiting=waiting)
 
     @property
     def switching(self) -> Switching:
@@ -157,16 +159,18 @@ class Execution:
             parameters["remaining_ms"] = min(max(0.0, remaining_ms), LONGEST_WAIT_MS)  # after that nobody listens
         return pack_request(Message(boundary, parameters), compress=codec.compressed)
 
-    def _round_trip(self, job: Job, departure: _Departure, wire: Wire, waiting: Window) -> Outcome:
+    def _round_trip(self, job: Job, turn: Turn, departure: _Departure, *, wire: Wire, waiting: Window) -> Outcome:
         manifest = job.bundle.manifest
         finished = manifest.cut(job.configuration.cut).finished_outputs
         missing = [spec for spec in manifest.outputs if spec.name not in finished]
         call = TailCall(manifest.network, job.bundle.digest, wire, missing)
+        turn.release()
         try:
             reply = self._cloud.tail(call, timeout_ms=self._patience_ms(job))
         except CloudFailed as failure:
             if job.strict:
                 raise
+            turn.retake()
             return self._finished_here(job, departure, waiting.close(), failure=failure)
         cost = bill(
             [departure.computed],
@@ -198,10 +202,10 @@ class Execution:
         cost = bill([departure.computed, tail], circumstances=self._circumstances, waited=waited, up_bytes=sent_bytes)
         return Outcome({**departure.head.finished, **outputs}, cost, fallback=str(failure))
 
-    def _sent_whole(self, job: Job, lost: RunnerLost) -> Outcome:
+    def _sent_whole(self, job: Job, turn: Turn, lost: RunnerLost) -> Outcome:
         logger.warning("%s; sending the whole input instead", lost)
         whole = replace(job.configuration, cut=0, codec=Codec.RAW)
-        return replace(self.run(replace(job, configuration=whole, strict=True)), fallback=str(lost))
+        return replace(self.run(replace(job, configuration=whole, strict=True), turn), fallback=str(lost))
 
     def _head_work(self, bundle: Bundle, cut: int, *, codec: Codec | None) -> Work:
         """The work of the head, and of encoding what it leaves where a codec is given."""

@@ -27,7 +27,7 @@ class Lesson:
     """A request that was served as chosen: by which prices, with what left of its deadline, and what it cost.
 
     `took_ms`: from the decision to the end; `switched_ms`: how long of that changing the board took, which says nothing
-    about the row.
+    about the row. `overlapped`: another request was under way meanwhile, so that the energy is a share of what both took.
     """
 
     candidates: Candidates
@@ -36,6 +36,7 @@ class Lesson:
     cost: Cost
     took_ms: float
     switched_ms: float = 0.0
+    overlapped: bool = False
 
     @property
     def observed(self) -> Observed:
@@ -47,7 +48,7 @@ class Lesson:
             np.inf if self.deadline_ms is None else self.deadline_ms - self.switched_ms,
             head_ms if row.configuration.cut else np.nan,
             max(took_ms - cost.head_ms, 0.0) if row.uses_cloud else np.nan,
-            cost.edge_mj,
+            np.nan if self.overlapped else cost.edge_mj,
             cost.cloud_node_mj if row.uses_cloud else np.nan,
         )
         return Observed(np.array([self.choice.index]), *(np.array([figure]) for figure in figures))

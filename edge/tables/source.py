@@ -30,12 +30,17 @@ class Source(Protocol):
 
 
 class HttpSource:
-    """The backend's `/api/v1`, whose content never changes under a path. Goes on by Range (RFC 9110, section 14)."""
+    """The backend's `/api/v1`, whose content never changes under a path. Goes on by Range (RFC 9110, section 14).
 
-    def __init__(self, backend_url: str, *, token: str) -> None:
+    `ca`: a file of PEM certificates that alone are trusted for `https`.
+    """
+
+    def __init__(self, backend_url: str, *, token: str, ca: Path | None = None) -> None:
         self._base = f"{backend_url.rstrip('/')}/api/v1/"
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
-        self._pool = urllib3.PoolManager(headers=headers, retries=False, timeout=_TIMEOUT)
+        self._pool = urllib3.PoolManager(
+            headers=headers, retries=False, timeout=_TIMEOUT, ca_certs=None if ca is None else str(ca)
+        )
 
     def download(self, path: str, destination: Path, *, most_bytes: int) -> None:
         url = self._base + path

@@ -25,9 +25,14 @@ class Breaker:
         """Whether the last attempt failed."""
         return self.failures > 0
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether so many attempts failed that, when its pause is over, a single one is to show whether more are worth it."""
+        return self.failures >= self.threshold
+
     def allows(self, now_ms: float) -> bool:
         """Whether an attempt may be made now."""
-        return self.failures < self.threshold or now_ms >= self.open_until_ms
+        return not self.on_trial or now_ms >= self.open_until_ms
 
     def failed(self, now_ms: float) -> Breaker:
         surplus = self.failures + 1 - self.threshold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -56,6 +57,10 @@ class Candidates:
         predicted_ms = float(self.parts.waiting_ms(self.link)[row])
         return predicted_ms if self.experience is None else self.experience.waiting_ms(row, predicted_ms)
 
+    def quickest_ms(self, account: Account) -> float:
+        """The least latency, with the margin on it, of the rows that may be used now; infinite where none may."""
+        return float(self.expected(account).guarded_ms.min(initial=math.inf, where=self.allowed))
+
     @cached_property
     def allowed(self) -> Flags:
         """The rows that may be used now, whatever a request asks for, but for their accuracy."""
@@ -72,7 +77,7 @@ class Candidates:
 
     def _expect(self, account: Account) -> Expected:
         if self.experience is None:
-            found = Expected.exactly(self.parts.priced(self.link, account))
+            found = Expected.exactly(self.parts.priced(self.link, account), self.parts.head_ms)
         else:
             found = self.experience.expected(self.link, account)
         if self.switching.free:

@@ -40,6 +40,7 @@ class Explanation:
             "account": request.account.value,
             "deadline_ms": None if request.deadline_ms is None else _finite(request.deadline_ms),
             "behind_ms": [_finite(left_ms) for left_ms in request.behind_ms],
+            "overlaps": request.overlaps,
             "link": candidates.link.to_json(),
             "cloud_available": candidates.cloud_available,
             "min_accuracy": limits.accuracy_with(request.min_accuracy),

@@ -14,7 +14,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from planner.pricing import Expected, Floats, Indices
+from planner.pricing import Expected, Flags, Floats, Indices
 from protocol.errors import InvalidInput
 
 _HOPELESS = -3.0
@@ -38,7 +38,11 @@ def least_energy(expected: Expected) -> int:
 
 def cheapest_in_time(expected: Expected, deadline_ms: float) -> int | None:
     """The cheapest row whose guarded latency meets the deadline; None when there is none. Linear, for one request."""
-    in_time = expected.guarded_ms <= deadline_ms
+    return cheapest_of(expected, expected.guarded_ms <= deadline_ms)
+
+
+def cheapest_of(expected: Expected, in_time: Flags) -> int | None:
+    """The cheapest of these rows; None when there is none."""
     if not np.count_nonzero(in_time):
         return None
     return _lowest(np.where(in_time, expected.hoped_mj, np.inf), expected.guarded_ms)

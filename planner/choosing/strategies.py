@@ -18,7 +18,7 @@ import numpy as np
 
 from planner.choosing import policy
 from planner.choosing.candidates import Candidates
-from planner.choosing.load import latest_end_ms
+from planner.choosing.load import NO_HURRY, Due, latest_end_ms
 from planner.pricing import Expected, Flags, Floats, Indices
 from protocol.configuration import Account
 from protocol.errors import InvalidInput, ServiceMissing
@@ -30,13 +30,15 @@ class Request:
     """What a request asks for. `deadline_ms` is what remains of it (None or infinite: none given; negative: already late).
 
     With `min_accuracy`, rows that are not proven to reach it are out, those of unknown accuracy among them. `behind_ms`:
-    what remains of the deadlines of those who wait behind it, in their order.
+    what remains of the deadlines of those who wait behind it, in their order. `overlaps`: while it waits for the cloud, the
+    device works for the next of them.
     """
 
     deadline_ms: float | None = None
     account: Account = Account.EDGE_NODE
     min_accuracy: float | None = None
     behind_ms: tuple[float, ...] = ()
+    overlaps: bool = False
 
     def __post_init__(self) -> None:
         if self.deadline_ms is not None and not self.deadline_ms > -math.inf:
@@ -75,12 +77,12 @@ class Aim(StrEnum):
 class Grounds:
     """What a choice went by: the best row by `aim` among `rows` (indices; None: all).
 
-    By hope, only those count whose guarded latency meets `deadline_ms`; by chance, it is that of meeting it.
+    By hope, only those count that are surely in time by `due`; by chance, it is that of meeting the request's own deadline.
     """
 
     rows: Indices | None
     aim: Aim
-    deadline_ms: float = math.inf
+    due: Due = NO_HURRY
 
 
 def choose(strategy: str, candidates: Candidates, request: Request) -> Choice:
@@ -140,10 +142,10 @@ class _Pool:
         whole = self.candidates.expected(self.account)
         return whole if self.indices is None else whole.of(self.indices)
 
-    def picked(self, position: int, reason: str, aim: Aim, deadline_ms: float = math.inf) -> _Picked:
+    def picked(self, position: int, reason: str, aim: Aim, due: Due = NO_HURRY) -> _Picked:
         """The row at this position of the pool, as an index into the table, with the grounds."""
         index = position if self.indices is None else int(self.indices[position])
-        return index, reason, Grounds(self.indices, aim, deadline_ms)
+        return index, reason, Grounds(self.indices, aim, due)
 
     def indices_of(self, positions: Indices) -> Indices:
         """As `index`, for many."""
@@ -217,24 +219,34 @@ def _accuracy_out_of_reach(accuracy: Floats, wanted: float) -> str:
 
 
 def _dynasplit(pool: _Pool, request: Request) -> _Picked:
-    expected = pool.expected
-    own_ms = math.inf if request.deadline_ms is None else request.deadline_ms
-    load_ms = latest_end_ms(request.behind_ms, float(expected.guarded_ms.min())) if request.behind_ms else math.inf
-    deadline_ms = min(own_ms, load_ms)
-    if math.isinf(deadline_ms):
+    expected, due = pool.expected, _due(pool.expected, request)
+    if due.never:
         cheapest = policy.cheapest(expected)
-        return pool.picked(cheapest, f"{_lowest(expected, cheapest, deadline_ms)}; no deadline", Aim.HOPE)
-    position = policy.cheapest_in_time(expected, deadline_ms)
+        return pool.picked(cheapest, f"{_lowest(expected, cheapest, due)}; no deadline", Aim.HOPE)
+    position = policy.cheapest_of(expected, due.late_ms(expected) <= 0)
+    if (
+        position is None and due.overlaps
+    ):  # what is quick may hold the device for long: then its own deadline goes first
+        due = Due(due.own_ms)
+        position = policy.cheapest_of(expected, due.late_ms(expected) <= 0)
     if position is None:
-        return _in_spite(pool, own_ms)
-    for_whom = " for those behind it" if load_ms < own_ms else ""
-    reason = f"{_lowest(expected, position, deadline_ms)} in time{for_whom}"
-    return pool.picked(position, reason, Aim.HOPE, deadline_ms)
+        return _in_spite(pool, due.own_ms)
+    for_whom = " for those behind it" if due.behind_ms < due.own_ms else ""
+    return pool.picked(position, f"{_lowest(expected, position, due)} in time{for_whom}", Aim.HOPE, due)
 
 
-def _lowest(expected: Expected, position: int, deadline_ms: float) -> str:
+def _due(expected: Expected, request: Request) -> Due:
+    own_ms = math.inf if request.deadline_ms is None else request.deadline_ms
+    if not request.behind_ms:
+        return Due(own_ms)
+    quick_ms = float(expected.guarded_ms.min())
+    held_ms = float(expected.held_ms.min()) if request.overlaps else None
+    return Due(own_ms, latest_end_ms(request.behind_ms, quick_ms, held_ms), request.overlaps)
+
+
+def _lowest(expected: Expected, position: int, due: Due) -> str:
     """What the row in this position has that others in time have not."""
-    cheaper = (expected.energy_mj < expected.energy_mj[position]) & (expected.guarded_ms <= deadline_ms)
+    cheaper = (expected.energy_mj < expected.energy_mj[position]) & (due.late_ms(expected) <= 0)
     return "lowest hoped energy" if np.count_nonzero(cheaper) else "lowest energy"
 
 
@@ -243,7 +255,7 @@ def _in_spite(pool: _Pool, deadline_ms: float) -> _Picked:
     position = policy.likeliest(pool.expected, deadline_ms)
     if policy.chances(pool.expected, deadline_ms) is None:
         return pool.picked(position, "lowest latency; none can be in time", Aim.LATENCY)
-    return pool.picked(position, "best chance; none is surely in time", Aim.CHANCE, deadline_ms)
+    return pool.picked(position, "best chance; none is surely in time", Aim.CHANCE, Due(deadline_ms))
 
 
 def _cloud_only(pool: _Pool, request: Request) -> _Picked:

@@ -95,13 +95,13 @@ class Comparison:
         energy, guarded = self._above(expected.energy_mj), self._above(expected.guarded_ms)
         dearer = (energy > 0, Why.DEARER, energy)
         if self.grounds.aim is Aim.CHANCE:
-            behind = self._chance_behind(self.choice.index, self.grounds.deadline_ms)
+            behind = self._chance_behind(self.choice.index, self.grounds.due.own_ms)
             return [(behind > 0, Why.LESS_LIKELY, behind), dearer]
         if self.grounds.aim is Aim.LATENCY:
             latency = self._above(expected.latency_ms)
             return [(latency > 0, Why.SLOWER, latency), dearer]
         ranked = self._above(self._ranked_mj)
-        late_ms = expected.guarded_ms - self.grounds.deadline_ms
+        late_ms = self.grounds.due.late_ms(expected)
         return [
             (late_ms > 0, Why.LATE, late_ms),
             ((ranked > 0) & (energy <= 0), Why.BETTER_KNOWN, ranked),
@@ -170,7 +170,7 @@ class Comparison:
     def _lost(self, kind: Why, index: int, amount: float) -> str:
         """The reason of a row that might have been taken."""
         if kind is Why.LATE:
-            return f"late by {_number(amount)} ms{self._of_which_margin(index, amount)}{self._for_whom}"
+            return f"late by {_number(amount)} ms{self._of_which_margin(index, amount)}{self._for_whom(index, amount)}"
         if kind is Why.DOMINATED:
             return f"dearer by {_number(amount)} mJ and {self._no_faster(index)}"
         if kind is Why.BETTER_KNOWN:
@@ -181,7 +181,8 @@ class Comparison:
 
     def _of_which_margin(self, index: int, late_ms: float) -> str:
         margin_ms = float(self._expected.guarded_ms[index] - self._expected.latency_ms[index])
-        if not margin_ms:
+        held = self.grounds is not None and self.grounds.due.overlaps and self._for_whom(index, late_ms)
+        if not margin_ms or held:
             return ""
         return f" (its margin is {_number(margin_ms)} ms{'; without it, in time' if margin_ms >= late_ms else ''})"
 
@@ -194,10 +195,11 @@ class Comparison:
         cheaper_mj = -float(self._above(self._expected.energy_mj)[index])
         return f"expected cheaper by {_number(cheaper_mj)} mJ" if cheaper_mj else "expected to cost the same"
 
-    @property
-    def _for_whom(self) -> str:
-        own_ms = math.inf if self.request.deadline_ms is None else self.request.deadline_ms
-        return " for those behind it" if self.grounds and self.grounds.deadline_ms < own_ms else ""
+    def _for_whom(self, index: int, late_ms: float) -> str:
+        if self.grounds is None:
+            return ""
+        own_late_ms = float(self._expected.guarded_ms[index]) - self.grounds.due.own_ms
+        return " for those behind it" if own_late_ms < late_ms else ""
 
 
 _LOST = {

@@ -118,6 +118,7 @@ class Experience:
             latency_ms=latency_ms,
             spread_ms=spread_ms,
             guarded_ms=latency_ms + self._stretches * spread_ms,
+            held_ms=self._held_ms,
             energy_mj=energy_mj,
             hoped_mj=edge_mj * terms.edge_hope + cloud_mj * terms.cloud_hope if self.tries else energy_mj,
         )
@@ -214,6 +215,11 @@ class Experience:
             cloud=factors[CLOUD_MJ],
             cloud_hope=hope[CLOUD_MJ],
         )
+
+    @cached_property
+    def _held_ms(self) -> Floats:
+        """The head's time, with the margin on it."""
+        return self._terms.head_ms + self._stretches * np.sqrt(self._terms.head_variance)
 
     @cached_property
     def _hope(self) -> Floats:

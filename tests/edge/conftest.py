@@ -261,6 +261,7 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         limits: Limits = NO_LIMITS,
         max_bytes_per_day: int = 0,
         max_waiting: int = 2,
+        max_in_flight: int = 1,
         board: Callable[[Board, VirtualClock], Any] | None = None,
         runners: Runners | None = None,
         source: FolderSource | None = None,
@@ -289,7 +290,7 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         )
         execution = Execution(controller, runners, cloud, energies=energies, clock=clock, emulated_link=True)
         recorder = Recorder(outbox, device=DEVICE, throttled=device_board.throttled, wall=WallClock())
-        turns = Turns(max_waiting=max_waiting)
+        turns = Turns(max_waiting=max_waiting, max_in_flight=max_in_flight, clock=clock)
         agent = Agent(
             networks,
             execution,

@@ -35,17 +35,21 @@ class Ration:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Says whether it likes the path; hangs up on `/once` after each answer without saying so before."""
+    """Says whether it likes the path; hangs up on `/second` whenever it is asked for the first, third, … time."""
 
     protocol_version = "HTTP/1.1"
+    asked = 0
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        Echo.asked += self.path == "/second"
+        if self.path == "/second" and Echo.asked % 2:
+            self.close_connection = True
+            return
         self.send_response(500 if self.path == "/bad" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        self.close_connection = self.path == "/once"
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""
@@ -73,14 +77,15 @@ def test_a_body_counts_once_answered_or_refused(url):
 
 
 def test_a_body_that_had_to_be_sent_again_counts_twice_and_only_if_it_may(url):
-    ration = Ration(allowed=250)
+    ration = Ration(allowed=350)
     transport = HttpTransport(url, token="t", ration=ration)
-    transport.post("/once", WIRE, timeout_s=10)
-    transport.post("/good", WIRE, timeout_s=10)
-    assert 200 <= ration.sent <= 250
+    transport.post("/second", WIRE, timeout_s=10)
+    assert ration.sent == 200
     with pytest.raises(AllowanceSpent):
-        transport.post("/good", WIRE, timeout_s=10)
+        transport.post("/second", WIRE, timeout_s=10)
+    assert ration.sent == 300
     transport.close()
+    Echo.asked = 0
 
 
 def test_what_found_nobody_does_not_count():

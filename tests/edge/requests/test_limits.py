@@ -103,7 +103,7 @@ def test_the_device_s_own_floor_of_accuracy_holds_whatever_a_request_allows(
 def test_with_others_behind_it_a_request_takes_no_row_that_would_make_them_late(
     limited, inputs, digits, table_for, row, reply_of, wait_until
 ):
-    device, entered, leave, replies = limited(), threading.Event(), threading.Event(), []
+    device, entered, leave, replies = limited(), threading.Event(), threading.Event(), {}
     last = digits.manifest.operator_count
     device.push(table_for(digits, version=2, rows=(row(0, digits, cloud_node_mj=1000.0), row(last, digits))))
 
@@ -112,20 +112,23 @@ def test_with_others_behind_it_a_request_takes_no_row_that_would_make_them_late(
             entered.set()
             leave.wait(20)
 
-    def ask(deadline_ms: float | None) -> threading.Thread:
-        asked, waiting = {"deadline_ms": deadline_ms} if deadline_ms else {}, device.turns.waiting
-        thread = threading.Thread(target=lambda: replies.append(reply_of(device.infer(inputs, asked))))
+    def answered(deadline_ms: float) -> None:
+        replies[deadline_ms] = reply_of(device.infer(inputs, {"deadline_ms": deadline_ms}))
+
+    def ask(deadline_ms: float) -> threading.Thread:
+        waiting, thread = device.turns.waiting, threading.Thread(target=answered, args=(deadline_ms,))
         thread.start()
         wait_until(lambda: device.turns.waiting == waiting + 1)
         return thread
 
-    alone = reply_of(device.infer(inputs))
+    device.infer(inputs)  # teaches it what the slow row really takes
+    alone = reply_of(device.infer(inputs, {"deadline_ms": 60.0}))
     threads = [threading.Thread(target=hold)]
     threads[0].start()
     assert entered.wait(20)
-    threads += [ask(None), ask(50.0)]
+    threads += [ask(60.0), ask(61.0)]
     leave.set()
     for thread in threads:
         thread.join()
-    assert (cut_of(alone), cut_of(replies[0])) == (last, 0), "the cheapest is slow"
-    assert replies[1].parameters["deadline_met"]
+    assert (cut_of(alone), cut_of(replies[60.0])) == (last, 0), "the cheapest is slow"
+    assert replies[61.0].parameters["deadline_met"]

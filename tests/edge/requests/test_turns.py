@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from edge.requests.turns import Turns
+from edge.requests.turns import Claim, Turns
 from protocol.errors import Overloaded
 
 
@@ -19,7 +19,7 @@ def turns():
 
 def waiting(turns: Turns, due_s: float, wait_until) -> threading.Thread:
     def wait() -> None:
-        with turns.turn(due_s=due_s):
+        with turns.turn(Claim(due_s)):
             pass
 
     before = turns.waiting
@@ -30,9 +30,9 @@ def waiting(turns: Turns, due_s: float, wait_until) -> threading.Thread:
 
 
 def test_it_tells_what_remains_of_the_deadlines_of_those_who_wait_in_their_order(turns, wait_until):
-    with turns.turn(due_s=1.0):
+    with turns.turn(Claim(1.0)):
         threads = [waiting(turns, due_s, wait_until) for due_s in (12.0, math.inf, 9.0)]
-        assert turns.behind_ms(10.0) == pytest.approx((2000.0, math.inf, -1000.0))
+        assert turns.behind_ms(10.0) == pytest.approx((-1000.0, 2000.0, math.inf))
     for thread in threads:
         thread.join()
     assert turns.behind_ms(10.0) == ()

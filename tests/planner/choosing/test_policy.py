@@ -15,7 +15,8 @@ figures = st.integers(0, 8).map(float)
 def expected(latency_ms, energy_mj, spread_ms=None, stretch=3.0) -> Expected:
     latency_ms, energy_mj = np.array(latency_ms), np.array(energy_mj)
     spread_ms = np.zeros_like(latency_ms) if spread_ms is None else np.array(spread_ms)
-    return Expected(latency_ms, spread_ms, latency_ms + stretch * spread_ms, energy_mj, energy_mj)
+    guarded_ms = latency_ms + stretch * spread_ms
+    return Expected(latency_ms, spread_ms, guarded_ms, guarded_ms, energy_mj, energy_mj)
 
 
 instances = st.lists(st.tuples(figures, figures, figures), min_size=1, max_size=12).map(

@@ -1,0 +1,63 @@
+"""A watch over connections: what is not done by its moment is cut off, however slowly its bytes trickle."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from hardware.clock import Clock
+
+
+class Watch:
+    """Shuts sockets down at their moments. Thread-safe.
+
+    A socket's own timeout begins anew with each byte, so that a peer that sends one now and then is never late. One thread
+    sleeps until the earliest moment there is, and without any it just sleeps.
+    """
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._ends_s: dict[socket.socket, float] = {}
+        self._wakes_s = float("inf")
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @contextlib.contextmanager
+    def until(self, end_s: float, watched: socket.socket) -> Iterator[None]:
+        """Cuts it off at this moment of the clock, unless the block has ended by then."""
+        self._begin(end_s, watched)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._ends_s.pop(watched, None)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _begin(self, end_s: float, watched: socket.socket) -> None:
+        with self._changed:
+            self._ends_s[watched] = end_s
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+                self._thread.start()
+            elif end_s < self._wakes_s:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._closed:
+                for watched in [each for each, end_s in self._ends_s.items() if end_s <= self._clock()]:
+                    del self._ends_s[watched]
+                    with contextlib.suppress(OSError):
+                        # Not the method of a TLS socket, which would pull its state from under who reads.
+                        socket.socket.shutdown(watched, socket.SHUT_RDWR)
+                self._wakes_s = min(self._ends_s.values(), default=float("inf"))
+                self._changed.wait(None if self._wakes_s == float("inf") else max(self._wakes_s - self._clock(), 0.0))
