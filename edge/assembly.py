@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from edge.api import descriptions
 from edge.api.app import Served
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
+from edge.device.heat import Heat
 from edge.device.metering import energies_of, start_meter
+from edge.device.throttle_guard import ThrottleGuard
 from edge.jobs.book import JobBook
 from edge.jobs.desk import JobDesk
 from edge.jobs.profiling import Facilities, profiling
@@ -55,7 +58,8 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
     supervisor then starts again."""
     found = FoundClocksFile(settings.run_dir / found_clocks.FILE)
     board = open_board(settings.board, meter=start_meter(settings, stack), found=found, sys=settings.sysfs)
-    controller = Controller(board)
+    heat = Heat(settings.limits.allowed_khz(board.ladder_khz()))
+    controller = Controller(board, heat=heat)
     stack.callback(controller.restore)
     runner = RunnerProcess(cache_dir=settings.data_dir / "cache")
     stack.callback(runner.close)
@@ -65,7 +69,7 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
         runner.open(RunnerKey(bundle.folder, threads))
 
     wall = WallClock()
-    bounds = _bounds(settings, board, wall, stack)
+    bounds = replace(_bounds(settings, board, wall, stack), heat=heat)
     store = TableStore(settings.data_dir / "tables")
     bundles, networks = _bundles(settings, store, stack), Networks()
     tables = _tables(settings, store, bundles, networks, bounds=bounds, warm=warm)
@@ -81,9 +85,10 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
             energies=energies_of(board),
             clock=time.monotonic,
             emulated_link=settings.emulated_link,
+            guard=ThrottleGuard(board.slowdown, keeps=settings.keep_throttled),
         ),
         cloud,
-        Recorder(_outbox(settings, bus, stack), device=settings.device, throttled=board.throttled, wall=wall),
+        Recorder(_outbox(settings, bus, stack), device=settings.device, wall=wall),
         bounds=bounds,
         turns=turns,
         learner=Learner(violation_rate=settings.violation_rate, tries=settings.try_untried),
@@ -105,7 +110,7 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
         networks,
         bundles,
         warm,
-        lambda: descriptions.device(settings.device, board),
+        lambda: descriptions.device(settings.device, board, clocks_khz=heat.ladder_khz),
         settings.operator_token,
         settings.default_account,
     )

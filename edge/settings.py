@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ class EdgeSettings:
     longer than was promised with the margin. `try_untried`: of rows that promise about the same, what is not known of one
     counts in its favour. `max_waiting`: requests that may wait for their turn. `max_in_flight`: requests that may be
     under way at once, of which one runs on the device and the others wait for the cloud.
+    `min_clock_khz`, `max_clock_khz` (0: no limit): the CPU clocks that may be used. `keep_throttled`: what is measured while
+    the device is slowed down is kept, marked, not refused.
     `bundles_max_bytes`: what bundles may take on disk (0: no limit). `outbox_max_bytes`: what records may take there.
     `outbox_full_sync`: survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a
     folder in memory for what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted. `meter`: what
@@ -67,6 +70,9 @@ class EdgeSettings:
     plug_broker_url: str = field(default="", repr=False)
     max_in_flight: int = 2
     backend_ca: Path | None = None
+    min_clock_khz: int = 0
+    max_clock_khz: int = 0
+    keep_throttled: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.device, what="setting 'device'")
@@ -74,7 +80,11 @@ class EdgeSettings:
         BrokerAddress.parse(self.broker_url)
         if self.plug_broker_url:
             BrokerAddress.parse(self.plug_broker_url)
-        MeterSpec.parse(self.meter)
+        self.meter_spec.check()
+        if self.max_clock_khz and self.min_clock_khz > self.max_clock_khz:
+            raise InvalidInput(
+                f"setting 'min_clock_khz' must not be above max_clock_khz {self.max_clock_khz}, not {self.min_clock_khz}"
+            )
         _check_url(self.backend_url)
         _check_key(self.operator_public_key)
         for name in ("device_token", "operator_token"):
@@ -91,7 +101,17 @@ class EdgeSettings:
     @property
     def limits(self) -> Limits:
         """What this device may not do; what is left of the day's bytes comes on top."""
-        return Limits(min_cut=self.min_cut, min_accuracy=self.min_accuracy or None)
+        return Limits(
+            min_cut=self.min_cut,
+            min_accuracy=self.min_accuracy or None,
+            min_clock_khz=self.min_clock_khz,
+            max_clock_khz=self.max_clock_khz or math.inf,
+        )
+
+    @property
+    def meter_spec(self) -> MeterSpec:
+        """The power meter that is asked for."""
+        return MeterSpec.parse(self.meter, sys=self.sysfs, broker_url=self.plug_broker_url or self.broker_url)
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,8 @@ _RANGES = {
     "violation_rate": (0.000_001, 0.4),
     "max_waiting": (0, 1_000),
     "max_in_flight": (1, 16),
+    "min_clock_khz": (0, 100_000_000),
+    "max_clock_khz": (0, 100_000_000),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edge.tables.networks import Network
@@ -22,13 +23,13 @@ def check_version(version: str) -> None:
         raise NotFound(f"version {version!r:.20} does not exist; a network on a device has version {VERSION} only")
 
 
-def device(name: str, board: Board) -> dict[str, Any]:
-    """What `GET /v2` says of the device: where its figures come from, and which configurations it can run."""
+def device(name: str, board: Board, *, clocks_khz: Sequence[int]) -> dict[str, Any]:
+    """What `GET /v2` says of the device: where its figures come from, and which configurations it can and may run."""
     return {
         "device": name,
         "board": board.name,
         "provenance": board.provenance.value,
-        "clocks_khz": list(board.ladder_khz()),
+        "clocks_khz": list(clocks_khz),
         "overruns": board.overruns,
         "accelerators": [accelerator.value for accelerator in board.accelerators()],
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
+from edge.device.heat import Heat
 from edge.device.running_mean import RunningMean
-from hardware.board import Applied, Board
+from hardware.board import Applied, Board, ClockNotApplied
 from hardware.clock import Clock
 from planner.choosing import switching
 from planner.choosing.switching import Switching
@@ -20,14 +22,30 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+_LOOK_EVERY_S = 1.0
+"""Asking the firmware takes a moment, and heat is slow."""
+
+
+@dataclass(frozen=True)
+class Switched:
+    """How long it took to set the board, in ms, and why it was set otherwise than wanted ("": it was not)."""
+
+    ms: float
+    missed: str = ""
+
+
 class Controller:
     """Applies configurations to the board, measures how long that takes, and runs work on it. For one request at a time;
-    `switching` may be asked from any thread."""
+    `switching` may be asked from any thread.
 
-    def __init__(self, board: Board, *, clock: Clock = time.monotonic) -> None:
+    What becomes of the clocks tells `heat` which of them to believe.
+    """
+
+    def __init__(self, board: Board, *, heat: Heat | None = None, clock: Clock = time.monotonic) -> None:
         self.board = board
         self._clock = clock
-        self._top_khz = board.ladder_khz()[-1]
+        self._heat = heat or Heat(board.ladder_khz(), clock=clock)
+        self._looked_s = float("-inf")
         self._applied: Applied | None = None
         self._clock_ms = RunningMean()
         self._accelerator_ms = RunningMean()
@@ -43,18 +61,52 @@ class Controller:
         """Sets clock and accelerator unless they are set so already; the ms that it took. Errors as `Board.apply`."""
         return self._set(Applied(configuration.cpu_khz, configuration.edge_accelerator))
 
-    def apply_top_clock(self) -> None:
-        """The highest clock, without accelerator: for work that has to be done as soon as possible on the CPU."""
-        self._set(Applied(self._top_khz, EdgeAccelerator.OFF))
+    def apply_nearest(self, configuration: Configuration) -> Switched:
+        """As `apply`, but where the clock is not believed, or missed now, the highest one below that is."""
+        return self._set_nearest(configuration.cpu_khz, configuration.edge_accelerator)
+
+    def apply_top_clock(self) -> Switched:
+        """The highest clock that may be used and is reached, without accelerator: for work that has to be done as soon as
+        possible on the CPU."""
+        return self._set_nearest(self._heat.top_khz, EdgeAccelerator.OFF)
 
     def execute(self, work: Work, run: Callable[[], T], *, threads: int) -> T:
         """Runs a piece of work with what was applied."""
-        return self.board.execute(work, run, threads=threads)
+        result = self.board.execute(work, run, threads=threads)
+        self._look()
+        return result
 
     def restore(self) -> None:
         """Puts the board back as it was found."""
         self._applied = None
         self.board.restore()
+
+    def _set_nearest(self, wanted_khz: int, accelerator: EdgeAccelerator) -> Switched:
+        """Tries two clocks at most, then leaves the board at what it reached: late is better than never."""
+        began_s, missed = self._clock(), ""
+        for _ in range(2):
+            khz = self._heat.nearest_khz(wanted_khz)
+            if khz != wanted_khz and not missed:
+                missed = f"clock {wanted_khz} kHz was not reached lately, {khz} kHz was set"
+            try:
+                self._set(Applied(khz, accelerator))
+                break
+            except ClockNotApplied as error:
+                missed = str(error)
+        return Switched((self._clock() - began_s) * 1e3, missed)
+
+    def _look(self) -> None:
+        """Whether the board still is what was applied: firmware takes a clock away at any time, and gives it back."""
+        if self._applied is None or self._clock() - self._looked_s < _LOOK_EVERY_S:
+            return
+        self._looked_s = self._clock()
+        khz, slowdown = self._applied.cpu_khz, self.board.slowdown()
+        if slowdown.takes_clock:
+            self._heat.missed(khz, why=", ".join(slowdown.now))
+        elif self.board.holds(khz):
+            self._heat.held(khz)
+        else:
+            self._applied = None  # to be set again, and seen to, by the next request
 
     def _set(self, wanted: Applied) -> float:
         before = self._applied
@@ -62,7 +114,11 @@ class Controller:
             return 0.0
         self._applied = None
         began_s = self._clock()
-        self._applied = self.board.apply(cpu_khz=wanted.cpu_khz, accelerator=wanted.accelerator)
+        try:
+            self._applied = self.board.apply(cpu_khz=wanted.cpu_khz, accelerator=wanted.accelerator)
+        except ClockNotApplied as error:
+            self._heat.missed(wanted.cpu_khz, reached_khz=error.reached_khz, why=str(error))
+            raise
         took_ms = (self._clock() - began_s) * 1e3
         logger.debug("applied %s in %.1f ms", self._applied, took_ms)
         if before:

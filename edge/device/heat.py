@@ -24,19 +24,19 @@ class Heat:
     """
 
     def __init__(self, ladder_khz: Sequence[int], *, clock: Clock = time.monotonic) -> None:
-        self._ladder_khz = tuple(ladder_khz)
+        self.ladder_khz = tuple(ladder_khz)
         self._clock = clock
         self._lock = threading.Lock()
         self._patience = _PATIENCE
-        self._cap_khz = self._ladder_khz[-1]
+        self._cap_khz = self.ladder_khz[-1]
 
     @property
     def believed_khz(self) -> frozenset[int] | None:
         """The clocks to choose from now; None for all."""
         cap_khz = self._cap_now_khz()
-        if cap_khz == self._ladder_khz[-1]:
+        if cap_khz == self.ladder_khz[-1]:
             return None
-        return frozenset(khz for khz in self._ladder_khz if khz <= cap_khz)
+        return frozenset(khz for khz in self.ladder_khz if khz <= cap_khz)
 
     def nearest_khz(self, wanted_khz: int) -> int:
         """The clock itself where it is believed, else the highest one that is."""
@@ -50,7 +50,7 @@ class Heat:
     def missed(self, wanted_khz: int, *, reached_khz: int | None = None, why: str = "") -> None:
         """A clock was asked for, and this one reached (None: nobody knows): believe what is below, for a while."""
         limit_khz = wanted_khz - 1 if reached_khz is None else min(reached_khz, wanted_khz - 1)
-        cap_khz = max((khz for khz in self._ladder_khz if khz <= limit_khz), default=self._ladder_khz[0])
+        cap_khz = max((khz for khz in self.ladder_khz if khz <= limit_khz), default=self.ladder_khz[0])
         with self._lock:
             now_ms, before_khz = self._clock() * 1e3, self._cap_khz
             tried_again = self._patience.allows(now_ms)
@@ -65,9 +65,9 @@ class Heat:
             if khz <= self._cap_khz:
                 return
             self._patience = self._patience.succeeded()
-            self._cap_khz = self._ladder_khz[-1]
+            self._cap_khz = self.ladder_khz[-1]
         logger.info("clock %s kHz is reached again", khz)
 
     def _cap_now_khz(self) -> int:
         with self._lock:
-            return self._ladder_khz[-1] if self._patience.allows(self._clock() * 1e3) else self._cap_khz
+            return self.ladder_khz[-1] if self._patience.allows(self._clock() * 1e3) else self._cap_khz

@@ -15,7 +15,7 @@ from edge.settings import EdgeSettings
 from hardware.board import Board
 from hardware.boards import estimated_meter
 from hardware.power.estimated import EstimatedMeter
-from hardware.power.opening import AUTO, ESTIMATED, MeterSpec, open_meter
+from hardware.power.opening import AUTO, ESTIMATED, open_meter
 from hardware.profile import emulated_names, profile_of
 from protocol.errors import NotFound
 
@@ -31,11 +31,10 @@ def start_meter(settings: EdgeSettings, stack: ExitStack) -> Sampler | Estimated
     """
     if settings.board in emulated_names():
         return None
-    sys = settings.sysfs
-    profile = profile_of(settings.board, sys)
+    profile = profile_of(settings.board, settings.sysfs)
     if settings.meter == ESTIMATED:
         return estimated_meter(profile)
-    spec = MeterSpec.parse(settings.meter, sys=sys, broker_url=settings.plug_broker_url or settings.broker_url)
+    spec = settings.meter_spec
     sampler = Sampler(functools.partial(open_meter, spec))
     stack.callback(sampler.close)
     try:

@@ -121,7 +121,7 @@ def _configurations(order: ProfileOrder, bundle: Bundle, bounds: Bounds) -> tupl
     capabilities = bounds.capabilities
     space = Space(
         cuts=bundle.manifest.cuts,
-        clocks_khz=capabilities.ladder_khz,
+        clocks_khz=bounds.limits.allowed_khz(capabilities.ladder_khz),
         codecs=order.codecs,
         accelerators=capabilities.accelerators,
     )

@@ -116,7 +116,7 @@ class Agent:
 
         Raises NotFound for an unknown network or output, InvalidInput for inputs that do not fit it or a configuration
         that cannot run here, Overloaded, DeadlineHopeless (the caller asked not to be served late), ServiceMissing
-        (no table), RunnerLost, and when profiling CloudFailed.
+        (no table), RunnerLost, and when profiling CloudFailed, ClockNotApplied and Throttled.
         """
         network = self._networks.get(name)
         bundle = network.bundle_for(pinned=asked.configuration is not None)
@@ -202,6 +202,7 @@ class Agent:
             cloud_ms=decision.waiting_ms,
             tail_ms=plan.tail_ms[configuration.cut] if plan else 0.0,
             strict=asked.profile,
+            measured=asked.profile,
             may_send_inputs=self._bounds.limits.min_cut == 0,
         )
 
@@ -244,6 +245,7 @@ def _served(decision: Decision, outcome: Outcome, asked: Asked, done_s: float) -
         configuration=decision.configuration,
         cost=replace(outcome.cost, latency_ms=latency_ms),
         fallback=outcome.fallback or decision.avoided,
+        throttled=outcome.throttled,
         predicted_ms=decision.choice.predicted_ms if decision.choice else None,
         deadline_met=None if asked.deadline_ms is None else latency_ms <= asked.deadline_ms,
     )

@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edge.device.controller import Controller
+from edge.device.controller import Controller, Switched
 from edge.device.energy import Energies, Stretch, Window
+from edge.device.throttle_guard import ThrottleGuard
 from edge.offload.cloud import AllowanceSpent, Cloud, CloudFailed, TailCall
 from edge.requests.bill import Circumstances, bill
 from edge.requests.codec_work import encoding_work
@@ -34,7 +35,8 @@ class Job:
 
     `due_s` is the moment of its deadline on the monotonic clock, None without one. `cloud_ms` is what the round trip is
     expected to take and `tail_ms` what the tail would take on the device, 0 where nobody knows. `strict`: only this
-    configuration, no way out. `may_send_inputs`: whether the inputs themselves may leave the device.
+    configuration, no way out. `measured`: it is to be measured, so at no other clock and not while the device is slowed
+    down. `may_send_inputs`: whether the inputs themselves may leave the device.
     """
 
     bundle: Bundle
@@ -44,6 +46,7 @@ class Job:
     cloud_ms: float = 0.0
     tail_ms: float = 0.0
     strict: bool = False
+    measured: bool = False
     may_send_inputs: bool = True
 
     @property
@@ -55,23 +58,25 @@ class Job:
 class Outcome:
     """The outputs by name, their cost but for the latency, and why it went otherwise than chosen ("": it did not).
 
-    `switched_ms` is how long it took to set the board for it, which is part of no cost but the latency.
+    `switched_ms` is how long it took to set the board for it, which is part of no cost but the latency. `throttled`: what was
+    to be measured was slowed down at some moment.
     """
 
     outputs: Mapping[str, Array]
     cost: Cost
     fallback: str = ""
     switched_ms: float = 0.0
+    throttled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class _Departure:
     """The head is done: what it left, the packed request and the window of waiting for its answer (None: nothing is to be
-    sent), and how long it took to set the board for it."""
+    sent), and how the board was set for it."""
 
     head: Head
     computed: Stretch
-    switched_ms: float
+    switched: Switched
     wire: Wire | None = None
     waiting: Window | None = None
 
@@ -89,6 +94,7 @@ class Execution:
         energies: Energies,
         clock: Clock,
         emulated_link: bool,
+        guard: ThrottleGuard | None = None,
     ) -> None:
         board = controller.board
         self._controller = controller
@@ -96,6 +102,7 @@ class Execution:
         self._cloud = cloud
         self._clock = clock
         self._energies = energies
+        self._guard = guard or ThrottleGuard(board.slowdown)
         link = Provenance.EMULATED if emulated_link else Provenance.MEASURED
         self._circumstances = Circumstances(board.provenance, link)
         self._head_works: dict[tuple[str, int, Codec | None], Work] = {}
@@ -103,7 +110,15 @@ class Execution:
 
     def run(self, job: Job, turn: Turn) -> Outcome:
         """The outputs by the job's configuration; finished here where the cloud fails, all in the cloud where the runner
-        fails. Raises RunnerLost, RunnerFailed, and for a strict job CloudFailed, when there is no way out."""
+        fails. Raises RunnerLost, RunnerFailed, and for a strict job CloudFailed, when there is no way out; for one that is
+        to be measured ClockNotApplied and Throttled as well."""
+        if not job.measured:
+            return self._run(job, turn)
+        before = self._guard.begin()
+        outcome = self._run(job, turn)
+        return replace(outcome, throttled=self._guard.end(before))
+
+    def _run(self, job: Job, turn: Turn) -> Outcome:
         try:
             departure = self._head(job)
         except RunnerLost as lost:
@@ -112,7 +127,7 @@ class Execution:
             return self._sent_whole(job, turn, lost)
         if departure.wire is None or departure.waiting is None:
             cost = bill([departure.computed], circumstances=self._circumstances)
-            return Outcome(departure.head.finished, cost, switched_ms=departure.switched_ms)
+            return Outcome(departure.head.finished, cost, departure.switched.missed, departure.switched.ms)
         with departure.waiting as waiting:
             return self._round_trip(job, turn, departure, wire=departure.wire, waiting=waiting)
 
@@ -129,7 +144,7 @@ class Execution:
         """Runs the head and encodes its boundary as one piece of work. Opening the runner is not part of it."""
         cut, codec = job.configuration.cut, job.configuration.codec
         edge_only = cut == job.bundle.manifest.operator_count
-        switched_ms = self._controller.apply(job.configuration)
+        switched = self._switched(job)
         if cut:
             self._runners.open(job.runner_key)
         with self._energies.open() as window:
@@ -139,10 +154,16 @@ class Execution:
                 threads=job.configuration.threads,
             )
             if edge_only:
-                return _Departure(head, window.close(), switched_ms)
+                return _Departure(head, window.close(), switched)
             wire = self._packed(job, boundary)
             computed, waiting = window.hand_over()
-            return _Departure(head, computed, switched_ms, wire, waiting)
+            return _Departure(head, computed, switched, wire, waiting)
+
+    def _switched(self, job: Job) -> Switched:
+        """What is to be measured runs just so or not at all; a request is served at the clock that can be had."""
+        if job.measured:
+            return Switched(self._controller.apply(job.configuration))
+        return self._controller.apply_nearest(job.configuration)
 
     def _encoded_head(self, job: Job) -> tuple[Head, tuple[Tensor, ...]]:
         """At cut 0 the boundary is the input, and the runner need not be asked."""
@@ -179,7 +200,8 @@ class Execution:
             up_bytes=reply.up_bytes,
             reply=reply,
         )
-        return Outcome({**departure.head.finished, **reply.outputs}, cost, switched_ms=departure.switched_ms)
+        outputs = {**departure.head.finished, **reply.outputs}
+        return Outcome(outputs, cost, departure.switched.missed, departure.switched.ms)
 
     def _patience_ms(self, job: Job) -> float:
         """How long to wait for the cloud."""
@@ -205,7 +227,7 @@ class Execution:
     def _sent_whole(self, job: Job, turn: Turn, lost: RunnerLost) -> Outcome:
         logger.warning("%s; sending the whole input instead", lost)
         whole = replace(job.configuration, cut=0, codec=Codec.RAW)
-        return replace(self.run(replace(job, configuration=whole, strict=True), turn), fallback=str(lost))
+        return replace(self._run(replace(job, configuration=whole, strict=True), turn), fallback=str(lost))
 
     def _head_work(self, bundle: Bundle, cut: int, *, codec: Codec | None) -> Work:
         """The work of the head, and of encoding what it leaves where a codec is given."""

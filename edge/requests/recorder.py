@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.requests.asked import Asked
@@ -37,15 +36,15 @@ class Served:
     fallback: str
     predicted_ms: float | None
     deadline_met: bool | None
+    throttled: bool = False
 
 
 class Recorder:
     """Writes records. A disk that takes no more is logged, not raised: a device that cannot keep records still serves."""
 
-    def __init__(self, outbox: Outbox, *, device: str, throttled: Callable[[], bool], wall: WallClock) -> None:
+    def __init__(self, outbox: Outbox, *, device: str, wall: WallClock) -> None:
         self._outbox = outbox
         self._device = device
-        self._throttled = throttled
         self._wall = wall
 
     def served(self, subject: Subject, asked: Asked, served: Served) -> None:
@@ -79,7 +78,7 @@ class Recorder:
             link=link,
             at=at,
             clock_synced=synced,
-            throttled=self._throttled(),
+            throttled=served.throttled,
             run=asked.run,
         )
         self._outbox.append(RecordKind.MEASUREMENT, measurement.to_json())

@@ -22,6 +22,8 @@ from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
 from edge.device.energy import Energies
 from edge.device.gauge import DirectGauge
+from edge.device.heat import Heat
+from edge.device.throttle_guard import ThrottleGuard
 from edge.offload.allowance import Allowance
 from edge.offload.cloud import FakeCloud, TailCall
 from edge.requests.agent import Agent
@@ -262,6 +264,7 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         max_bytes_per_day: int = 0,
         max_waiting: int = 2,
         max_in_flight: int = 1,
+        keep_throttled: bool = False,
         board: Callable[[Board, VirtualClock], Any] | None = None,
         runners: Runners | None = None,
         source: FolderSource | None = None,
@@ -284,25 +287,35 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         cloud = FakeCloud(answer_with(digits, other), sleep=clock.sleep)
         cloud.ration = allowance
         outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1 << 26)
+        heat = Heat(limits.allowed_khz(device_board.ladder_khz()), clock=clock)
         controller, energies = (
-            Controller(device_board, clock=clock),
+            Controller(device_board, heat=heat, clock=clock),
             Energies(DirectGauge(device_board.meter, clock=clock)),
         )
-        execution = Execution(controller, runners, cloud, energies=energies, clock=clock, emulated_link=True)
-        recorder = Recorder(outbox, device=DEVICE, throttled=device_board.throttled, wall=WallClock())
+        guard = ThrottleGuard(device_board.slowdown, keeps=keep_throttled)
+        execution = Execution(
+            controller, runners, cloud, energies=energies, clock=clock, emulated_link=True, guard=guard
+        )
+        recorder = Recorder(outbox, device=DEVICE, wall=WallClock())
         turns = Turns(max_waiting=max_waiting, max_in_flight=max_in_flight, clock=clock)
         agent = Agent(
             networks,
             execution,
             cloud,
             recorder,
-            bounds=Bounds(capabilities, limits, allowance),
+            bounds=Bounds(capabilities, limits, allowance, heat),
             turns=turns,
             learner=Learner(),
             clock=clock,
         )
         served = Served(
-            agent, networks, bundles, warm, lambda: descriptions.device(DEVICE, device_board), OPERATOR, clock=clock
+            agent,
+            networks,
+            bundles,
+            warm,
+            lambda: descriptions.device(DEVICE, device_board, clocks_khz=heat.ladder_khz),
+            OPERATOR,
+            clock=clock,
         )
         client = create_app(served).test_client()
         device = Device(client, clock, device_board, cloud, outbox, networks, tables, source, runners, turns, agent)

@@ -60,7 +60,7 @@ def test_a_clock_outside_the_allowed_ones_is_refused_by_number(khz):
 
 
 def test_a_table_with_no_allowed_clock_is_refused():
-    with pytest.raises(InvalidInput, match="no row that this device may use has a clock .* max_clock_khz 1500000"):
+    with pytest.raises(InvalidInput, match=r"no row that this device may use has a clock .* max_clock_khz 1500000"):
         Limits(max_clock_khz=1_500_000).check_table(Parts.of([row(0), row(6)]))
 
 
