@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from edge.api import descriptions
 from edge.api.app import Served
+from edge.condition import Parts
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
 from edge.device.heat import Heat
@@ -41,8 +42,10 @@ from edge.tables.reports import Reports
 from edge.tables.room import Room
 from edge.tables.source import HttpSource
 from edge.telemetry.courier import Courier
+from edge.telemetry.energy_total import EnergyTotal
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.wall_clock import WallClock
+from edge.telling import tell
 from hardware import found_clocks
 from hardware.board import Board
 from hardware.boards import open_board
@@ -75,6 +78,8 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
     tables = _tables(settings, store, bundles, networks, bounds=bounds, warm=warm)
     desired = _follow_tables(tables, settings, bus, stack)
     turns = Turns(max_waiting=settings.max_waiting, max_in_flight=settings.max_in_flight)
+    outbox = _outbox(settings, bus, stack)
+    recorder = Recorder(outbox, device=settings.device, wall=wall)
     cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
     agent = Agent(
         networks,
@@ -88,7 +93,7 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
             guard=ThrottleGuard(board.slowdown, keeps=settings.keep_throttled),
         ),
         cloud,
-        Recorder(_outbox(settings, bus, stack), device=settings.device, wall=wall),
+        recorder,
         bounds=bounds,
         turns=turns,
         learner=Learner(violation_rate=settings.violation_rate, tries=settings.try_untried),
@@ -105,6 +110,8 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
         JobKind.RESTART: restarting(restart),
     }
     _follow_jobs(settings, bus, stack, makers=makers)
+    energy = EnergyTotal(board.meter, settings.data_dir / "energy.json")
+    tell(settings, bus, stack, parts=Parts(board, board.name, energy, recorder.recent, networks, outbox))
     return Served(
         agent,
         networks,

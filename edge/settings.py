@@ -12,10 +12,11 @@ from hardware.power.opening import AUTO, MeterSpec
 from hardware.sysfs import SYSFS
 from planner.choosing.limits import Limits
 from planner.learning.experience import DEFAULT_VIOLATION_RATE
+from protocol import topics
 from protocol.configuration import Account, choose
 from protocol.errors import InvalidInput
 from protocol.mqtt import BrokerAddress
-from protocol.topics import check_name
+from protocol.topics import HOME_ASSISTANT, check_name
 
 RUN_DIR = Path("/run/dynasplit")
 
@@ -40,6 +41,8 @@ class EdgeSettings:
     `outbox_full_sync`: survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a
     folder in memory for what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted. `meter`: what
     measures the device's power, `KIND` or `KIND:ARGUMENT`. `plug_broker_url`: where a smart plug is ("": the agent's broker).
+    `state_every_s`: how often the state is told where nothing changes. `home_assistant`: whether the device announces itself
+    there, on topics that begin with `home_assistant_prefix`.
     """
 
     device: str
@@ -73,6 +76,9 @@ class EdgeSettings:
     min_clock_khz: int = 0
     max_clock_khz: int = 0
     keep_throttled: bool = False
+    state_every_s: float = 30.0
+    home_assistant: bool = False
+    home_assistant_prefix: str = HOME_ASSISTANT
 
     def __post_init__(self) -> None:
         check_name(self.device, what="setting 'device'")
@@ -87,6 +93,7 @@ class EdgeSettings:
             )
         _check_url(self.backend_url)
         _check_key(self.operator_public_key)
+        topics.check_prefix(self.home_assistant_prefix, what="setting 'home_assistant_prefix'")
         for name in ("device_token", "operator_token"):
             if not getattr(self, name).strip():
                 raise InvalidInput(f"setting '{name}' is empty; it must be a token")
@@ -135,6 +142,7 @@ _RANGES = {
     "max_in_flight": (1, 16),
     "min_clock_khz": (0, 100_000_000),
     "max_clock_khz": (0, 100_000_000),
+    "state_every_s": (1, 86_400),
 }
 
 

@@ -7,6 +7,8 @@ import re
 from protocol.errors import InvalidInput
 
 ROOT = "dynasplit/v1"
+HOME_ASSISTANT = "homeassistant"
+"""What the topics of MQTT discovery begin with where nobody chose otherwise."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -18,6 +20,13 @@ def check_name(name: str, *, what: str) -> str:
             f"{what} {name!r:.80} must be 1 to 64 letters, digits, '_', '.' or '-', first a letter or digit"
         )
     return name
+
+
+def check_prefix(prefix: str, *, what: str) -> str:
+    """`prefix` when topics may begin with it; InvalidInput otherwise (MQTT 3.1.1, section 4.7)."""
+    if not prefix or prefix.startswith(("/", "$")) or prefix.endswith("/") or set(prefix) & {"+", "#", "\0"}:
+        raise InvalidInput(f"{what} must be a topic without wildcards, such as {HOME_ASSISTANT}, not {prefix!r:.60}")
+    return prefix
 
 
 def availability(device: str) -> str:
@@ -63,12 +72,12 @@ def job_reported(device: str) -> str:
 def written_by(device: str) -> tuple[str, ...]:
     """What a device may publish, and nothing else; `+` stands for one level."""
     own = (availability(device), state(device), telemetry(device), reported(device, "+"), job_reported(device))
-    return (*own, f"homeassistant/device/{check_name(device, what='device')}/config")
+    return (*own, f"{HOME_ASSISTANT}/device/{check_name(device, what='device')}/config")
 
 
 def read_by(device: str) -> tuple[str, ...]:
     """What a device may subscribe to, and nothing else."""
-    return (ack(device), desired(device, "+"), job(device), "homeassistant/status")
+    return (ack(device), desired(device, "+"), job(device), f"{HOME_ASSISTANT}/status")
 
 
 def device_of(topic: str) -> str:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from edge.requests.asked import Asked
+from edge.requests.recent import RecentRequests
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.outbox_file import OutboxFailed
 from edge.telemetry.wall_clock import WallClock
@@ -46,6 +47,7 @@ class Recorder:
         self._outbox = outbox
         self._device = device
         self._wall = wall
+        self.recent = RecentRequests()
 
     def served(self, subject: Subject, asked: Asked, served: Served) -> None:
         """An answered request; one that was late is a violation."""
@@ -116,6 +118,7 @@ class Recorder:
         )
 
     def _keep(self, inference: Inference) -> None:
+        self.recent.note(inference)
         try:
             self._outbox.append(RecordKind.INFERENCE, inference.to_json())
         except (OutboxFailed, InvalidInput):

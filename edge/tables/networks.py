@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,6 +65,7 @@ class Networks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_name: dict[str, Network] = {}
+        self._listeners: list[Callable[[], None]] = []
 
     def get(self, name: str) -> Network:
         try:
@@ -83,12 +84,14 @@ class Networks:
         with self._lock:
             known = self._by_name.get(name)
             self._by_name[name] = replace(known, bundle=bundle) if known else Network(name, bundle)
+        self._tell()
 
     def apply(self, plan: Plan) -> None:
         """Serves a network by a table from the next request on."""
         name = plan.table.network
         with self._lock:
             self._by_name[name] = Network(name, plan.bundle, plan)
+        self._tell()
 
     def unload(self, name: str) -> None:
         """Forgets a loaded bundle; Conflict while a table serves the network."""
@@ -99,3 +102,12 @@ class Networks:
             )
         with self._lock:
             self._by_name.pop(name, None)
+        self._tell()
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Calls back after each change, on the thread that made it."""
+        self._listeners.append(listener)
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()

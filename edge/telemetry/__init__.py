@@ -1,1 +1,1 @@
-"""What reaches the cloud beside requests: the outbox and its courier, presence, and the time of records."""
+"""What reaches the cloud beside requests: outbox and courier, presence, state, what Home Assistant shows, the time of records."""
