@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 
@@ -16,14 +15,11 @@ from hardware.found_clocks import FoundClocks
 from hardware.linux_board import LinuxBoard
 from hardware.power.estimated import EstimatedMeter
 from hardware.power.meter import PowerMeter
-from hardware.power.opening import MeterSpec, open_meter
 from hardware.profile import GENERIC, BoardProfile, board_file, emulated_names, profile_names, profile_of
 from hardware.sysfs import SYSFS, Write, write_text
 from hardware.thermal import CpuTemperature
 from hardware.throttling import Throttling
-from protocol.errors import NotFound
-
-logger = logging.getLogger(__name__)
+from protocol.errors import InvalidInput, NotFound
 
 
 def board_names() -> tuple[str, ...]:
@@ -45,19 +41,19 @@ def open_board(
 ) -> Board:
     """The board of this name, with the Edge TPU that is plugged into it; NotFound that lists the known ones.
 
-    An emulated board brings its own meter. Any other is this machine: `sys` is the root of its sysfs, `write` writes one
-    of its files, `found` remembers how its clocks were found, and `meter` is what measures it (None: the one that is
-    there, else an estimate). It may raise NotFound where this machine's clock cannot be set, or where no meter is there and
-    nobody knows what such a board draws; NotAllowed where this user may not set the clock or read the meter.
+    An emulated board brings its own meter. Any other is this machine, and has to be given what measures it: InvalidInput
+    without. `sys` is the root of its sysfs, `write` writes one of its files, `found` remembers how its clocks were found. It
+    may raise NotFound where this machine's clock cannot be set, NotAllowed where this user may not set it.
     """
     if name in emulated_names():
         return EmulatedBoard(name, device_model(name), edge_tpu=edge_tpu, clock=clock, sleep=sleep)
     if name not in board_names():
         raise NotFound(f"board {name!r:.60} is not known; choose one of {', '.join(board_names())}")
+    if meter is None:
+        raise InvalidInput(f"board '{name}' measures nothing by itself: it has to be given a power meter")
     frequency = CpuFrequency(sys, found=found, write=write, clock=clock, sleep=sleep)
     frequency.check_rights()
     profile = profile_of(name, sys)
-    meter = meter or _meter(profile, sys, clock=clock, sleep=sleep)
     return LinuxBoard(profile, frequency, meter, Throttling(sys), temperature=CpuTemperature(sys), edge_tpu=edge_tpu)
 
 
@@ -67,18 +63,6 @@ def estimated_meter(profile: BoardProfile, *, clock: Clock = time.monotonic) -> 
         known = ", ".join(name for name in profile_names() if profile_of(name, SYSFS).power)
         raise NotFound(f"nobody published what a {profile.title} draws; connect a power meter (it is known of {known})")
     return EstimatedMeter(profile.power, cpu_khz=profile.power.points[-1].cpu_khz, clock=clock)
-
-
-def _meter(profile: BoardProfile, sys: Path, *, clock: Clock, sleep: Sleep) -> PowerMeter:
-    try:
-        return open_meter(MeterSpec(sys=sys), clock=clock, sleep=sleep)
-    except NotFound as none:
-        if profile.power is None:
-            raise
-        logger.info(
-            "power is estimated by what a %s draws on average (%s): %s", profile.title, profile.power_source, none
-        )
-        return estimated_meter(profile, clock=clock)
 
 
 def device_model(name: str) -> DeviceModel:

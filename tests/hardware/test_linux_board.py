@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -6,24 +8,21 @@ from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock
 from hardware.fakes.cpufreq import FakeCpufreq
+from hardware.power.scripted import ScriptedMeter, Step
 from hardware.throttling import Throttling
 from protocol.configuration import Provenance
-from protocol.errors import NotFound
+from protocol.errors import InvalidInput, NotAllowed, NotFound
 from protocol.work import Work
 
 
 def open_below(sys: Path) -> Board:
     clock = VirtualClock()
     cpus = FakeCpufreq(sys, (600_000, 1_800_000))
-    return open_board("linux", sys=sys, write=cpus.write, clock=clock, sleep=clock.sleep)
+    return open_board("linux", meter=meter(), sys=sys, write=cpus.write, clock=clock, sleep=clock.sleep)
 
 
-def with_sensor(sys: Path) -> Path:
-    sensor = sys / "class/hwmon/hwmon0"
-    sensor.mkdir(parents=True)
-    (sensor / "name").write_text("ina219\n")
-    (sensor / "power1_input").write_text("4000000\n")
-    return sys
+def meter() -> ScriptedMeter:
+    return ScriptedMeter([Step(0, 4.0)])
 
 
 def firmware(sys: Path, word: str) -> None:
@@ -32,25 +31,40 @@ def firmware(sys: Path, word: str) -> None:
     (folder / "get_throttled").write_text(word + "\n")
 
 
-def test_what_is_there_is_measured(tmp_path):
-    board = open_below(with_sensor(tmp_path))
+def test_its_times_are_measured_and_its_power_is_what_the_meter_says(tmp_path):
+    board = open_below(tmp_path)
 
-    assert (board.provenance, board.meter.provenance) == (Provenance.MEASURED, Provenance.MEASURED)
+    assert board.provenance is Provenance.MEASURED
     assert board.meter.read().watts == 4.0
 
 
-def test_a_machine_without_a_meter_is_no_board(tmp_path):
-    with pytest.raises(NotFound, match="no power meter"):
-        open_below(tmp_path)
+def test_a_board_that_is_given_no_meter_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="power meter"):
+        open_board("linux", sys=tmp_path)
 
 
 def test_a_machine_without_settable_clocks_is_no_board(tmp_path):
     with pytest.raises(NotFound, match="CPU clock"):
-        open_board("linux", sys=with_sensor(tmp_path))
+        open_board("linux", meter=meter(), sys=tmp_path)
+
+
+def test_a_board_whose_clock_this_user_may_not_set_is_refused_at_once(tmp_path, monkeypatch):
+    FakeCpufreq(tmp_path, (600_000, 1_800_000))
+    real = os.open
+
+    def refused(path, flags, *arguments, **named):
+        if str(path).endswith("scaling_max_freq") and flags & os.O_WRONLY:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return real(path, flags, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", refused)
+
+    with pytest.raises(NotAllowed, match=r"read-only.*ProtectKernelTunables=no"):
+        open_board("linux", meter=meter(), sys=tmp_path)
 
 
 def test_any_number_of_threads_and_any_kind_of_work_runs(tmp_path):
-    board = open_below(with_sensor(tmp_path))
+    board = open_below(tmp_path)
 
     assert board.execute(Work({"conv/int16": 1}), lambda: "answer", threads=4) == "answer"
 
@@ -67,7 +81,7 @@ def test_the_firmware_tells_throttling_now_apart_from_throttling_before(tmp_path
 def test_a_board_is_throttled_when_its_firmware_says_so(tmp_path):
     firmware(tmp_path, "4")
 
-    assert open_below(with_sensor(tmp_path)).throttled() is True
+    assert open_below(tmp_path).throttled() is True
 
 
 def test_a_core_that_was_throttled_since_the_last_look_counts_once(tmp_path):

@@ -203,22 +203,16 @@ def test_work_that_fails_leaves_the_meter_waiting(tmp_path):
     assert meter.told[-1] == ("waiting", 600_000)
 
 
-def test_a_pi4_without_a_meter_is_estimated(tmp_path):
+def test_a_pi4_is_estimated_by_the_published_figures(tmp_path):
     tree, clock = make_pi4(tmp_path), VirtualClock()
-    board = open_board("linux", sys=tmp_path, write=tree.write, clock=clock, sleep=clock.sleep)
+    meter = estimated_meter(profile_of("linux", tmp_path), clock=clock)
+    board = open_board("linux", meter=meter, sys=tmp_path, write=tree.write, clock=clock, sleep=clock.sleep)
     board.apply(cpu_khz=1_000_000, accelerator=EdgeAccelerator.OFF)
 
     during = board.execute(Work(), board.meter.read)
 
     assert board.meter.provenance is Provenance.ESTIMATED
     assert (during.watts, board.meter.read().watts) == (3.37, 3.06)
-
-
-def test_a_board_without_a_meter_of_which_nothing_was_published_is_refused(tmp_path):
-    tree = make_zero2w(tmp_path)
-
-    with pytest.raises(NotFound, match="no power meter"):
-        open_board("linux", sys=tmp_path, write=tree.write)
 
 
 def test_an_estimate_that_nobody_can_make_is_refused(tmp_path):
