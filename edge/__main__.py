@@ -89,7 +89,7 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
     with ExitStack() as stack:
         listening = stack.enter_context(_bound(settings))
         _make_folder(settings.data_dir)
-        address = BrokerAddress.parse(settings.broker_url)
+        address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
         bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
         app = create_app(assemble(settings, bus, stack, restart=restart))
         presence = Presence(bus, device=settings.device)

@@ -151,7 +151,7 @@ def _tables(
 
 def _bundles(settings: EdgeSettings, store: TableStore, stack: ExitStack) -> BundleStore:
     """Beside what bundles may take, the disk has room for the outbox."""
-    source = HttpSource(settings.backend_url, token=settings.device_token, ca=settings.backend_ca)
+    source = HttpSource(settings.backend_url, token=settings.device_token, ca=settings.ca_file)
     stack.callback(source.close)
     cache_dir = settings.data_dir / "cache"
     room = Room(max_bytes=settings.bundles_max_bytes, spare_bytes=settings.outbox_max_bytes, cache_dir=cache_dir)
@@ -159,7 +159,7 @@ def _bundles(settings: EdgeSettings, store: TableStore, stack: ExitStack) -> Bun
 
 
 def _transport(settings: EdgeSettings, ration: Ration, stack: ExitStack) -> Transport:
-    http = HttpTransport(settings.backend_url, token=settings.device_token, ration=ration, ca=settings.backend_ca)
+    http = HttpTransport(settings.backend_url, token=settings.device_token, ration=ration, ca=settings.ca_file)
     stack.callback(http.close)
     return EmulatedLink(http, REFERENCE_LINK) if settings.emulated_link else http
 

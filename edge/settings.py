@@ -28,7 +28,7 @@ class EdgeSettings:
     `operator_public_key`: 32 bytes in base64, the only key whose tables are applied. `operator_token`: what local
     callers show to choose strategies, configurations and bundles. `emulated_link`: requests to the cloud wait as long
     as on the published testbed's link. `account`: whose energy counts where a request does not say. `threads`: the
-    most that a configuration may use. `backend_ca`: PEM certificates that alone are trusted for `https`. `min_cut`: the
+    most that a configuration may use. `ca_file`: PEM certificates that alone are trusted for `https` and `mqtts`. `min_cut`: the
     smallest cut point at which anything may leave the device (1: never the input itself). `max_bytes_per_day`: of
     requests to the cloud, per UTC day (0: no limit). `min_accuracy`: what a row
     must be proven to reach, whatever a request allows (0: nothing). `violation_rate`: the share of requests that may take
@@ -72,7 +72,7 @@ class EdgeSettings:
     meter: str = AUTO
     plug_broker_url: str = field(default="", repr=False)
     max_in_flight: int = 2
-    backend_ca: Path | None = None
+    ca_file: Path | None = None
     min_clock_khz: int = 0
     max_clock_khz: int = 0
     keep_throttled: bool = False

@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -28,16 +29,20 @@ _RECONNECT_MAX_S = 10
 
 @dataclass(frozen=True)
 class BrokerAddress:
-    """Where the broker listens: `mqtt://[user:password@]host[:1883]`, or `mqtts://…[:8883]` with TLS."""
+    """Where the broker listens: `mqtt://[user:password@]host[:1883]`, or `mqtts://…[:8883]` with TLS.
+
+    `ca_file`: a PEM file with the only authorities that are trusted; None: the system's.
+    """
 
     host: str
     port: int
     username: str | None = None
     password: str | None = None
     tls: bool = False
+    ca_file: Path | None = None
 
     @classmethod
-    def parse(cls, url: str) -> BrokerAddress:
+    def parse(cls, url: str, *, ca_file: Path | None = None) -> BrokerAddress:
         try:
             parts = urllib.parse.urlsplit(url)
             port = parts.port
@@ -56,6 +61,7 @@ class BrokerAddress:
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
             tls=tls,
+            ca_file=ca_file,
         )
 
     def __str__(self) -> str:
@@ -204,7 +210,7 @@ def _client(address: BrokerAddress, client_id: str, will: Will | None) -> paho.C
     if address.username:
         client.username_pw_set(address.username, address.password)
     if address.tls:
-        client.tls_set()
+        client.tls_set(str(address.ca_file) if address.ca_file else None)
     if will:
         client.will_set(will.topic, will.payload, qos=_QOS, retain=True)
     return client

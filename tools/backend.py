@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from models.bundle import Bundle
 from protocol.errors import NotFound
+from protocol.jobs import JobKind
 from protocol.measurement import Measurement
 from protocol.messages import TableReport
 from protocol.signing import SignedTable
@@ -39,6 +40,27 @@ class Backend:
     def registered_devices(self) -> set[str]:
         """The devices that have a token."""
         return {str(item["id"]) for item in self._web.items("/api/v1/devices") if item.get("registered", True)}
+
+    def issue_code(self, device: str, **more: Any) -> dict[str, Any]:
+        """A one-use enrolment code: `device`, `code`, `expires_at`. `more`: `ttl_s`, `broker_password`, `replace`."""
+        return self._web.send("POST", "/api/v1/enrolments", {"device": device, **more})
+
+    def add_job(self, device: str, kind: JobKind, parameters: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        """Gives a device a job; the job as it is listed, with `published`."""
+        content = {"kind": kind.value, "parameters": dict(parameters), "timeout_s": timeout_s}
+        return self._web.send("POST", f"/api/v1/devices/{quoted(device)}/jobs", content)
+
+    def jobs(self, device: str) -> list[dict[str, Any]]:
+        """A device's jobs, newest first."""
+        return self._web.items(f"/api/v1/devices/{quoted(device)}/jobs")
+
+    def job(self, device: str, job_id: str) -> dict[str, Any]:
+        """One job, and how far it is."""
+        return self._web.get(f"/api/v1/devices/{quoted(device)}/jobs/{quoted(job_id)}")
+
+    def cancel_job(self, device: str, job_id: str) -> dict[str, Any]:
+        """Says that a job is not wanted any more; the job."""
+        return self._web.send("POST", f"/api/v1/devices/{quoted(device)}/jobs/{quoted(job_id)}/cancel", {})
 
     def upload_bundle(self, bundle: Bundle) -> None:
         """Uploads the artifacts that the backend lacks, then the manifest."""

@@ -28,6 +28,8 @@ VERBS = {
     "simulate": "tools.simulate",
     "keys": "tools.keys",
     "push": "tools.push",
+    "enroll": "tools.enroll",
+    "job": "tools.job",
     "doctor": "tools.doctor",
     "infer": "tools.infer",
     "explain": "tools.explain",
@@ -36,7 +38,7 @@ VERBS = {
 }
 """Each module has SUMMARY, add_arguments(parser) and run(arguments) -> exit code."""
 
-_EXTRAS = {"demo": "demo", "convert": "convert"}
+_EXTRAS = {"demo": "demo", "convert": "convert", "enroll": "edge", "infer": "edge", "doctor": "edge"}
 """The smallest extra that a verb needs, where it is not `tools`."""
 
 _OWN = ("cloud", "edge", "hardware", "models", "planner", "protocol", "tools")

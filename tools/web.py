@@ -6,6 +6,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -33,6 +34,12 @@ _BY_STATUS: Mapping[int, type[DynaSplitError]] = {
 _PIECE_BYTES = 1 << 16
 
 
+class NotTrusted(DynaSplitError, ConnectionError):
+    """The server's certificate was signed by nobody who is trusted here, or for another name."""
+
+    exit_code = 2
+
+
 def quoted(name: str) -> str:
     """A name as one piece of a path: slashes and dots cannot lead elsewhere."""
     return urllib.parse.quote(name, safe="")
@@ -43,9 +50,14 @@ _HINTS = {401: ": it does not know this token", 403: ": this token may not do th
 
 
 class Web:
-    """One server, with keep-alive connections and a bearer token. Safe to share between threads."""
+    """One server, with keep-alive connections and a bearer token. Safe to share between threads.
 
-    def __init__(self, url: str, *, token: str = "", name: str = "server", timeout_s: float = 60.0) -> None:
+    `ca_file`: PEM, the only authorities that are trusted (None: the system's).
+    """
+
+    def __init__(
+        self, url: str, *, token: str = "", name: str = "server", timeout_s: float = 60.0, ca_file: Path | None = None
+    ) -> None:
         if re.match(r"[^/]*//[^/]*@", url):
             raise InvalidInput(
                 f"{name} address: it holds a name or a password, which are not sent; give a --token instead"
@@ -57,7 +69,8 @@ class Web:
         self.url = url.rstrip("/")
         self._name = name
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False)
+        trusted = str(ca_file) if ca_file else None
+        self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False, ca_certs=trusted)
 
     def call(
         self,
@@ -123,7 +136,11 @@ class Web:
             response.close()
         yield begun
 
-    def _away(self, error: urllib3.exceptions.HTTPError) -> ServiceMissing:
+    def _away(self, error: urllib3.exceptions.HTTPError) -> DynaSplitError:
+        if isinstance(error, urllib3.exceptions.SSLError):
+            return NotTrusted(
+                f"{self._name} {self.url} cannot be trusted: {_reason(error)}; name the authority that signed its certificate"
+            )
         return ServiceMissing(f"{self._name} {self.url} does not answer: is it running? ({_reason(error)})")
 
     def _object(self, response: urllib3.BaseHTTPResponse, path: str) -> dict[str, Any]:

@@ -142,4 +142,4 @@ def tls_context(ca: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=None if ca is None else str(ca))
     except OSError as error:  # ssl.SSLError is one
-        raise InvalidInput(f"backend_ca {ca} holds no certificates in PEM: {error.strerror or error}") from error
+        raise InvalidInput(f"ca_file {ca} holds no certificates in PEM: {error.strerror or error}") from error

@@ -103,7 +103,7 @@ for name in [name for name in sys.modules if name.partition(".")[0] in foreign]:
 sys.meta_path.insert(0, Refuse())
 for package in packages:
     root = importlib.import_module(package)
-    for module in pkgutil.walk_packages(root.__path__, package + "."):
+    for module in pkgutil.walk_packages(getattr(root, "__path__", []), package + "."):
         skip = module.name in left_out or ".migrations" in module.name or ".zoo.train_" in module.name
         if not skip and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -116,6 +116,7 @@ print(len(foreign))
     ("extra", "packages", "left_out"),
     [
         ("edge", ["protocol", "planner", "models", "hardware", "edge"], []),
+        ("edge", ["tools.cli", "tools.enroll", "tools.infer", "tools.doctor"], []),
         ("cloud", ["protocol", "models", "hardware", "cloud"], ["cloud.wsgi"]),
         ("tools", ["tools"], ["tools.demo", "tools.story", "tools.stack", "tools.embedded_broker"]),
         ("demo", ["tools"], []),

@@ -1,0 +1,131 @@
+"""Has a device do something beside serving, and shows how far it is.
+
+A device that is off finds its jobs when it comes back. With --wait the exit code tells how it went: 0 for SUCCEEDED, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from models.bundle import Bundle
+from protocol.errors import ServiceMissing
+from protocol.job_orders import ProfileOrder
+from protocol.jobs import JobKind, JobState
+from tools.backend import Backend
+from tools.output import add_json_argument, console, write_json
+from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, parse_codecs
+
+SUMMARY = "have a device profile a network, look at its table again, or restart"
+
+_POLL_S = 0.5
+_TIMEOUT_S = 3600.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
+    profile = _word(words, "profile", "measure a network, in each configuration that tells about the others")
+    profile.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by dynasplit cut")
+    profile.add_argument("--codecs", default=",".join(DEFAULT_CODECS), help="wire codecs (default: %(default)s)")
+    profile.add_argument("--repeats", type=int, default=DEFAULT_REPEATS, metavar="N", help="requests per configuration")
+    push = _word(words, "push", "look at a network's table again, whatever it thought of it before")
+    push.add_argument("network", metavar="NETWORK")
+    restart = _word(words, "restart", "end the agent, for its supervisor to start it again")
+    for each in (profile, push, restart):
+        each.add_argument(
+            "--timeout", type=float, default=_TIMEOUT_S, metavar="SECONDS", help="from its start on the device"
+        )
+        each.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="for its end; 0: don't wait")
+    _word(words, "list", "show a device's jobs, newest first")
+    cancel = _word(words, "cancel", "say that a job is not wanted any more")
+    cancel.add_argument("id", metavar="ID")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    backend = Backend(arguments.backend, token=arguments.token)
+    act: Callable[[Backend, argparse.Namespace], int] = {"list": _list, "cancel": _cancel}.get(arguments.word, _give)
+    return act(backend, arguments)
+
+
+def _word(
+    words: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
+) -> argparse.ArgumentParser:
+    word = words.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    word.add_argument("device", metavar="DEVICE")
+    word.add_argument("--backend", required=True, metavar="URL")
+    word.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_json_argument(word)
+    return word
+
+
+def _give(backend: Backend, arguments: argparse.Namespace) -> int:
+    kind = JobKind(arguments.word)
+    parameters = _parameters(backend, arguments)
+    job = backend.add_job(arguments.device, kind, parameters, timeout_s=arguments.timeout)
+    out = console()
+    out.print(f"job {job['id']} for {arguments.device}: {kind.value}", highlight=False)
+    if not job["published"]:
+        out.print("the backend cannot reach the broker; the device is told later")
+    if arguments.wait > 0:
+        job = wait_for(backend, job, timeout_s=arguments.wait)
+        out.print(_line(job), highlight=False)
+    write_json(arguments.json, job)
+    return 0 if arguments.wait <= 0 or job["state"] == JobState.SUCCEEDED.value else 1
+
+
+def _parameters(backend: Backend, arguments: argparse.Namespace) -> Mapping[str, Any]:
+    if arguments.word == JobKind.PROFILE.value:
+        bundle = Bundle.open(arguments.bundle)
+        order = ProfileOrder(bundle.manifest.network, bundle.digest, parse_codecs(arguments.codecs), arguments.repeats)
+        ProfileOrder.from_json(order.to_json())  # refused here rather than after the upload
+        backend.upload_bundle(bundle)
+        return order.to_json()
+    return {"network": arguments.network} if arguments.word == JobKind.PUSH.value else {}
+
+
+def wait_for(backend: Backend, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+    """The job once it has ended; ServiceMissing when it has not in time."""
+    end_s = time.monotonic() + timeout_s
+    device, job_id = str(job["device"]), str(job["id"])
+    while True:
+        found = backend.job(device, job_id)
+        if JobState(found["state"]).final:
+            return found
+        if time.monotonic() >= end_s:
+            raise ServiceMissing(f"job {job_id} of {device} has not ended within {timeout_s:g} s: {_line(found)}")
+        time.sleep(_POLL_S)
+
+
+def _list(backend: Backend, arguments: argparse.Namespace) -> int:
+    jobs = backend.jobs(arguments.device)
+    out = console()
+    for job in jobs:
+        out.print(f"{job['id']}  {job['kind']:<8} {_line(job)}", highlight=False)
+    if not jobs:
+        out.print(f"{arguments.device} has no jobs")
+    write_json(arguments.json, jobs)
+    return 0
+
+
+def _cancel(backend: Backend, arguments: argparse.Namespace) -> int:
+    job = backend.cancel_job(arguments.device, arguments.id)
+    console().print(f"{arguments.device} is told to end job {job['id']} ({job['state']})", highlight=False)
+    write_json(arguments.json, job)
+    return 0
+
+
+def _line(job: Mapping[str, Any]) -> str:
+    steps = f" {job['done']} of {job['total']}" if job["total"] else ""
+    wanted = ", to be canceled" if job["cancel"] and not JobState(job["state"]).final else ""
+    return f"{job['state']}{steps}{wanted}{': ' + job['reason'] if job['reason'] else ''}"
+
+
+if __name__ == "__main__":
+    from tools.cli import main
+
+    raise SystemExit(main(["job", *sys.argv[1:]]))
