@@ -210,7 +210,14 @@ def _client(address: BrokerAddress, client_id: str, will: Will | None) -> paho.C
     if address.username:
         client.username_pw_set(address.username, address.password)
     if address.tls:
-        client.tls_set(str(address.ca_file) if address.ca_file else None)
+        _trust(client, address.ca_file)
     if will:
         client.will_set(will.topic, will.payload, qos=_QOS, retain=True)
     return client
+
+
+def _trust(client: paho.Client, ca_file: Path | None) -> None:
+    try:
+        client.tls_set(str(ca_file) if ca_file else None)
+    except OSError as error:  # ssl.SSLError is one
+        raise InvalidInput(f"ca_file {ca_file} holds no certificates in PEM: {error.strerror or error}") from error

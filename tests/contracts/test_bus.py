@@ -243,3 +243,13 @@ def test_an_address_that_is_none_is_refused_without_its_password(url):
     with pytest.raises(InvalidInput, match="broker URL") as caught:
         BrokerAddress.parse(url.replace("//", "//cloud:secret@"))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_without_certificates_is_refused_in_one_line(tmp_path, content):
+    ca_file = tmp_path / "ca.pem"
+    if content:
+        ca_file.write_text(content)
+
+    with pytest.raises(InvalidInput, match="holds no certificates"):
+        MqttBus(BrokerAddress.parse("mqtts://127.0.0.1", ca_file=ca_file), client_id="test")
