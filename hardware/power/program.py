@@ -12,6 +12,8 @@ from typing import IO, Protocol
 _MOST_BYTES = 65_536
 """What a pipe holds: a program that writes more stops there, and is ended when its time is up."""
 
+_ENDS_WITHIN_S = 0.5
+
 _OURS = "DYNASPLIT_"
 """Settings of the agent, tokens among them, which are nobody else's business."""
 
@@ -56,10 +58,9 @@ class ChildProgram:
         self._output, self._errors = "", ""
 
     def ended(self) -> int | None:
-        status = self._process.poll()
-        if status is not None:
-            self._collect()
-        return status
+        if self._process.returncode is None and self._has_exited():
+            self._reap()
+        return self._process.returncode
 
     def output(self) -> str:
         return self._output
@@ -69,10 +70,19 @@ class ChildProgram:
         return lines[-1].strip() if lines else ""
 
     def end(self) -> None:
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        if self._process.returncode is None:
+            self._reap()
+
+    def _has_exited(self) -> bool:
+        """Without taking it away yet: as long as it is there, its number is nobody else's."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _reap(self) -> None:
+        """Ends what is left of it and what it started. One that runs as another user may not be ended by us, and is left."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDS_WITHIN_S)
         self._collect()
 
     def _collect(self) -> None:
