@@ -13,7 +13,7 @@ from edge.condition import Parts
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
 from edge.device.heat import Heat
-from edge.device.metering import energies_of, start_meter
+from edge.device.metering import draws_of, energies_of, start_meter
 from edge.device.throttle_guard import ThrottleGuard
 from edge.jobs.book import JobBook
 from edge.jobs.desk import JobDesk
@@ -44,6 +44,7 @@ from edge.tables.source import HttpSource
 from edge.telemetry.courier import Courier
 from edge.telemetry.energy_total import EnergyTotal
 from edge.telemetry.outbox import Outbox
+from edge.telemetry.samples import Samples, Senses
 from edge.telemetry.wall_clock import WallClock
 from edge.telling import tell
 from hardware import found_clocks
@@ -79,6 +80,7 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
     desired = _follow_tables(tables, settings, bus, stack)
     turns = Turns(max_waiting=settings.max_waiting, max_in_flight=settings.max_in_flight)
     outbox = _outbox(settings, bus, stack)
+    _take_samples(settings, board, outbox, wall=wall, stack=stack)
     recorder = Recorder(outbox, device=settings.device, wall=wall)
     cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
     agent = Agent(
@@ -173,6 +175,14 @@ def _outbox(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Outbox:
     courier.start()
     stack.callback(courier.stop)
     return outbox
+
+
+def _take_samples(settings: EdgeSettings, board: Board, outbox: Outbox, *, wall: WallClock, stack: ExitStack) -> None:
+    if settings.sample_every_s:
+        senses = Senses(draws_of(board), board.running_khz, board.temperature_c, board.slowdown)
+        samples = Samples(senses, outbox, every_s=settings.sample_every_s, wall=wall)
+        samples.start()
+        stack.callback(samples.stop)
 
 
 def _follow_jobs(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, makers: Makers) -> None:

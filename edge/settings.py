@@ -43,6 +43,7 @@ class EdgeSettings:
     measures the device's power, `KIND` or `KIND:ARGUMENT`. `plug_broker_url`: where a smart plug is ("": the agent's broker).
     `state_every_s`: how often the state is told where nothing changes. `home_assistant`: whether the device announces itself
     there, on topics that begin with `home_assistant_prefix`.
+    `sample_every_s`: seconds between two records of power, clock and temperature (0: none).
     """
 
     device: str
@@ -70,6 +71,7 @@ class EdgeSettings:
     try_untried: bool = True
     max_waiting: int = 8
     meter: str = AUTO
+    sample_every_s: int = 60
     plug_broker_url: str = field(default="", repr=False)
     max_in_flight: int = 2
     ca_file: Path | None = None
@@ -138,6 +140,7 @@ _RANGES = {
     "max_bytes_per_day": (0, 10**15),
     "min_accuracy": (0, 1),
     "violation_rate": (0.000_001, 0.4),
+    "sample_every_s": (0, 86_400),
     "max_waiting": (0, 1_000),
     "max_in_flight": (1, 16),
     "min_clock_khz": (0, 100_000_000),

@@ -7,6 +7,7 @@ import logging
 import time
 from contextlib import ExitStack
 
+from edge.device.drawn import CountedDraws, Draws, SampledDraws
 from edge.device.energy import Energies
 from edge.device.gauge import DirectGauge
 from edge.device.sampled_gauge import SampledGauge
@@ -47,6 +48,11 @@ def start_meter(settings: EdgeSettings, stack: ExitStack) -> Sampler | Estimated
         )
         return estimated_meter(profile)
     return sampler
+
+
+def draws_of(board: Board) -> Draws:
+    """What the board has drawn, from the same meter."""
+    return SampledDraws(board.meter) if isinstance(board.meter, Sampler) else CountedDraws(board.meter)
 
 
 def energies_of(board: Board) -> Energies:

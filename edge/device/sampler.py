@@ -55,7 +55,8 @@ class Stalls:
 
 
 class Sampler:
-    """A power meter that is read in a process of its own; `read` gives its newest sample. Thread-safe.
+    """A power meter that is read in a process of its own; `read` gives its newest sample, with the joules of all samples, which
+    count the power of a meter that does not count itself. Thread-safe.
 
     The process ends with the front, however that ends. Dead or hung, it is started anew by a thread that sleeps until
     something happens, after a pause that doubles as long as it fails at once. `start` first, and `close` in the end.
@@ -119,7 +120,7 @@ class Sampler:
             raise MeterLost(
                 f"the power meter's last value is {age_s:.1f} s old; see the log for what keeps it from another"
             )
-        return Reading(slot.watts, slot.joules if slot.kind is Kind.COUNTER else None, slot.at_s)
+        return Reading(slot.watts, slot.joules, slot.at_s)
 
     def nudge(self) -> None:
         """Asks for a sample at once. Never waits."""
