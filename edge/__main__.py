@@ -21,6 +21,9 @@ from edge.assembly import assemble
 from edge.restoring import restore
 from edge.settings import EdgeSettings
 from edge.telemetry.presence import Presence, last_will
+from edge.watchdog.notifying import Notifier, watchdog_period_s
+from edge.watchdog.signs import server_answers
+from edge.watchdog.watching import Watchdog
 from protocol import settings as protocol_settings
 from protocol.errors import DynaSplitError, InvalidInput
 from protocol.mqtt import BrokerAddress, MqttBus
@@ -91,7 +94,8 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
         _make_folder(settings.data_dir)
         address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
         bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
-        app = create_app(assemble(settings, bus, stack, restart=restart))
+        notify, signs = Notifier.of(os.environ), {"server": server_answers(listening)}
+        app = create_app(assemble(settings, bus, stack, restart=restart, signs=signs))
         presence = Presence(bus, device=settings.device)
         presence.start()
         server = make_server(app, listening, threads=settings.max_in_flight + settings.max_waiting + _OTHER_THREADS)
@@ -100,6 +104,12 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
         stack.callback(bus.stop)
         stack.callback(presence.stop)
         logger.info("device %s serves on http://%s:%s", settings.device, *listening.getsockname()[:2])
+        if period_s := watchdog_period_s(os.environ):
+            watchdog = Watchdog(notify, signs, period_s=period_s)
+            watchdog.start()
+            stack.callback(watchdog.stop)
+        stack.callback(notify, "STOPPING=1", "STATUS=ending")
+        notify("READY=1", f"STATUS=serves as {settings.device}")
         server.run()
         logger.info("ending")
 

@@ -47,6 +47,8 @@ from edge.telemetry.outbox import Outbox
 from edge.telemetry.samples import Samples, Senses
 from edge.telemetry.wall_clock import WallClock
 from edge.telling import tell
+from edge.watchdog.signs import threads_live
+from edge.watchdog.watching import Sign
 from hardware import found_clocks
 from hardware.board import Board
 from hardware.boards import open_board
@@ -57,9 +59,11 @@ from protocol.jobs import JobKind
 from protocol.link import REFERENCE_LINK
 
 
-def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Callable[[], None]) -> Served:
+def assemble(
+    settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Callable[[], None], signs: dict[str, Sign]
+) -> Served:
     """Opens what the settings name, and leaves on the stack how each is closed again. `restart` ends the agent, which its
-    supervisor then starts again."""
+    supervisor then starts again; `signs` gets what tells that the parts live."""
     found = FoundClocksFile(settings.run_dir / found_clocks.FILE)
     board = open_board(settings.board, meter=start_meter(settings, stack), found=found, sys=settings.sysfs)
     heat = Heat(settings.limits.allowed_khz(board.ladder_khz()))
@@ -68,6 +72,7 @@ def assemble(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Cal
     runner = RunnerProcess(cache_dir=settings.data_dir / "cache")
     stack.callback(runner.close)
     runner.start()
+    signs |= {"runner": lambda: not runner.stuck, "threads": threads_live()}
 
     def warm(bundle: Bundle, threads: int) -> None:
         runner.open(RunnerKey(bundle.folder, threads))

@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
@@ -23,6 +24,9 @@ from protocol.errors import DynaSplitError
 from protocol.tensors import Array
 
 logger = logging.getLogger(__name__)
+
+_STUCK_AFTER_S = 30.0
+"""A call may be asked twice, and a child takes its time to die; after that something is wrong."""
 
 
 class RunnerProcess:
@@ -56,6 +60,7 @@ class RunnerProcess:
         self._connection: Connection | None = None
         self._taken = _flag(self._context)
         self._closed = False
+        self._due_s: float | None = None
 
     def start(self) -> None:
         """Starts the child; it is ready some hundred milliseconds later, and calls wait for that."""
@@ -106,7 +111,20 @@ class RunnerProcess:
             return self._timeout_s
         return min(self._timeout_s, limit_s if (key, cut) in self._ran else max(limit_s, self._first_head_s))
 
+    @property
+    def stuck(self) -> bool:
+        """Whether a call goes on long after its limit: then the child cannot even be killed, as in a kernel call that hangs."""
+        due_s = self._due_s
+        return due_s is not None and time.monotonic() > due_s
+
     def _asked(self, call: Call, timeout_s: float) -> Any:
+        self._due_s = time.monotonic() + timeout_s + _STUCK_AFTER_S
+        try:
+            return self._answered(call, timeout_s)
+        finally:
+            self._due_s = None
+
+    def _answered(self, call: Call, timeout_s: float) -> Any:
         """The child's answer. That a child died between calls may show only when the pipe breaks: then a new one is asked."""
         try:
             answer = self._exchanged(call, timeout_s)
