@@ -156,7 +156,7 @@ class Agent:
     def _serve(self, network: Network, inputs: Sequence[Array], asked: Asked, turn: Turn) -> Answer:
         decision = self._decide(network, asked, overlaps=turn.overlaps)
         chosen_s = self._clock()
-        outcome = self._execution.run(self._job(decision, inputs, asked), turn)
+        outcome = self._run(decision, self._job(decision, inputs, asked), turn)
         done_s = self._clock()
         overlapped = turn.overlapped
         if not asked.profile:
@@ -165,6 +165,17 @@ class Agent:
         served = _served(decision, outcome, asked, done_s)
         measurement = self._record(network, decision, served, asked)
         return Answer(outcome.outputs, decision.subject, asked.strategy, served, measurement)
+
+    def _run(self, decision: Decision, job: Job, turn: Turn) -> Outcome:
+        """Whoever judges new tables hears how it went."""
+        probations, table = self._networks.probations, decision.subject.table
+        try:
+            outcome = self._execution.run(job, turn)
+        except DynaSplitError as error:
+            probations.outcome(table, decision.configuration, error)
+            raise
+        probations.outcome(table, decision.configuration, outcome.lost)
+        return outcome
 
     def _decide(self, network: Network, asked: Asked, *, overlaps: bool) -> Decision:
         if asked.configuration:

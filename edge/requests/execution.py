@@ -59,7 +59,7 @@ class Outcome:
     """The outputs by name, their cost but for the latency, and why it went otherwise than chosen ("": it did not).
 
     `switched_ms` is how long it took to set the board for it, which is part of no cost but the latency. `throttled`: what was
-    to be measured was slowed down at some moment.
+    to be measured was slowed down at some moment. `lost`: the runner failed, which is why the cloud did it all.
     """
 
     outputs: Mapping[str, Array]
@@ -67,6 +67,7 @@ class Outcome:
     fallback: str = ""
     switched_ms: float = 0.0
     throttled: bool = False
+    lost: RunnerLost | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +228,11 @@ class Execution:
     def _sent_whole(self, job: Job, turn: Turn, lost: RunnerLost) -> Outcome:
         logger.warning("%s; sending the whole input instead", lost)
         whole = replace(job.configuration, cut=0, codec=Codec.RAW)
-        return replace(self._run(replace(job, configuration=whole, strict=True), turn), fallback=str(lost))
+        try:
+            outcome = self._run(replace(job, configuration=whole, strict=True), turn)
+        except CloudFailed as failure:
+            raise lost from failure
+        return replace(outcome, fallback=str(lost), lost=lost)
 
     def _head_work(self, bundle: Bundle, cut: int, *, codec: Codec | None) -> Work:
         """The work of the head, and of encoding what it leaves where a codec is given."""

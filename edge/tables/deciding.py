@@ -11,6 +11,8 @@ from edge.device.capabilities import Capabilities
 from edge.tables.bundles import BundleStore
 from edge.tables.history import TableHistory, TableStore
 from edge.tables.networks import Networks, Plan
+from edge.tables.probation import Probation, Probations
+from edge.tables.room import DiskFull
 from models.bundle import Bundle
 from planner.choosing.limits import Limits
 from protocol.documents import parse_object
@@ -44,7 +46,7 @@ class Tables:
     A table is applied when it is signed by the pinned key, newer than the current one, made for this device and
     network, when its bundle is here or can be fetched and opened and has every row's cut, and the board every row's
     clock, and when the device's limits leave a row of it. It is on disk before it is used; the one before is kept, to go
-    back to when the current one's bundle breaks.
+    back to when the current one's bundle breaks, or when runner or clock fail in its first requests (`probations`).
     """
 
     def __init__(
@@ -65,6 +67,11 @@ class Tables:
         self._capabilities = capabilities
         self._limits = limits
         self._warm = warm
+
+    @property
+    def probations(self) -> Probations:
+        """How new tables fare in their first requests."""
+        return self._networks.probations
 
     def resume(self) -> list[TableReport]:
         """After a start: serves again with what is on disk, without the network where the bundles are here."""
@@ -95,16 +102,62 @@ class Tables:
             self._store.save(network, history.with_rejected(fingerprint, str(error)))
             return replace(report, state=TableState.REJECTED, reason=str(error))
         if not known:
-            self._store.save(network, history.with_current(signed))
-        self._networks.apply(plan)
+            history = history.with_current(signed, fingerprint=fingerprint)
+            self._store.save(network, history)
+        self._apply(plan, history.probation)
         logger.info("applied table %.12s, version %d, for %s", report.digest, report.version, network)
         return report
+
+    def judge(self, network: str) -> TableReport | None:
+        """Keeps how a network's new table fares, and goes back to the one before where it failed. None where it did not.
+
+        DiskFull where that cannot be kept.
+        """
+        history, probation = self._store.load(network), self.probations.of(network)
+        if probation is None or history.current is None or history.previous is None:
+            return None
+        if probation.lost:
+            return self._rolled_back(network, history.current.table, history.previous.table, history, probation)
+        self._store.save(network, replace(history, probation=None if probation.over else probation))
+        if probation.over:
+            logger.info("table %.12s has proven itself for %s", history.current.table.digest, network)
+            self.probations.end(network)
+        return None
 
     def forget_rejections(self, network: str) -> None:
         """What was rejected for a network is considered anew when it comes again."""
         history = self._store.load(network)
         if history.rejected:
             self._store.save(network, replace(history, rejected={}))
+
+    def _rolled_back(
+        self, network: str, failed: Table, before: Table, history: TableHistory, probation: Probation
+    ) -> TableReport | None:
+        reason = (
+            f"table {failed.digest:.12}, version {failed.version}, failed {probation.failed} of its first "
+            f"{probation.served + probation.failed} requests: {probation.reason}"
+        )
+        try:
+            plan = self._checked(before)
+        except DynaSplitError as error:
+            logger.error("%s; the one before cannot be used any more: %s", reason, error)
+            self.probations.end(network)
+            return None
+        try:
+            self._store.save(network, history.with_previous(probation.fingerprint, reason))
+        except DiskFull as error:
+            logger.error("until the next start the table before is in use again: %s", error)
+        self._apply(plan, None)
+        logger.warning("%s; version %d serves %s again", reason, before.version, network)
+        return TableReport(network, before.digest, before.version, TableState.ROLLED_BACK, reason)
+
+    def _apply(self, plan: Plan, probation: Probation | None) -> None:
+        network = plan.table.network
+        if probation:
+            self.probations.begin(network, plan.table.digest, probation)
+        else:
+            self.probations.end(network)
+        self._networks.apply(plan)
 
     def _plan(self, network: str, signed: SignedTable, history: TableHistory) -> Plan:
         table = signed.table
@@ -141,16 +194,17 @@ class Tables:
 
     def _resumed(self, network: str, history: TableHistory) -> TableReport | None:
         """The current table, or the previous one where the current one cannot be used any more."""
-        reason = ""
-        for signed, state in ((history.current, TableState.APPLIED), (history.previous, TableState.ROLLED_BACK)):
+        reason = history.rolled_back
+        for signed, probation in ((history.current, history.probation), (history.previous, None)):
             if signed is None:
                 continue
             try:
                 verify(signed, self._trust.public_key)
-                self._networks.apply(self._checked(signed.table))
+                self._apply(self._checked(signed.table), probation)
             except DynaSplitError as error:
                 logger.warning("table %.12s of %s cannot be used: %s", signed.table.digest, network, error)
                 reason = str(error)
                 continue
+            state = TableState.ROLLED_BACK if reason else TableState.APPLIED
             return TableReport(network, signed.table.digest, signed.table.version, state, reason)
         return None

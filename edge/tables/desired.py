@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from edge.tables.deciding import Tables
@@ -22,7 +24,8 @@ class Reporter(Protocol):
 
 
 class DesiredTables:
-    """Listens for desired tables and works them off on a thread of its own, since a bundle may take long to fetch.
+    """Listens for desired tables and works them off on a thread of its own, since a bundle may take long to fetch. So are
+    tables judged there that fail their first requests.
 
     Of several for one network only the latest is looked at. When the backend is away it is tried again, ever less
     often, until it answers or another table is desired. `report` is called with what became of each.
@@ -36,6 +39,7 @@ class DesiredTables:
         self._changed = threading.Condition()
         self._pending: dict[str, bytes] = {}
         self._latest: dict[str, bytes] = {}
+        self._to_judge: set[str] = set()
         self._considering = threading.Lock()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
@@ -43,6 +47,7 @@ class DesiredTables:
     def start(self, bus: Bus, *, device: str) -> None:
         """Listens on the bus, which may be started before or after."""
         bus.subscribe(topics.desired(device, "+"), self._received)
+        self._tables.probations.listen(self._judge_soon)
         self._thread.start()
 
     def stop(self) -> None:
@@ -79,36 +84,56 @@ class DesiredTables:
         if payload:
             self.desire(topics.network_of(topic), payload)
 
+    def _judge_soon(self, network: str) -> None:
+        with self._changed:
+            self._to_judge.add(network)
+            self._changed.notify_all()
+
     def _run(self) -> None:
         delay_s = self._retry_s
-        while pending := self._next():
+        while not self._stopping:
+            pending = self._next()
             failed = [network for network, payload in pending.items() if not self._settled(network, payload)]
             if failed:
                 self._pause(delay_s, {network: pending[network] for network in failed})
             delay_s = min(2 * delay_s, self._longest_s) if failed else self._retry_s
 
     def _next(self) -> dict[str, bytes]:
-        """What waits, once something does; empty at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._stopping)
-            pending, self._pending = self._pending, {}
-            return {} if self._stopping else pending
+        """What is desired, once something is; tables are judged meanwhile. Empty at the end."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._woken)
+                pending, self._pending = self._pending, {}
+                to_judge, self._to_judge = self._to_judge, set()
+            if self._stopping:
+                return {}
+            for network in to_judge:
+                self._settle(network, partial(self._tables.judge, network))
+            if pending:
+                return pending
+
+    def _woken(self) -> bool:
+        return bool(self._pending or self._to_judge or self._stopping)
 
     def _pause(self, delay_s: float, failed: dict[str, bytes]) -> None:
-        """Waits, but not longer than until something new is desired; what failed is queued again unless replaced."""
+        """Waits, but not longer than until something new is to be done; what failed is queued again unless replaced."""
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._stopping, timeout=delay_s)
+            self._changed.wait_for(self._woken, timeout=delay_s)
             self._pending = failed | self._pending
 
     def _settled(self, network: str, payload: bytes) -> bool:
+        """Whether it need not be tried again."""
+        return self._settle(network, partial(self._tables.consider, network, payload))
+
+    def _settle(self, network: str, deciding: Callable[[], TableReport | None]) -> bool:
         try:
             with self._considering:
-                report = self._tables.consider(network, payload)
+                report = deciding()
         except ServiceMissing as error:
             logger.warning("table for %s waits: %s", network, error)
             return False
         except Exception:  # the outermost loop of this thread: later tables must still be looked at
-            logger.exception("dropped a desired table for %s", network)
+            logger.exception("could not decide about a table for %s", network)
             return True
         if report:
             self._report(report)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edge.tables.probation import Probations
 from models.bundle import Bundle
 from planner.choosing.candidates import Candidates
 from protocol.errors import Conflict, NotFound
@@ -60,9 +61,13 @@ class Network:
 
 
 class Networks:
-    """Networks by name. Each is replaced as a whole, so a request that has one keeps what it began with. Thread-safe."""
+    """Networks by name. Each is replaced as a whole, so a request that has one keeps what it began with. Thread-safe.
+
+    `probations` hears how requests went by their tables.
+    """
 
     def __init__(self) -> None:
+        self.probations = Probations()
         self._lock = threading.Lock()
         self._by_name: dict[str, Network] = {}
         self._listeners: list[Callable[[], None]] = []

@@ -132,7 +132,7 @@ def test_when_the_current_bundle_broke_it_goes_back_to_the_table_before(
     serving, make_device, other, table_for, inputs, operator_key, store
 ):
     renamed = replace(table_for(other, version=2), network="digits")
-    store.save("digits", store.load("digits").with_current(sign(renamed, operator_key)))
+    store.save("digits", store.load("digits").with_current(sign(renamed, operator_key), fingerprint="f"))
     again = make_device()
     (report,) = again.tables.resume()
     assert (report.state, report.version) == (TableState.ROLLED_BACK, 1)
@@ -152,7 +152,12 @@ def test_a_request_in_flight_keeps_the_table_it_began_with(serving, digits, tabl
 
 def test_a_history_comes_back_as_it_was_saved(tmp_path, signed):
     store = TableStore(tmp_path)
-    history = TableHistory().with_current(signed).with_rejected("f", "because")
+    history = (
+        TableHistory()
+        .with_current(signed, fingerprint="a")
+        .with_current(signed, fingerprint="b")
+        .with_rejected("f", "because")
+    )
     store.save("digits", history)
     assert TableStore(tmp_path).load("digits") == history
     assert store.networks() == ["digits"]
@@ -168,7 +173,7 @@ def test_a_garbled_file_is_set_aside(tmp_path, content):
 
 
 def test_whatever_moment_a_save_ends_at_the_old_or_the_new_is_there(tmp_path, signed, crashes):
-    old, new = TableHistory(rejected={"old": "old"}), TableHistory().with_current(signed)
+    old, new = TableHistory(rejected={"old": "old"}), TableHistory().with_current(signed, fingerprint="f")
     prepared = tmp_path / "tables"
     TableStore(prepared).save("digits", old)
     for crash in crashes(lambda folder: TableStore(folder).save("digits", new), prepared=prepared):
