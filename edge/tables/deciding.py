@@ -46,7 +46,7 @@ class Tables:
     A table is applied when it is signed by the pinned key, newer than the current one, made for this device and
     network, when its bundle is here or can be fetched and opened and has every row's cut, and the board every row's
     clock, and when the device's limits leave a row of it. It is on disk before it is used; the one before is kept, to go
-    back to when the current one's bundle breaks, or when runner or clock fail in its first requests (`probations`).
+    back to when the current one's bundle breaks, or when the runner fails in its first requests (`probations`).
     """
 
     def __init__(

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edge.runners.port import RunnerLost
-from hardware.board import ClockNotApplied
 from models.running.runner import RunnerFailed
 from protocol.configuration import Configuration, EdgeAccelerator
 from protocol.documents import field
@@ -88,8 +87,8 @@ class Probations:
     def outcome(self, table_digest: str, configuration: Configuration, error: DynaSplitError | None) -> None:
         """A request came to its end by a row of this table; `error` is what kept the device from running it.
 
-        Only what runner and clock did wrong counts against a table, and only on the CPU: an accelerator has a health of
-        its own, and nobody's table makes a cloud fail.
+        Only what the runner did wrong counts against a table, and only on the CPU: an accelerator has a health of its own, a
+        clock that is not reached is left to others, and nobody's table makes a cloud fail.
         """
         if table_digest not in self._by_table or (error and not _counts(configuration, error)):
             return
@@ -108,4 +107,4 @@ class Probations:
 
 def _counts(configuration: Configuration, error: DynaSplitError) -> bool:
     on_cpu = configuration.edge_accelerator is EdgeAccelerator.OFF
-    return on_cpu and isinstance(error, (RunnerLost, RunnerFailed, ClockNotApplied))
+    return on_cpu and isinstance(error, (RunnerLost, RunnerFailed))

@@ -123,7 +123,7 @@ def test_one_that_was_not_proven_itself_is_not_gone_back_to(device, runners, inp
     [
         (LOST, EdgeAccelerator.OFF, True),
         (RunnerFailed("opening the bundle failed"), EdgeAccelerator.OFF, True),
-        (ClockNotApplied("600000 kHz were asked for"), EdgeAccelerator.OFF, True),
+        (ClockNotApplied("600000 kHz were asked for"), EdgeAccelerator.OFF, False),
         (LOST, EdgeAccelerator.MAX, False),
         (AcceleratorFailed("the Edge TPU is gone"), EdgeAccelerator.OFF, False),
         (ServiceMissing("the cloud is away"), EdgeAccelerator.OFF, False),
