@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from edge.api.app import create_app
+from edge.api.listening import listening_on_path, listening_on_port
 from edge.api.web_server import make_server
 from edge.assembly import assemble
 from edge.restoring import restore
@@ -90,7 +90,9 @@ def _end(_number: int, _frame: Any) -> NoReturn:
 def _serve(settings: EdgeSettings, restart: Restart) -> None:
     """Everything that is opened is closed again in reverse order, whatever happens."""
     with ExitStack() as stack:
-        listening = stack.enter_context(_bound(settings))
+        listening = stack.enter_context(
+            listening_on_path(settings.socket) if settings.socket else listening_on_port(settings.host, settings.port)
+        )
         _make_folder(settings.data_dir)
         address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
         bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
@@ -103,7 +105,7 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
         bus.start()
         stack.callback(bus.stop)
         stack.callback(presence.stop)
-        logger.info("device %s serves on http://%s:%s", settings.device, *listening.getsockname()[:2])
+        logger.info("device %s serves on %s", settings.device, _address(listening))
         if period_s := watchdog_period_s(os.environ):
             watchdog = Watchdog(notify, signs, period_s=period_s)
             watchdog.start()
@@ -114,15 +116,9 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
         logger.info("ending")
 
 
-def _bound(settings: EdgeSettings) -> socket.socket:
-    """The socket, bound first of all: a port in use shall end a start before it begins."""
-    try:
-        return socket.create_server((settings.host, settings.port))
-    except OSError as error:
-        reason = (
-            "is in use; stop what listens there, or choose another" if error.errno == errno.EADDRINUSE else "failed"
-        )
-        raise InvalidInput(f"port {settings.port} on {settings.host} {reason} ({error.strerror})") from error
+def _address(listening: socket.socket) -> str:
+    name = listening.getsockname()
+    return f"unix:{name}" if listening.family == socket.AF_UNIX else f"http://{name[0]}:{name[1]}"
 
 
 def _make_folder(folder: Path) -> None:

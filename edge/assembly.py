@@ -127,6 +127,7 @@ def assemble(
         lambda: descriptions.device(settings.device, board, clocks_khz=heat.ladder_khz),
         settings.operator_token,
         settings.default_account,
+        obstacle=runner.obstacle,
     )
 
 

@@ -36,7 +36,7 @@ class EdgeSettings:
     counts in its favour. `max_waiting`: requests that may wait for their turn. `max_in_flight`: requests that may be
     under way at once, of which one runs on the device and the others wait for the cloud.
     `min_clock_khz`, `max_clock_khz` (0: no limit): the CPU clocks that may be used. `keep_throttled`: what is measured while
-    the device is slowed down is kept, marked, not refused.
+    the device is slowed down is kept, marked, not refused. `socket`: where the local API listens, in place of `host` and `port`.
     `bundles_max_bytes`: what bundles may take on disk (0: no limit). `outbox_max_bytes`: what records may take there.
     `outbox_full_sync`: survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a
     folder in memory for what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted. `meter`: what
@@ -81,6 +81,7 @@ class EdgeSettings:
     state_every_s: float = 30.0
     home_assistant: bool = False
     home_assistant_prefix: str = HOME_ASSISTANT
+    socket: Path | None = None
 
     def __post_init__(self) -> None:
         check_name(self.device, what="setting 'device'")

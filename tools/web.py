@@ -24,6 +24,7 @@ from protocol.errors import (
     ServiceMissing,
     TooLarge,
 )
+from tools.unix_socket import UNIX, UnixPool
 
 _BY_STATUS: Mapping[int, type[DynaSplitError]] = {
     kind.http_status: kind
@@ -52,6 +53,7 @@ _HINTS = {401: ": it does not know this token", 403: ": this token may not do th
 class Web:
     """One server, with keep-alive connections and a bearer token. Safe to share between threads.
 
+    `url`: `http://…`, `https://…`, or `unix:PATH` for a socket on this machine.
     `ca_file`: PEM, the only authorities that are trusted (None: the system's).
     """
 
@@ -62,15 +64,20 @@ class Web:
             raise InvalidInput(
                 f"{name} address: it holds a name or a password, which are not sent; give a --token instead"
             )
-        if not url.startswith(("http://", "https://")):
-            raise InvalidInput(f"{name} address {url!r:.100} must start with http:// or https://")
+        if not url.startswith(("http://", "https://", UNIX)):
+            raise InvalidInput(f"{name} address {url!r:.100} must start with http://, https:// or {UNIX}")
         if not (token.isascii() and token.isprintable()):
             raise InvalidInput(f"the token for {name} {url} holds characters that no token has; copy it again")
         self.url = url.rstrip("/")
         self._name = name
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         trusted = str(ca_file) if ca_file else None
-        self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False, ca_certs=trusted)
+        self._base = self.url
+        self._pool: urllib3.PoolManager | UnixPool
+        if self.url.startswith(UNIX):
+            self._base, self._pool = "", UnixPool(self.url.removeprefix(UNIX), timeout_s=timeout_s)
+        else:
+            self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False, ca_certs=trusted)
 
     def call(
         self,
@@ -86,7 +93,7 @@ class Web:
         try:
             response = self._pool.request(
                 method,
-                self.url + path,
+                self._base + path,
                 body=body,
                 headers={**self._headers, **(headers or {})},
                 preload_content=whole,

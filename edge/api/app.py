@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from edge.api import descriptions
 from edge.api.tally import Tally
+from edge.api.web_server import gone
 from edge.requests.agent import Agent
 from edge.requests.asked import Asked
 from edge.tables.bundles import BundleStore
@@ -24,15 +26,19 @@ from hardware.clock import Clock
 from protocol.configuration import Account
 from protocol.content_encoding import MAX_BODY_BYTES, decompress
 from protocol.documents import checked, parse_object
-from protocol.errors import BundleMismatch, DynaSplitError, NotAllowed, NotAuthenticated, ServiceMissing
+from protocol.errors import BundleMismatch, DynaSplitError, NotAllowed, NotAuthenticated, Overloaded, ServiceMissing
 from protocol.inference import Message, pack_reply, select_outputs, unpack_request
 
 logger = logging.getLogger(__name__)
 
+_TEMPORARY = (429, 503)
+_RETRY_AFTER_S = "1"
+"""In seconds, as RFC 9110 (section 10.2.3) has it: a full queue is shorter and a lost runner back by then."""
+
 
 @dataclass(frozen=True)
 class Served:
-    """What the API gives access to."""
+    """What the API gives access to. `obstacle` tells why no network can be run now, "" when they can."""
 
     agent: Agent
     networks: Networks
@@ -42,7 +48,9 @@ class Served:
     operator_token: str
     account: Account = Account.EDGE_NODE
     clock: Clock = time.monotonic
+    obstacle: Callable[[], str] = str
     tally: Tally = field(default_factory=Tally)
+    loading: threading.Lock = field(default_factory=threading.Lock)
 
 
 def create_app(served: Served) -> Flask:
@@ -85,7 +93,11 @@ def _add_inference(app: Flask, served: Served) -> None:
 def _inferred(served: Served, network: str, arrived_s: float) -> Response:
     message = unpack_request(dict(request.headers), request.get_data(cache=False))
     asked = Asked.parse(
-        message.parameters, arrived_s=arrived_s, operator=_is_operator(served), default_account=served.account
+        message.parameters,
+        arrived_s=arrived_s,
+        operator=_is_operator(served),
+        default_account=served.account,
+        gone=gone(request.environ),
     )
     answer = served.agent.infer(network, message, asked)
     wire = pack_reply(
@@ -119,6 +131,9 @@ def _add_descriptions(app: Flask, served: Served) -> None:
 
     @app.get("/v2/health/ready")
     def ready() -> Response:
+        """Whether a request for an inference could be answered now: what runs networks is there. Each network has its own."""
+        if obstacle := served.obstacle():
+            raise ServiceMissing(obstacle)
         return jsonify({"ready": True})
 
     @app.get("/v2/models/<network>")
@@ -170,11 +185,12 @@ def _add_repository(app: Flask, served: Served) -> None:
         _operator_only(served)
         parameters = checked(_content().get("parameters", {}), dict, what="'parameters'")
         digest = checked(parameters.get("bundle"), str, what="parameter 'bundle'")
-        bundle = served.bundles.get(digest)
-        if bundle.manifest.network != network:
-            raise BundleMismatch(f"bundle {digest:.12} holds {bundle.manifest.network}, not {network}")
-        served.warm(bundle, 1)
-        served.networks.load(bundle)
+        if not served.loading.acquire(blocking=False):  # each takes one of the few threads that answer health checks
+            raise Overloaded("another bundle is being loaded; try again when that is done")
+        try:
+            _load(served, network, digest)
+        finally:
+            served.loading.release()
         return jsonify({})
 
     @app.post("/v2/repository/models/<network>/unload")
@@ -182,6 +198,14 @@ def _add_repository(app: Flask, served: Served) -> None:
         _operator_only(served)
         served.networks.unload(network)
         return jsonify({})
+
+
+def _load(served: Served, network: str, digest: str) -> None:
+    bundle = served.bundles.get(digest)
+    if bundle.manifest.network != network:
+        raise BundleMismatch(f"bundle {digest:.12} holds {bundle.manifest.network}, not {network}")
+    served.warm(bundle, 1)
+    served.networks.load(bundle)
 
 
 def _content() -> Mapping[str, Any]:
@@ -217,6 +241,8 @@ def _add_errors(app: Flask) -> None:
         response = _error(str(error), error.http_status)
         if isinstance(error, NotAuthenticated):
             response.headers["WWW-Authenticate"] = "Bearer"
+        if error.http_status in _TEMPORARY:
+            response.headers["Retry-After"] = _RETRY_AFTER_S
         return response
 
     @app.errorhandler(HTTPException)

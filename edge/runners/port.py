@@ -110,6 +110,10 @@ class Runners(Protocol):
         """Closes what is open on accelerators, so that they may lose their power. It is opened again when it is needed."""
         ...
 
+    def obstacle(self) -> str:
+        """Why nothing can be run now, "" when it can. Answers at once, whatever runs or hangs."""
+        ...
+
     def close(self) -> None:
         """Gives everything back. Calls after it raise RunnerFailed."""
         ...
@@ -184,6 +188,9 @@ class RunnersHere:
     def release_accelerators(self) -> None:
         for key in self._shelf.accelerated():
             self._answer(Call("close", key))
+
+    def obstacle(self) -> str:
+        return "the runner is closed; the agent is ending" if self._closed else ""
 
     def close(self) -> None:
         with self._lock:

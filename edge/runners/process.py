@@ -100,6 +100,18 @@ class RunnerProcess:
                 del self._runtimes[key]
                 self._ran = {(other, cut) for other, cut in self._ran if other != key}
 
+    def obstacle(self) -> str:
+        """A child that has died is replaced on the way, unless a request is just doing so."""
+        child = self._child
+        if child is not None and not wait([child.sentinel], timeout=0):
+            return ""
+        if not self._closed and self._lock.acquire(blocking=False):
+            try:
+                self._ready()
+            finally:
+                self._lock.release()
+        return "what runs the networks has ended, and a new one is being started; ask again"
+
     def close(self) -> None:
         """Ends the child: by closing its pipe, and by force when it does not listen."""
         with self._lock:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -209,6 +210,7 @@ def answer_with(*bundles: Bundle) -> Callable[[TailCall], Mapping[str, Array]]:
 class Device:
     """An agent with its app's test client, and everything behind it."""
 
+    app: Flask
     client: FlaskClient
     clock: VirtualClock
     board: Board
@@ -316,9 +318,12 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
             lambda: descriptions.device(DEVICE, device_board, clocks_khz=heat.ladder_khz),
             OPERATOR,
             clock=clock,
+            obstacle=runners.obstacle,
         )
-        client = create_app(served).test_client()
-        device = Device(client, clock, device_board, cloud, outbox, networks, tables, source, runners, turns, agent)
+        app = create_app(served)
+        device = Device(
+            app, app.test_client(), clock, device_board, cloud, outbox, networks, tables, source, runners, turns, agent
+        )
         opened.append(device)
         return device
 
