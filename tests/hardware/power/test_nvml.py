@@ -1,11 +1,12 @@
 """GPUs: what is missing is said, and what their driver counts is counted."""
 
+import inspect
 import sys
 
 import pytest
 
 from hardware.clock import VirtualClock
-from hardware.fakes.nvml import FakeNvml
+from hardware.fakes.nvml import FakeNvml, NVMLError
 from hardware.power.meter import MeterLost
 from hardware.power.nvml import NvmlMeter
 from protocol.errors import NotFound, ServiceMissing
@@ -21,6 +22,18 @@ def test_a_missing_package_is_named(monkeypatch):
 
     with pytest.raises(ServiceMissing, match="pip install nvidia-ml-py"):
         NvmlMeter()
+
+
+def test_the_fake_is_like_the_package(clock):
+    pynvml = pytest.importorskip("pynvml", reason="pip install nvidia-ml-py")
+    fake = FakeNvml(70, clock=clock)
+
+    for name in (name for name in vars(FakeNvml) if name.startswith("nvml")):
+        real = inspect.signature(getattr(pynvml, name)).parameters.values()
+        needed = [each for each in real if each.default is each.empty]
+        assert len(inspect.signature(getattr(fake, name)).parameters) == len(needed), name
+    for number in (3, 9, 15):
+        assert (pynvml.NVMLError(number).value, str(pynvml.NVMLError(number))) == (number, str(NVMLError(number)))
 
 
 def test_a_missing_driver_is_said(clock):
