@@ -91,7 +91,9 @@ def _enrol(arguments: argparse.Namespace) -> int:
     settings = _settings(enrolled, arguments, ca_file=ca_target.absolute() if enrolled.ca else None)
     if enrolled.ca:
         write_text(ca_target, enrolled.ca)
+        _hand_over(ca_target)
     write_text(output, _toml(settings), mode=0o600)
+    _hand_over(output)
     write_json(arguments.json, {"device": enrolled.device, "settings_file": str(output)})
     console().print(f"{enrolled.device} is enrolled; start it with: dynasplit-edge --config {output}", highlight=False)
     return 0
@@ -100,6 +102,13 @@ def _enrol(arguments: argparse.Namespace) -> int:
 def _check_new(path: Path) -> None:
     if path.exists():
         raise InvalidInput(f"{path} is there already: this device seems to be enrolled; --force writes over it")
+
+
+def _hand_over(path: Path) -> None:
+    """Written by root, the file goes to whom its folder belongs to, as /etc/dynasplit does to the agent's user."""
+    if os.geteuid() == 0:
+        folder = path.parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _readable(ca: Path | None) -> Path | None:

@@ -153,3 +153,14 @@ def test_machines_get_the_code_as_json(url, capsys):
     assert main(["enroll", "--issue", "pi-1", "--backend", url, "--token", OPERATOR, "--json", "-"]) == 0
 
     assert set(json.loads(capsys.readouterr().out)) == {"device", "code", "expires_at"}
+
+
+def test_what_root_writes_goes_to_whom_the_folder_belongs_to(url, enrol, tmp_path, capsys, monkeypatch):
+    handed: list[tuple[object, ...]] = []
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.chown", lambda *given: handed.append(given))
+
+    assert enrol(issue(url, capsys)) == 0
+
+    folder = tmp_path.stat()
+    assert handed == [(tmp_path / "edge.toml", folder.st_uid, folder.st_gid)]
