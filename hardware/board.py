@@ -86,10 +86,6 @@ class Board(Protocol):
         """
         ...
 
-    def throttled(self) -> bool:
-        """Whether heat or a weak supply slows the device down now; measurements taken meanwhile mean nothing."""
-        ...
-
     def slowdown(self) -> Slowdown:
         """What the device says of heat and supply now: two looks tell what slowed it down between them."""
         ...

@@ -97,10 +97,6 @@ class EmulatedBoard:
                 self._counter.draw(self._power.waiting_w(self._cpu_khz))
         return result
 
-    def throttled(self) -> bool:
-        """Never: heat and supply are not modelled."""
-        return False
-
     def slowdown(self) -> Slowdown:
         """Nothing, ever."""
         return Slowdown()

@@ -91,9 +91,6 @@ class LinuxBoard:
             finally:
                 self._waits()
 
-    def throttled(self) -> bool:
-        return self._throttling.now()
-
     def slowdown(self) -> Slowdown:
         return self._throttling.look()
 

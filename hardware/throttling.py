@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +60,6 @@ class Throttling:
         self._counters = sorted(
             (sys / "devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"),
         )
-        self._lock = threading.Lock()
-        self._last = self.look()
 
     def look(self) -> Slowdown:
         """What the machine says now; compare two looks to know what was between them."""
@@ -70,12 +67,6 @@ class Throttling:
         for path in self._firmware:
             word |= _number(path, base=16)
         return Slowdown(word, sum(_number(path, base=10) for path in self._counters))
-
-    def now(self) -> bool:
-        """Whether the firmware says so, or a core was throttled since the last time somebody asked this."""
-        with self._lock:
-            before, self._last = self._last, self.look()
-            return bool(self._last.now) or self._last.count > before.count
 
 
 def _words(word: int) -> tuple[str, ...]:

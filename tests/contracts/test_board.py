@@ -186,10 +186,10 @@ def test_restoring_a_board_that_nobody_changed_changes_nothing(bench):
     assert bench.settings() == before
 
 
-def test_a_board_tells_its_name_its_provenance_and_whether_it_is_throttled(board):
+def test_a_board_tells_its_name_its_provenance_and_what_slows_it_down(board):
     assert board.name
     assert isinstance(board.provenance, Provenance)
-    assert board.throttled() is False
+    assert board.slowdown().now == ()
 
 
 def test_a_board_holds_what_was_applied_and_tells_it(board):

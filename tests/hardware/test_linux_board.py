@@ -9,7 +9,7 @@ from hardware.boards import open_board
 from hardware.clock import VirtualClock
 from hardware.fakes.cpufreq import FakeCpufreq
 from hardware.power.scripted import ScriptedMeter, Step
-from hardware.throttling import Throttling
+from hardware.throttling import Slowdown, Throttling
 from protocol.configuration import Provenance
 from protocol.errors import InvalidInput, NotAllowed, NotFound
 from protocol.work import Work
@@ -70,31 +70,32 @@ def test_any_number_of_threads_and_any_kind_of_work_runs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("word", "throttled"), [("0", False), ("1", True), ("4", True), ("8", True), ("50000", False), ("50005", True)]
+    ("word", "slowed"), [("0", False), ("1", True), ("4", True), ("8", True), ("50000", False), ("50005", True)]
 )
-def test_the_firmware_tells_throttling_now_apart_from_throttling_before(tmp_path, word, throttled):
+def test_the_firmware_tells_what_is_now_apart_from_what_was(tmp_path, word, slowed):
     firmware(tmp_path, word)
 
-    assert Throttling(tmp_path).now() is throttled
+    assert bool(Throttling(tmp_path).look().now) is slowed
 
 
-def test_a_board_is_throttled_when_its_firmware_says_so(tmp_path):
+def test_a_board_is_slowed_down_when_its_firmware_says_so(tmp_path):
     firmware(tmp_path, "4")
 
-    assert open_below(tmp_path).throttled() is True
+    assert open_below(tmp_path).slowdown().now == ("throttled",)
 
 
-def test_a_core_that_was_throttled_since_the_last_look_counts_once(tmp_path):
+def test_a_core_that_was_throttled_between_two_looks_is_noticed(tmp_path):
     folder = tmp_path / "devices/system/cpu/cpu3/thermal_throttle"
     folder.mkdir(parents=True)
     (folder / "core_throttle_count").write_text("7\n")
     throttling = Throttling(tmp_path)
 
-    before = throttling.now()
+    before = throttling.look()
     (folder / "core_throttle_count").write_text("8\n")
+    after = throttling.look()
 
-    assert (before, throttling.now(), throttling.now()) == (False, True, False)
+    assert (after.since(before), throttling.look().since(after)) == (("cores too hot",), ())
 
 
-def test_a_machine_that_cannot_tell_is_not_throttled(tmp_path):
-    assert Throttling(tmp_path).now() is False
+def test_a_machine_that_cannot_tell_is_not_slowed_down(tmp_path):
+    assert Throttling(tmp_path).look() == Slowdown()
