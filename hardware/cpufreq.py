@@ -47,6 +47,7 @@ class CpuFrequency:
         self._write = write
         self._clock = clock
         self._sleep = sleep
+        self._known: dict[str, Policy] = {}
         if not self._policies():
             raise NotFound(
                 f"{self._folder} holds no policy: nobody can set the CPU clock here, as in most virtual machines"
@@ -63,7 +64,7 @@ class CpuFrequency:
     def holds(self, khz: int) -> bool:
         """Whether the CPUs that are online run at a clock of the ladder now, each policy as near as it can."""
         try:
-            return all(policy.runs_at(policy.nearest_khz(khz)) for policy in self._policies())
+            return all(policy.runs_at(policy.nearest_khz(khz)) for policy in [*self._known.values()] if policy.online())
         except DynaSplitError:
             return False
 
@@ -102,7 +103,7 @@ class CpuFrequency:
         failures: list[DynaSplitError] = []
         for name, settings in found.items():
             try:
-                if not _put_back(Policy(self._folder / name, self._write), settings):
+                if not _put_back(self._policy(name), settings):
                     left[name] = settings
             except DynaSplitError as error:
                 left[name] = settings
@@ -114,9 +115,12 @@ class CpuFrequency:
 
     def _policies(self) -> list[Policy]:
         """All that are there now, by number."""
-        folders = [path for path in self._folder.glob("policy*") if path.name.removeprefix("policy").isdigit()]
-        folders.sort(key=lambda path: int(path.name.removeprefix("policy")))
-        return [policy for policy in (Policy(folder, self._write) for folder in folders) if policy.online()]
+        names = [path.name for path in self._folder.glob("policy*") if path.name.removeprefix("policy").isdigit()]
+        names.sort(key=lambda name: int(name.removeprefix("policy")))
+        return [policy for policy in map(self._policy, names) if policy.online()]
+
+    def _policy(self, name: str) -> Policy:
+        return self._known.setdefault(name, Policy(self._folder / name, self._write))
 
     def _leader(self) -> Policy:
         policies = self._policies()

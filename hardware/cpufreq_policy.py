@@ -14,6 +14,8 @@ from pathlib import Path
 from hardware.board import ClockNotApplied
 from hardware.sysfs import Write, not_allowed
 
+_TABLE = "scaling_available_frequencies"
+
 _TOLERANCE = 0.01
 """Some hardware reports the clock that it runs at a little off the one on its ladder, such as 599999 for 600000 kHz."""
 
@@ -33,12 +35,17 @@ class PolicySettings:
 
 
 class Policy:
-    """One policy folder. Errors: NotAllowed for want of rights, ClockNotApplied for anything else that goes wrong."""
+    """One policy folder. Errors: NotAllowed for want of rights, ClockNotApplied for anything else that goes wrong.
+
+    What does not change while a kernel runs is asked for once: the clocks, and whether the governor `userspace` is there.
+    """
 
     def __init__(self, folder: Path, write: Write) -> None:
         self.name = folder.name
         self._folder = folder
         self._write_text = write
+        self._clocks_khz: tuple[int, ...] = ()
+        self._lacks_userspace = False
 
     def online(self) -> bool:
         """Whether any of its CPUs is there to be set."""
@@ -50,9 +57,14 @@ class Policy:
 
     def clocks_khz(self) -> tuple[int, ...]:
         """The driver's table, ascending; without one, the two ends that any driver states."""
-        if self._has_table():
-            return tuple(sorted({int(text) for text in self._read("scaling_available_frequencies").split()}))
-        return tuple(sorted({self._number("cpuinfo_min_freq"), self._number("cpuinfo_max_freq")}))
+        if not self._clocks_khz:
+            told = (
+                {self._whole(_TABLE, text) for text in self._read(_TABLE).split()}
+                if self._has_table()
+                else {self._number("cpuinfo_min_freq"), self._number("cpuinfo_max_freq")}
+            )
+            self._clocks_khz = tuple(sorted(told))
+        return self._clocks_khz
 
     def nearest_khz(self, khz: int) -> int:
         """The highest of its clocks that is not above this one, else its lowest."""
@@ -122,17 +134,20 @@ class Policy:
         return f"is limited to {self._number('scaling_min_freq')} to {self._number('scaling_max_freq')} kHz"
 
     def _has_table(self) -> bool:
-        return (self._folder / "scaling_available_frequencies").exists()
+        return (self._folder / _TABLE).exists()
 
     def _take_over(self) -> bool:
-        """Whether the governor `userspace` is there. Asking for it makes the kernel load its module, so ask."""
+        """Whether the governor `userspace` is there. Asking for it makes the kernel load its module, so ask, but only once:
+        each time it starts a program."""
+        if self._lacks_userspace:
+            return False
         if self._read("scaling_governor") == "userspace":
             return True
         try:
             self._write("scaling_governor", "userspace")
         except _Refused:
-            return False
-        return True
+            self._lacks_userspace = True
+        return not self._lacks_userspace
 
     def _limit(self, min_khz: int, max_khz: int) -> None:
         """The kernel refuses a minimum above the maximum at any moment, so the order depends on where we come from."""
@@ -155,8 +170,10 @@ class Policy:
             raise ClockNotApplied(f"{path}: '{text}' cannot be written: {error.strerror}") from error
 
     def _number(self, name: str) -> int:
-        text = self._read(name)
-        if not re.fullmatch(r"\d+", text):
+        return self._whole(name, self._read(name))
+
+    def _whole(self, name: str, text: str) -> int:
+        if not re.fullmatch(r"[0-9]+", text):
             raise ClockNotApplied(f"{self._folder / name} says {text!r:.40} instead of a clock in kHz")
         return int(text)
 

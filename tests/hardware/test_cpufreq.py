@@ -152,6 +152,31 @@ def test_every_clock_can_be_reached_from_every_other(tmp_path, userspace, table)
             assert running_khz(fake) == end
 
 
+def test_a_governor_that_the_kernel_lacks_is_asked_for_once(tmp_path):
+    fake = FakeCpufreq(tmp_path, PI4, userspace=False)
+    asked = []
+    real = fake.write
+
+    def write(path, text):
+        asked.append(text)
+        real(path, text)
+
+    fake.write = write
+    frequency = frequency_of(tmp_path, fake)
+    for khz in PI4:
+        frequency.hold(khz)
+
+    assert asked.count("userspace") == 1
+
+
+@pytest.mark.parametrize("text", ["600000 fast\n", "600000 -1\n", "600000 1e6\n"])
+def test_a_table_of_nonsense_is_named(tmp_path, pi4, text):
+    (pi4.folder / "scaling_available_frequencies").write_text(text)
+
+    with pytest.raises(ClockNotApplied, match="scaling_available_frequencies says"):
+        frequency_of(tmp_path, pi4).ladder_khz()
+
+
 def test_limits_that_somebody_set_before_do_not_stand_in_the_way(tmp_path, pi4):
     pi4.write(pi4.folder / "scaling_max_freq", "800000")
     frequency = frequency_of(tmp_path, pi4)
