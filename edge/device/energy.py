@@ -15,6 +15,8 @@ from protocol.configuration import Provenance
 
 _PERIODS_FOR_A_MEASUREMENT = 5
 
+_MARGIN = 1.2
+
 _MOST_UNSETTLED = 256
 """Marks whose energy nobody asked for, as failed requests leave them; the oldest are settled unasked."""
 
@@ -29,20 +31,32 @@ class Energy:
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """A stretch of time on the device: from `began_s` to `ended_s` on the monotonic clock, and its share of the energy."""
+    """A stretch of time on the device: from `began_s` to `ended_s` on the monotonic clock, and its share of the energy. Where
+    the same work was done `runs` times in it, `ms` and `energy` are of one of them, on average."""
 
     began_s: float
     ended_s: float
     _told: Callable[[], Energy]
+    runs: int = 1
 
     @property
     def ms(self) -> float:
-        return (self.ended_s - self.began_s) * 1e3
+        return (self.ended_s - self.began_s) * 1e3 / self.runs
+
+    @property
+    def repeated_ms(self) -> float:
+        """What all runs but one took."""
+        return self.ms * (self.runs - 1)
 
     @cached_property
     def energy(self) -> Energy:
         """Settled when it is first asked for, so ask late: a sampled meter may need a moment to catch up."""
-        return self._told()
+        whole = self._told()
+        return replace(whole, mj=whole.mj / self.runs)
+
+    def of_one(self, runs: int) -> Stretch:
+        """The same, as so many runs of the same work."""
+        return replace(self, runs=runs)
 
 
 class _Mark:
@@ -72,6 +86,11 @@ class Energies:
         self._windows: set[Window] = set()
         self._unsettled: deque[_Mark] = deque()
         self._told_j = 0.0
+
+    @property
+    def shortest_s(self) -> float:
+        """How long a window has to be to be measured, with a margin for where its edges fall; 0 where any is."""
+        return _MARGIN * _PERIODS_FOR_A_MEASUREMENT * self._gauge.resolution_s
 
     def open(self) -> Window:
         """A window that begins now."""
@@ -150,6 +169,11 @@ class Window:
         self.marks = [first]
         self._energies = energies
         self._stretch: Stretch | None = None
+
+    @property
+    def began_s(self) -> float:
+        """On the monotonic clock."""
+        return self.marks[0].at_s
 
     def close(self) -> Stretch:
         """Ends it now. Closing again changes nothing."""

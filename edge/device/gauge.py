@@ -43,6 +43,11 @@ class Gauge(Protocol):
         """What stands behind the joules where they are not estimated."""
         ...
 
+    @property
+    def resolution_s(self) -> float:
+        """How far the meter's values around a moment lie apart when all goes well."""
+        ...
+
     def mark(self) -> Moment:
         """Now. Never before an earlier moment, and never waits."""
         ...
@@ -115,6 +120,10 @@ class DirectGauge:
     @property
     def provenance(self) -> Provenance:
         return self._meter.provenance
+
+    @property
+    def resolution_s(self) -> float:
+        return self._meter.period_s
 
     def mark(self) -> Moment:
         try:

@@ -7,11 +7,15 @@ from typing import Protocol
 
 from edge.device.gauge import Count, Moment
 from edge.device.ring import Kind, Ring, Slot, Torn
+from edge.device.sampling import DENSEST_S, SAMPLE_EVERY_S
 from hardware.clock import Clock
 from protocol.configuration import Provenance
 
 _NUDGED_PERIOD_S = 0.05
 """A meter whose values are older than that shows nothing new when a window opens or closes, so it is not asked to."""
+
+_ANSWERED_S = 0.002
+"""Within that a nudge is answered where a core is free."""
 
 
 class Sampled(Protocol):
@@ -52,6 +56,13 @@ class SampledGauge:
     @property
     def provenance(self) -> Provenance:
         return self._sampler.provenance
+
+    @property
+    def resolution_s(self) -> float:
+        latest, period_s = self._sampler.ring.latest(), self._sampler.period_s
+        if period_s > _NUDGED_PERIOD_S:
+            return max(period_s, SAMPLE_EVERY_S)
+        return max(period_s, _ANSWERED_S if latest and latest.kind is Kind.COUNTER else DENSEST_S)
 
     def mark(self) -> Moment:
         at_s = self._clock()

@@ -17,7 +17,7 @@ SAMPLE_EVERY_S = 0.1
 STALL_S = 0.2
 """Longer between two samples, and something kept the sampler from its work."""
 
-_DENSEST_S = 0.02
+DENSEST_S = 0.02
 _SHARE_OF_WINDOW = 0.1
 RETRY_S = 1.0
 """Between two questions to a lost meter."""
@@ -129,7 +129,7 @@ class Sampling:
         if reading.joules is not None:
             return SAMPLE_EVERY_S
         wanted_s = _SHARE_OF_WINDOW * (now_s - self._nudged_s)
-        return min(SAMPLE_EVERY_S, max(wanted_s, self._meter.period_s, _DENSEST_S))
+        return min(SAMPLE_EVERY_S, max(wanted_s, self._meter.period_s, DENSEST_S))
 
 
 def _resumed(ring: Ring) -> tuple[Tally, float]:

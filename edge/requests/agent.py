@@ -251,7 +251,7 @@ def _plan(network: Network) -> Plan:
 
 
 def _served(decision: Decision, outcome: Outcome, asked: Asked, done_s: float) -> Served:
-    latency_ms = (done_s - asked.arrived_s) * 1e3
+    latency_ms = (done_s - asked.arrived_s) * 1e3 - outcome.repeated_ms
     return Served(
         configuration=decision.configuration,
         cost=replace(outcome.cost, latency_ms=latency_ms),

@@ -28,6 +28,9 @@ from protocol.work import Work
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_BATCH_S = 10.0
+"""A meter with a period of over 1.6 s would want more, and its energies stay estimates: nobody is served meanwhile."""
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -59,7 +62,8 @@ class Outcome:
     """The outputs by name, their cost but for the latency, and why it went otherwise than chosen ("": it did not).
 
     `switched_ms` is how long it took to set the board for it, which is part of no cost but the latency. `throttled`: what was
-    to be measured was slowed down at some moment. `lost`: the runner failed, which is why the cloud did it all.
+    to be measured was slowed down at some moment. `lost`: the runner failed, which is why the cloud did it all. `repeated_ms`: what
+    it took to run a head again and again for the meter's sake, which is no part of the latency.
     """
 
     outputs: Mapping[str, Array]
@@ -68,6 +72,7 @@ class Outcome:
     switched_ms: float = 0.0
     throttled: bool = False
     lost: RunnerLost | None = None
+    repeated_ms: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +85,11 @@ class _Departure:
     switched: Switched
     wire: Wire | None = None
     waiting: Window | None = None
+
+    def outcome(self, outputs: Mapping[str, Array], cost: Cost) -> Outcome:
+        """As it was meant to go, with the outputs of the tail."""
+        switched, repeated_ms = self.switched, self.computed.repeated_ms
+        return Outcome({**self.head.finished, **outputs}, cost, switched.missed, switched.ms, repeated_ms=repeated_ms)
 
 
 class Execution:
@@ -128,7 +138,7 @@ class Execution:
             return self._sent_whole(job, turn, lost)
         if departure.wire is None or departure.waiting is None:
             cost = bill([departure.computed], circumstances=self._circumstances)
-            return Outcome(departure.head.finished, cost, departure.switched.missed, departure.switched.ms)
+            return departure.outcome({}, cost)
         with departure.waiting as waiting:
             return self._round_trip(job, turn, departure, wire=departure.wire, waiting=waiting)
 
@@ -142,23 +152,31 @@ class Execution:
         return self._runners.open(RunnerKey(bundle.folder, threads))
 
     def _head(self, job: Job) -> _Departure:
-        """Runs the head and encodes its boundary as one piece of work. Opening the runner is not part of it."""
+        """Runs the head and packs what it leaves; where that is to be measured, as often as the meter needs to tell its energy.
+        Opening the runner is not part of it."""
+        switched = self._switched(job)
+        if job.configuration.cut:
+            self._runners.open(job.runner_key)
+        least_s = min(self._energies.shortest_s, _LONGEST_BATCH_S) if job.measured else 0.0
+        with self._energies.open() as window:
+            (head, wire), runs = self._headed(job), 1
+            while self._clock() - window.began_s < least_s:
+                (head, wire), runs = self._headed(job), runs + 1
+            if wire is None:
+                return _Departure(head, window.close().of_one(runs), switched)
+            computed, waiting = window.hand_over()
+            return _Departure(head, computed.of_one(runs), switched, wire, waiting)
+
+    def _headed(self, job: Job) -> tuple[Head, Wire | None]:
+        """One run of the head, encoding as part of its work; no request where nothing is left to do."""
         cut, codec = job.configuration.cut, job.configuration.codec
         edge_only = cut == job.bundle.manifest.operator_count
-        switched = self._switched(job)
-        if cut:
-            self._runners.open(job.runner_key)
-        with self._energies.open() as window:
-            head, boundary = self._controller.execute(
-                self._head_work(job.bundle, cut, codec=None if edge_only else codec),
-                lambda: self._encoded_head(job),
-                threads=job.configuration.threads,
-            )
-            if edge_only:
-                return _Departure(head, window.close(), switched)
-            wire = self._packed(job, boundary)
-            computed, waiting = window.hand_over()
-            return _Departure(head, computed, switched, wire, waiting)
+        head, boundary = self._controller.execute(
+            self._head_work(job.bundle, cut, codec=None if edge_only else codec),
+            lambda: self._encoded_head(job),
+            threads=job.configuration.threads,
+        )
+        return head, None if edge_only else self._packed(job, boundary)
 
     def _switched(self, job: Job) -> Switched:
         """What is to be measured runs just so or not at all; a request is served at the clock that can be had."""
@@ -201,8 +219,7 @@ class Execution:
             up_bytes=reply.up_bytes,
             reply=reply,
         )
-        outputs = {**departure.head.finished, **reply.outputs}
-        return Outcome(outputs, cost, departure.switched.missed, departure.switched.ms)
+        return departure.outcome(reply.outputs, cost)
 
     def _patience_ms(self, job: Job) -> float:
         """How long to wait for the cloud."""
