@@ -15,7 +15,8 @@ https://www.raspberrypi.com/documentation/computers/os.html (vcgencmd get_thrott
 
 _WAS = 16
 
-_TAKES_CLOCK = 0b1110
+_TAKES_CLOCK = 0b0110
+_TAKES_TOP_CLOCK = 0b1000
 
 CORES = "cores too hot"
 """What the counters of x86 cores and packages count (drivers/thermal/intel/therm_throt.c)."""
@@ -42,6 +43,11 @@ class Slowdown:
     def takes_clock(self) -> bool:
         """Whether the firmware now lets the processor run slower than it was told to; a weak supply alone does not."""
         return bool(self.word & _TAKES_CLOCK)
+
+    @property
+    def takes_top_clock(self) -> bool:
+        """Whether it takes away the highest clocks alone: a Raspberry Pi 3A+ or 3B+ above 60 degrees, from 1400 to 1200 MHz."""
+        return bool(self.word & _TAKES_TOP_CLOCK)
 
     def since(self, before: Slowdown) -> tuple[str, ...]:
         """What slowed it down at any moment between two looks, both included."""

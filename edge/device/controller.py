@@ -101,7 +101,8 @@ class Controller:
             return
         self._looked_s = self._clock()
         khz, slowdown = self._applied.cpu_khz, self.board.slowdown()
-        if slowdown.takes_clock:
+        at_top = khz == self._heat.ladder_khz[-1]
+        if slowdown.takes_clock or (slowdown.takes_top_clock and at_top):
             self._heat.missed(khz, why=", ".join(slowdown.now))
         elif self.board.holds(khz):
             self._heat.held(khz)
