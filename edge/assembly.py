@@ -30,7 +30,7 @@ from edge.requests.execution import Execution
 from edge.requests.learning import Learner
 from edge.requests.recorder import Recorder
 from edge.requests.turns import Turns
-from edge.runners.port import RunnerKey
+from edge.runners.port import RunnerKey, Runners
 from edge.runners.process import RunnerProcess
 from edge.settings import EdgeSettings
 from edge.tables.bundles import BundleStore
@@ -80,7 +80,7 @@ def assemble(
     wall = WallClock()
     bounds = replace(_bounds(settings, board, wall, stack), heat=heat)
     store = TableStore(settings.data_dir / "tables")
-    bundles, networks = _bundles(settings, store, stack), Networks()
+    bundles, networks = _bundles(settings, store, runner, stack), Networks()
     tables = _tables(settings, store, bundles, networks, bounds=bounds, warm=warm)
     desired = _follow_tables(tables, settings, bus, stack)
     turns = Turns(max_waiting=settings.max_waiting, max_in_flight=settings.max_in_flight)
@@ -124,7 +124,7 @@ def assemble(
         networks,
         bundles,
         warm,
-        lambda: descriptions.device(settings.device, board, clocks_khz=heat.ladder_khz),
+        lambda: descriptions.device(settings.device, board, clocks_khz=heat.ladder_khz, outbox=outbox),
         settings.operator_token,
         settings.default_account,
         obstacle=runner.obstacle,
@@ -157,12 +157,16 @@ def _tables(
     )
 
 
-def _bundles(settings: EdgeSettings, store: TableStore, stack: ExitStack) -> BundleStore:
+def _bundles(settings: EdgeSettings, store: TableStore, runners: Runners, stack: ExitStack) -> BundleStore:
     """Beside what bundles may take, the disk has room for the outbox."""
     source = HttpSource(settings.backend_url, token=settings.device_token, ca=settings.ca_file)
     stack.callback(source.close)
-    cache_dir = settings.data_dir / "cache"
-    room = Room(max_bytes=settings.bundles_max_bytes, spare_bytes=settings.outbox_max_bytes, cache_dir=cache_dir)
+    room = Room(
+        max_bytes=settings.bundles_max_bytes,
+        spare_bytes=settings.outbox_max_bytes,
+        cache_dir=settings.data_dir / "cache",
+        release=runners.release,
+    )
     return BundleStore(settings.data_dir / "bundles", source, room=room, needed=store.bundles)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge.tables.networks import Network
+from edge.telemetry.outbox import Outbox
+from edge.telemetry.outbox_file import OutboxFailed
 from hardware.board import Board
 from protocol.errors import NotFound
 from protocol.tensors import TensorSpec
@@ -23,8 +25,9 @@ def check_version(version: str) -> None:
         raise NotFound(f"version {version!r:.20} does not exist; a network on a device has version {VERSION} only")
 
 
-def device(name: str, board: Board, *, clocks_khz: Sequence[int]) -> dict[str, Any]:
-    """What `GET /v2` says of the device: where its figures come from, and which configurations it can and may run."""
+def device(name: str, board: Board, *, clocks_khz: Sequence[int], outbox: Outbox) -> dict[str, Any]:
+    """What `GET /v2` says of the device: where its figures come from, which configurations it can and may run, and what waits
+    in its outbox."""
     return {
         "device": name,
         "board": board.name,
@@ -32,7 +35,16 @@ def device(name: str, board: Board, *, clocks_khz: Sequence[int]) -> dict[str, A
         "clocks_khz": list(clocks_khz),
         "overruns": board.overruns,
         "accelerators": [accelerator.value for accelerator in board.accelerators()],
+        "outbox": _waiting(outbox),
     }
+
+
+def _waiting(outbox: Outbox) -> dict[str, Any]:
+    """A broken disk is told, too."""
+    try:
+        return outbox.to_json()
+    except OutboxFailed as error:
+        return {"error": str(error)}
 
 
 def metadata(network: Network) -> dict[str, Any]:

@@ -114,6 +114,10 @@ class Runners(Protocol):
         """Why nothing can be run now, "" when it can. Answers at once, whatever runs or hangs."""
         ...
 
+    def release(self, folder: Path) -> None:
+        """Closes what is open of a bundle's folder, so that its files may go."""
+        ...
+
     def close(self) -> None:
         """Gives everything back. Calls after it raise RunnerFailed."""
         ...
@@ -152,6 +156,10 @@ class Shelf:
         """What is open on accelerators."""
         return [key for key in self._runners if key.accelerator is not EdgeAccelerator.OFF]
 
+    def of(self, folder: Path) -> list[RunnerKey]:
+        """What is open of a bundle."""
+        return [key for key in self._runners if key.folder == folder]
+
     def _close(self, key: RunnerKey) -> None:
         if key in self._runners:
             self._runners.pop(key).close()
@@ -187,6 +195,10 @@ class RunnersHere:
 
     def release_accelerators(self) -> None:
         for key in self._shelf.accelerated():
+            self._answer(Call("close", key))
+
+    def release(self, folder: Path) -> None:
+        for key in self._shelf.of(folder):
             self._answer(Call("close", key))
 
     def obstacle(self) -> str:

@@ -10,7 +10,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
@@ -94,10 +94,16 @@ class RunnerProcess:
             return outputs
 
     def release_accelerators(self) -> None:
+        self._release(lambda key: key.accelerator is not EdgeAccelerator.OFF)
+
+    def release(self, folder: Path) -> None:
+        self._release(lambda key: key.folder == folder)
+
+    def _release(self, wanted: Callable[[RunnerKey], bool]) -> None:
         with self._lock:
-            for key in [key for key in self._runtimes if key.accelerator is not EdgeAccelerator.OFF]:
+            for key in filter(wanted, list(self._runtimes)):
                 self._asked(Call("close", key), self._timeout_s)
-                del self._runtimes[key]
+                self._runtimes.pop(key, None)
                 self._ran = {(other, cut) for other, cut in self._ran if other != key}
 
     def obstacle(self) -> str:

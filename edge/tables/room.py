@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 from models.running.sealed_files import drop_files_of
-from protocol.errors import Conflict, ServiceMissing
+from protocol.errors import Conflict, DynaSplitError, ServiceMissing
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ def free_bytes(folder: Path) -> int:
 class Room:
     """Keeps the bundles in a folder within `max_bytes` (0: no limit) and leaves `spare_bytes` of the disk to others.
 
-    With a bundle go its packed weights and extracted heads in `cache_dir`. For one thread at a time.
+    With a bundle go its packed weights and extracted heads in `cache_dir`; `release` is told its folder before, since what is
+    open takes room though its name is gone. For one thread at a time.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class Room:
         max_bytes: int = 0,
         spare_bytes: int = 0,
         cache_dir: Path | None = None,
+        release: Callable[[Path], None] = lambda _: None,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
         self._max_bytes = max_bytes
         self._spare_bytes = spare_bytes
         self._cache_dir = cache_dir
+        self._release = release
         self._free = free
 
     def make(self, folder: Path, digest: str, nbytes: int, *, needed: Collection[str]) -> None:
@@ -82,6 +86,8 @@ class Room:
         """Under the name of one that is not whole, so that it is never found half."""
         digest, aside = _digest(path), path.with_name(f"{PARTIAL}{_digest(path)}")
         logger.info("bundle %.12s goes to make room", digest)
+        with suppress(DynaSplitError):  # a runner that died of it has let go as well
+            self._release(path)
         if path != aside:
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)

@@ -69,6 +69,25 @@ def test_a_transfer_continues_where_it_broke(backend, artifact, content):
     assert response.data == content[1000:2000]
 
 
+@pytest.mark.parametrize(("etag", "status"), [("the artifact's", 206), ("another", 200)])
+def test_a_transfer_continues_only_with_the_same_content(backend, artifact, content, etag, status):
+    path = f"/api/v1/artifacts/{artifact.sha256}"
+    backend.call("PUT", path, data=content)
+    same = artifact.sha256 if etag == "the artifact's" else "0" * 64
+
+    response = backend.call("GET", path, headers={"Range": "bytes=1000-", "If-Range": f'"{same}"'})
+
+    assert response.status_code == status
+    assert response.data == content[1000:] if status == 206 else content
+
+
+def test_a_transfer_cannot_continue_behind_the_end(backend, artifact, content):
+    path = f"/api/v1/artifacts/{artifact.sha256}"
+    backend.call("PUT", path, data=content)
+
+    assert backend.call("GET", path, headers={"Range": f"bytes={len(content)}-"}).status_code == 416
+
+
 def test_an_artifact_with_a_wrong_byte_is_400_and_not_kept(backend, settings, artifact, content):
     path = f"/api/v1/artifacts/{artifact.sha256}"
     damaged = bytes([content[0] ^ 1]) + content[1:]

@@ -49,6 +49,13 @@ def test_head_and_tail_are_those_of_the_network(runners: Runners, key: RunnerKey
     assert all(np.array_equal(outputs[name], expected[name]) for name in expected)
 
 
+def test_a_bundle_that_was_let_go_is_opened_again_when_it_is_needed(runners: Runners, key: RunnerKey) -> None:
+    runtime = runners.open(key)
+    runners.release(key.folder)
+    runners.release(key.folder)
+    assert runners.open(key) == runtime
+
+
 def test_many_threads_or_bundles_are_more_runners_and_none_is_lost(runners: Runners, digits: Bundle) -> None:
     image = load_digits_vgg().input(3)
     answers = [runners.head(RunnerKey(digits.folder, threads), 4, [image]) for threads in (1, 2, 3, 4, 5, 6, 1)]

@@ -315,7 +315,7 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
             networks,
             bundles,
             warm,
-            lambda: descriptions.device(DEVICE, device_board, clocks_khz=heat.ladder_khz),
+            lambda: descriptions.device(DEVICE, device_board, clocks_khz=heat.ladder_khz, outbox=outbox),
             OPERATOR,
             clock=clock,
             obstacle=runners.obstacle,

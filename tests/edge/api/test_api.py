@@ -419,6 +419,7 @@ def test_a_body_that_is_too_large_is_refused(serving):
 def test_the_server_describes_itself_and_its_networks(serving, digits):
     get = serving.client.get
     server = get("/v2").get_json()
+    assert server["device"]["outbox"]["dropped"] == {"inference": 0, "measurement": 0, "sample": 0}
     assert (server["name"], server["device"]["board"]) == ("dynasplit-edge", "emulated-pi4")
     assert server["device"]["clocks_khz"][-1] == 1_800_000
     assert get("/v2/models/digits/config").get_json()["cut_points"] == list(digits.manifest.cuts)

@@ -184,6 +184,15 @@ def test_a_disk_that_takes_no_more_does_not_stop_the_device(make, monkeypatch, c
     assert caplog.text.count("No space left") == 1
 
 
+def test_whatever_moment_taking_ends_at_nothing_becomes_free(tmp_path, crashes):
+    prepared, wall = tmp_path / "prepared", Wall()
+    prepared.mkdir()
+    Allowance(1000, prepared / "sent.json", wall=wall).take(100)
+    for crash in crashes(lambda folder: Allowance(1000, folder / "sent.json", wall=wall).take(400), prepared=prepared):
+        left = Allowance(1000, crash.folder / "sent.json", wall=wall).left()
+        assert 0 < left <= (500 if crash.done else 900), crash
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.one_of(st.integers(0, 400), st.sampled_from(["restart", "day", "give back"])), max_size=30))
 def test_whatever_happens_no_day_sends_more_than_it_may(tmp_path_factory, events):

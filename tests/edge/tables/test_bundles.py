@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from edge.runners.port import RunnerLost
 from edge.tables.bundles import BundleStore
 from edge.tables.room import DiskFull, NoRoom, Room
 from edge.tables.source import HttpSource
@@ -240,6 +241,21 @@ def test_nothing_goes_for_a_bundle_that_would_not_fit_anyway(tmp_path, bounded, 
     with pytest.raises(NoRoom):
         bounded(size_of(other) - 1).get(other.digest)
     assert here(tmp_path) == {digits.digest}
+
+
+def test_the_runner_lets_go_of_a_bundle_before_it_goes(tmp_path, source, digits, other):
+    released = []
+
+    def release(folder) -> None:
+        released.append((folder.name, folder.exists()))
+        raise RunnerLost("it died of it")
+
+    room = Room(max_bytes=size_of(digits) + size_of(other) - 1, release=release)
+    store = BundleStore(tmp_path / "store", source, room=room)
+    store.get(digits.digest)
+    store.get(other.digest)
+    assert released == [(digits.digest, True)]
+    assert here(tmp_path) == {other.digest}
 
 
 def test_the_disk_keeps_what_others_need(tmp_path, bounded, digits, other):
