@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 from edge.api import descriptions
 from edge.api.app import Served
 from edge.condition import Parts
+from edge.device.accelerators import Accelerators
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
+from edge.device.edge_tpu import emulated_usb, open_edge_tpu
 from edge.device.heat import Heat
 from edge.device.metering import draws_of, energies_of, start_meter
 from edge.device.throttle_guard import ThrottleGuard
@@ -30,7 +33,8 @@ from edge.requests.execution import Execution
 from edge.requests.learning import Learner
 from edge.requests.recorder import Recorder
 from edge.requests.turns import Turns
-from edge.runners.port import RunnerKey, Runners
+from edge.runners.emulated_tpu import EmulatedTpuOpener
+from edge.runners.port import BundleOpener, Opener, RunnerKey, Runners
 from edge.runners.process import RunnerProcess
 from edge.settings import EdgeSettings
 from edge.tables.bundles import BundleStore
@@ -54,6 +58,7 @@ from hardware.board import Board
 from hardware.boards import open_board
 from hardware.found_clocks import FoundClocksFile
 from models.bundle import Bundle
+from models.running.edgetpu_runner import EdgeTpuLibraries
 from protocol.bus import Bus
 from protocol.jobs import JobKind
 from protocol.link import REFERENCE_LINK
@@ -65,12 +70,14 @@ def assemble(
     """Opens what the settings name, and leaves on the stack how each is closed again. `restart` ends the agent, which its
     supervisor then starts again; `signs` gets what tells that the parts live."""
     found = FoundClocksFile(settings.run_dir / found_clocks.FILE)
-    board = open_board(settings.board, meter=start_meter(settings, stack), found=found, sys=settings.sysfs)
+    runner = RunnerProcess(opener=_opener(settings), cache_dir=settings.data_dir / "cache")
+    stack.callback(runner.close)
+    edge_tpu = open_edge_tpu(settings, release=runner.release_accelerators)
+    meter = start_meter(settings, stack)
+    board = open_board(settings.board, meter=meter, edge_tpu=edge_tpu, found=found, sys=settings.sysfs)
     heat = Heat(settings.limits.allowed_khz(board.ladder_khz()))
     controller = Controller(board, heat=heat)
     stack.callback(controller.restore)
-    runner = RunnerProcess(cache_dir=settings.data_dir / "cache")
-    stack.callback(runner.close)
     runner.start()
     signs |= {"runner": lambda: not runner.stuck, "threads": threads_live()}
 
@@ -78,7 +85,7 @@ def assemble(
         runner.open(RunnerKey(bundle.folder, threads))
 
     wall = WallClock()
-    bounds = replace(_bounds(settings, board, wall, stack), heat=heat)
+    bounds = replace(_bounds(settings, board, wall, stack), heat=heat, accelerators=Accelerators(edge_tpu))
     store = TableStore(settings.data_dir / "tables")
     bundles, networks = _bundles(settings, store, runner, stack), Networks()
     tables = _tables(settings, store, bundles, networks, bounds=bounds, warm=warm)
@@ -98,6 +105,7 @@ def assemble(
             clock=time.monotonic,
             emulated_link=settings.emulated_link,
             guard=ThrottleGuard(board.slowdown, keeps=settings.keep_throttled),
+            accelerators=bounds.accelerators,
         ),
         cloud,
         recorder,
@@ -109,6 +117,15 @@ def assemble(
     def settle() -> None:
         with turns.turn():
             controller.restore()
+
+    def described() -> dict[str, Any]:
+        return descriptions.device(
+            settings.device,
+            board,
+            clocks_khz=heat.ladder_khz,
+            accelerators=bounds.accelerators,
+            outbox=outbox,
+        )
 
     facilities = Facilities(agent, bundles, networks, warm, bounds, settle)
     makers = {
@@ -124,11 +141,21 @@ def assemble(
         networks,
         bundles,
         warm,
-        lambda: descriptions.device(settings.device, board, clocks_khz=heat.ladder_khz, outbox=outbox),
+        described,
         settings.operator_token,
         settings.default_account,
         obstacle=runner.obstacle,
     )
+
+
+def _opener(settings: EdgeSettings) -> Opener:
+    """What opens bundles in the runner child, with the accelerator that the settings tell of."""
+    if usb := emulated_usb(settings):
+        return EmulatedTpuOpener(usb)
+    libraries = EdgeTpuLibraries(
+        settings.edgetpu_std_library, settings.edgetpu_max_library, device=settings.edgetpu_device
+    )
+    return BundleOpener(libraries)
 
 
 def _bounds(settings: EdgeSettings, board: Board, wall: WallClock, stack: ExitStack) -> Bounds:

@@ -44,6 +44,10 @@ class EdgeSettings:
     `state_every_s`: how often the state is told where nothing changes. `home_assistant`: whether the device announces itself
     there, on topics that begin with `home_assistant_prefix`.
     `sample_every_s`: seconds between two records of power, clock and temperature (0: none).
+    `edgetpu_std_library`, `edgetpu_max_library`: the builds of libedgetpu; the device has the accelerators for which the file
+    is there. `edgetpu_device`: which Edge TPU, as the library names it ("": the first). `edgetpu_power_down_s`: how long it
+    rests before its port loses its power (0: never); `edgetpu_usb_hub`, `edgetpu_usb_port`: that port as uhubctl names it
+    ("", 0: as sysfs says). `emulated_tpu`: an emulated board has an emulated Edge TPU.
     """
 
     device: str
@@ -82,6 +86,13 @@ class EdgeSettings:
     home_assistant: bool = False
     home_assistant_prefix: str = HOME_ASSISTANT
     socket: Path | None = None
+    edgetpu_std_library: Path = Path("/usr/lib/dynasplit/edgetpu/std/libedgetpu.so.1")
+    edgetpu_max_library: Path = Path("/usr/lib/dynasplit/edgetpu/max/libedgetpu.so.1")
+    edgetpu_device: str = ""
+    edgetpu_usb_hub: str = ""
+    edgetpu_usb_port: int = 0
+    edgetpu_power_down_s: int = 0
+    emulated_tpu: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.device, what="setting 'device'")
@@ -103,6 +114,8 @@ class EdgeSettings:
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise InvalidInput(f"setting '{name}' must lie between {low} and {high}, not {getattr(self, name)}")
+        if bool(self.edgetpu_usb_hub) != bool(self.edgetpu_usb_port):
+            raise InvalidInput("settings 'edgetpu_usb_hub' and 'edgetpu_usb_port' go together: set both, or neither")
 
     @property
     def default_account(self) -> Account:
@@ -143,6 +156,8 @@ _RANGES = {
     "violation_rate": (0.000_001, 0.4),
     "sample_every_s": (0, 86_400),
     "max_waiting": (0, 1_000),
+    "edgetpu_usb_port": (0, 15),
+    "edgetpu_power_down_s": (0, 86_400),
     "max_in_flight": (1, 16),
     "min_clock_khz": (0, 100_000_000),
     "max_clock_khz": (0, 100_000_000),

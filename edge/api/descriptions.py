@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edge.device.accelerators import Accelerators
 from edge.tables.networks import Network
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.outbox_file import OutboxFailed
@@ -25,9 +26,11 @@ def check_version(version: str) -> None:
         raise NotFound(f"version {version!r:.20} does not exist; a network on a device has version {VERSION} only")
 
 
-def device(name: str, board: Board, *, clocks_khz: Sequence[int], outbox: Outbox) -> dict[str, Any]:
-    """What `GET /v2` says of the device: where its figures come from, which configurations it can and may run, and what waits
-    in its outbox."""
+def device(
+    name: str, board: Board, *, clocks_khz: Sequence[int], accelerators: Accelerators, outbox: Outbox
+) -> dict[str, Any]:
+    """What `GET /v2` says of the device: where its figures come from, which configurations it can and may run, which of its
+    accelerators can be used now, and what waits in its outbox."""
     return {
         "device": name,
         "board": board.name,
@@ -35,6 +38,7 @@ def device(name: str, board: Board, *, clocks_khz: Sequence[int], outbox: Outbox
         "clocks_khz": list(clocks_khz),
         "overruns": board.overruns,
         "accelerators": [accelerator.value for accelerator in board.accelerators()],
+        "accelerator_health": accelerators.state(),
         "outbox": _waiting(outbox),
     }
 

@@ -62,12 +62,12 @@ class Accelerators:
         raise AcceleratorFailed(f"accelerator {accelerator} cannot be used: {reason} (since {now_s - since_s:.0f} s)")
 
     def failed(self, accelerator: EdgeAccelerator, reason: str) -> None:
-        """Call it when a head on it failed or hung."""
-        with self._lock:
-            before = self._health[accelerator]
-            after = self._health[accelerator] = before.failed(reason, self._clock())
-        if not before.reason:
-            logger.warning("accelerator %s is left alone for %g s at least: %s", accelerator, after.pause_s, reason)
+        """Call it when a head on it failed: the device may be gone, or the library of this clock of no use."""
+        self._failed([accelerator], reason)
+
+    def hung(self, reason: str) -> None:
+        """Call it when a head did not end: whatever its clock, it is one device."""
+        self._failed(list(self._health), reason)
 
     def worked(self, accelerator: EdgeAccelerator) -> None:
         """Call it when a head on it came to its end."""
@@ -85,6 +85,15 @@ class Accelerators:
             now_s = self._clock()
             there = self._is_there(now_s)
             return {kind.value: self._described(health, now_s, there) for kind, health in self._health.items()}
+
+    def _failed(self, kinds: list[EdgeAccelerator], reason: str) -> None:
+        with self._lock:
+            fresh = [kind for kind in kinds if not self._health[kind].reason]
+            for kind in kinds:
+                self._health[kind] = self._health[kind].failed(reason, self._clock())
+            pause_s = self._health[kinds[0]].pause_s
+        if fresh:
+            logger.warning("accelerator %s is left alone for %g s at least: %s", ", ".join(fresh), pause_s, reason)
 
     def _described(self, health: Health, now_s: float, there: bool) -> dict[str, Any]:
         if not there:

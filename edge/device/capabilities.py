@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hardware.accelerator.model import check_runs
 from hardware.board import Board
+from models.edgetpu_roles import compiled_signatures, head_signature_of
 from models.manifest import Manifest
-from protocol.configuration import Configuration, EdgeAccelerator
+from protocol.configuration import Configuration, EdgeAccelerator, Provenance
 from protocol.errors import InvalidInput
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """The board's ladder and accelerators, and the operator's limit on threads."""
+    """The board's ladder and accelerators, there at the moment or not, and the operator's limit on threads.
+
+    `compiled_heads`: whether the accelerator needs heads compiled for it; an emulated one does not.
+    """
 
     ladder_khz: tuple[int, ...]
     accelerators: tuple[EdgeAccelerator, ...]
     threads: int
+    compiled_heads: bool = True
 
     @classmethod
     def of(cls, board: Board, *, threads: int) -> Capabilities:
-        return cls(board.ladder_khz(), board.accelerators(), threads)
+        real = board.provenance is not Provenance.EMULATED
+        return cls(board.ladder_khz(), board.accelerators(), threads, compiled_heads=real)
 
     def check(self, configuration: Configuration, manifest: Manifest) -> None:
         """InvalidInput that says what the device or the bundle lacks for this configuration; NotFound for a missing cut."""
@@ -29,6 +36,24 @@ class Capabilities:
             ladder = ", ".join(map(str, self.ladder_khz))
             raise InvalidInput(f"clock {configuration.cpu_khz} kHz is not on this board's ladder: {ladder}")
         if configuration.edge_accelerator not in self.accelerators:
-            raise InvalidInput(f"accelerator {configuration.edge_accelerator} is not on this board")
+            raise InvalidInput(_not_set_up(configuration.edge_accelerator, self.accelerators))
+        if configuration.edge_accelerator is not EdgeAccelerator.OFF:
+            self._check_accelerated(configuration.cut, manifest)
         if configuration.threads > self.threads:
             raise InvalidInput(f"{configuration.threads} threads are more than this device's {self.threads}")
+
+    def _check_accelerated(self, cut: int, manifest: Manifest) -> None:
+        if cut == 0:
+            raise InvalidInput("cut 0 has no head, so there is nothing for an accelerator to do")
+        check_runs(manifest.head_work(cut), what=f"the head at cut {cut}")
+        if self.compiled_heads and head_signature_of(manifest, cut) not in compiled_signatures(manifest):
+            raise InvalidInput(
+                f"the bundle has no head compiled for an Edge TPU at cut {cut}: dynasplit compile-tpu makes it"
+            )
+
+
+def _not_set_up(accelerator: EdgeAccelerator, there: tuple[EdgeAccelerator, ...]) -> str:
+    return (
+        f"this device is not set up for accelerator {accelerator} (it has {', '.join(there)}): "
+        "install its library, and name it in the settings (edgetpu_std_library, edgetpu_max_library)"
+    )

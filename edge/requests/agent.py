@@ -21,11 +21,13 @@ from models.bundle import Bundle
 from planner.choosing.candidates import Candidates
 from planner.choosing.explanation import Explanation, explain
 from planner.choosing.strategies import Choice, Request, choose
-from protocol.configuration import Configuration
-from protocol.errors import DeadlineHopeless, DynaSplitError, NotFound, ServiceMissing
+from protocol.configuration import Configuration, EdgeAccelerator
+from protocol.errors import AcceleratorFailed, DeadlineHopeless, DynaSplitError, NotFound, ServiceMissing
 from protocol.inference import Message
 from protocol.measurement import Measurement
 from protocol.tensors import Array
+
+_NO_ROW_WITHOUT = "every row that would do needs an accelerator that cannot be used now; the same cut ran on the CPU"
 
 _NOT_THE_CALLERS_FAULT = 429
 """From this HTTP status on a refusal is the device's, and is recorded."""
@@ -64,7 +66,7 @@ class Decision:
     """How a request will be run: by the row that was chosen from the candidates with so much left of its deadline, or as
     the caller pinned it (`choice`, `plan` and `candidates` None).
 
-    `avoided` is why a row without the cloud was chosen although one with it would have been ("" otherwise).
+    `avoided` is why it is done without the cloud, or without an accelerator, although that would have been chosen ("" otherwise).
     """
 
     bundle: Bundle
@@ -116,7 +118,8 @@ class Agent:
 
         Raises NotFound for an unknown network or output, InvalidInput for inputs that do not fit it or a configuration
         that cannot run here, Overloaded, DeadlineHopeless (the caller asked not to be served late), ServiceMissing
-        (no table), RunnerLost, and when profiling CloudFailed, ClockNotApplied and Throttled.
+        (no table), RunnerLost, when profiling CloudFailed, ClockNotApplied and Throttled, and AcceleratorFailed for a
+        configuration whose accelerator fails.
         """
         network = self._networks.get(name)
         bundle = network.bundle_for(pinned=asked.configuration is not None)
@@ -154,9 +157,7 @@ class Agent:
         return asked.due_s - candidates.quickest_ms(asked.account) / 1e3
 
     def _serve(self, network: Network, inputs: Sequence[Array], asked: Asked, turn: Turn) -> Answer:
-        decision = self._decide(network, asked, overlaps=turn.overlaps)
-        chosen_s = self._clock()
-        outcome = self._run(decision, self._job(decision, inputs, asked), turn)
+        decision, chosen_s, outcome = self._tried(network, inputs, asked, turn)
         done_s = self._clock()
         overlapped = turn.overlapped
         if not asked.profile:
@@ -165,6 +166,24 @@ class Agent:
         served = _served(decision, outcome, asked, done_s)
         measurement = self._record(network, decision, served, asked)
         return Answer(outcome.outputs, decision.subject, asked.strategy, served, measurement)
+
+    def _tried(
+        self, network: Network, inputs: Sequence[Array], asked: Asked, turn: Turn
+    ) -> tuple[Decision, float, Outcome]:
+        """Decides, says when that was, and runs. Whenever an accelerator fails, the request is decided anew: what failed is
+        left alone then."""
+        failure = ""
+        for _ in EdgeAccelerator:
+            decision, chosen_s = self._decide(network, asked, overlaps=turn.overlaps), self._clock()
+            try:
+                outcome = self._run(decision, self._job(decision, inputs, asked), turn)
+            except AcceleratorFailed as failed:
+                if asked.configuration:
+                    raise
+                failure = str(failed)
+                continue
+            return decision, chosen_s, replace(outcome, fallback=failure or outcome.fallback)
+        raise AcceleratorFailed(failure)
 
     def _run(self, decision: Decision, job: Job, turn: Turn) -> Outcome:
         """Whoever judges new tables hears how it went."""
@@ -180,6 +199,7 @@ class Agent:
     def _decide(self, network: Network, asked: Asked, *, overlaps: bool) -> Decision:
         if asked.configuration:
             self._bounds.check(asked.configuration, network.bundle)
+            self._bounds.accelerators.check(asked.configuration.edge_accelerator)
             return Decision(network.bundle, asked.configuration)
         plan, now_s = _plan(network), self._clock()
         request = self._request(asked, asked.remaining_ms(now_s), now_s, overlaps=overlaps)
@@ -187,6 +207,8 @@ class Agent:
         choice = choose(asked.strategy, candidates, request)
         if asked.reject_late and not choice.in_time:
             raise DeadlineHopeless(_hopeless(asked, request, choice))
+        if not _can_run(choice, candidates):
+            return Decision(plan.bundle, _on_cpu(choice, candidates), plan, avoided=_NO_ROW_WITHOUT)
         avoided = "" if candidates.cloud_available else _avoided(asked.strategy, candidates, request)
         return Decision(plan.bundle, choice.row.configuration, plan, choice, candidates, request.deadline_ms, avoided)
 
@@ -212,6 +234,7 @@ class Agent:
             due_s=None if asked.deadline_ms is None else asked.due_s,
             cloud_ms=decision.waiting_ms,
             tail_ms=plan.tail_ms[configuration.cut] if plan else 0.0,
+            head_ms=decision.choice.row.head_ms if decision.choice else 0.0,
             strict=asked.profile,
             measured=asked.profile,
             may_send_inputs=self._bounds.limits.min_cut == 0,
@@ -240,7 +263,7 @@ class Agent:
             self._recorder.served(decision.subject, asked, served)
             return None
         link = self._learner.link(network.plan, self._clock())
-        runtime = self._execution.runtime(decision.bundle, decision.configuration.threads)
+        runtime = self._execution.runtime(decision.bundle, decision.configuration)
         return self._recorder.measured(decision.subject, asked, served, link=link, runtime=runtime)
 
 
@@ -260,6 +283,18 @@ def _served(decision: Decision, outcome: Outcome, asked: Asked, done_s: float) -
         predicted_ms=decision.choice.predicted_ms if decision.choice else None,
         deadline_met=None if asked.deadline_ms is None else latency_ms <= asked.deadline_ms,
     )
+
+
+def _can_run(choice: Choice, candidates: Candidates) -> bool:
+    """Whether the accelerator of the row that was chosen can be used now."""
+    usable = candidates.limits.accelerators
+    return usable is None or choice.row.configuration.edge_accelerator in usable
+
+
+def _on_cpu(choice: Choice, candidates: Candidates) -> Configuration:
+    """The same cut without an accelerator, as fast as the table's rows may run."""
+    khz = int(candidates.parts.cpu_khz[candidates.allowed].max())
+    return replace(choice.row.configuration, edge_accelerator=EdgeAccelerator.OFF, cpu_khz=khz)
 
 
 def _avoided(strategy: str, candidates: Candidates, request: Request) -> str:

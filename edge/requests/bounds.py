@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from edge.device.accelerators import Accelerators
 from edge.device.capabilities import Capabilities
 from edge.device.heat import Heat
 from edge.offload.allowance import Allowance
@@ -14,21 +15,28 @@ from protocol.configuration import Configuration
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """What the device can do, what it may not do, and what it may still send today. Thread-safe."""
+    """What the device can do, what it may not do, what it may still send today, and what it can use now. Thread-safe."""
 
     capabilities: Capabilities
     limits: Limits
     allowance: Allowance
     heat: Heat | None = None
+    accelerators: Accelerators = field(default_factory=Accelerators)
 
     @property
     def now(self) -> Limits:
-        """The limits, with what is left of the day's bytes, and the clocks that are believed to be reached."""
-        believed_khz = self.heat.believed_khz if self.heat else None
-        return replace(self.limits, bytes_left=self.allowance.left(), clocks_khz=believed_khz)
+        """The limits, with what is left of the day's bytes, the clocks that are believed to be reached, and the accelerators
+        that can be used."""
+        return replace(
+            self.limits,
+            bytes_left=self.allowance.left(),
+            clocks_khz=self.heat.believed_khz if self.heat else None,
+            accelerators=self.accelerators.usable(),
+        )
 
     def check(self, configuration: Configuration, bundle: Bundle) -> None:
-        """InvalidInput or NotFound for a configuration that cannot or may not run here."""
+        """InvalidInput or NotFound for a configuration that cannot or may not run here, whether or not its accelerator can be
+        used at the moment."""
         self.capabilities.check(configuration, bundle.manifest)
         self.limits.check_clock(configuration.cpu_khz)
         self.limits.check_cut(configuration.cut, last=bundle.manifest.operator_count)

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from edge.device.accelerators import Accelerators, limit_s
 from edge.device.controller import Controller, Switched
 from edge.device.energy import Energies, Stretch, Window
 from edge.device.throttle_guard import ThrottleGuard
 from edge.offload.cloud import AllowanceSpent, Cloud, CloudFailed, TailCall
 from edge.requests.bill import Circumstances, bill
-from edge.requests.codec_work import encoding_work
+from edge.requests.head_work import head_work
 from edge.requests.turns import Turn
 from edge.runners.port import RunnerKey, RunnerLost, Runners
 from hardware.clock import Clock
@@ -20,7 +21,8 @@ from models.bundle import Bundle
 from models.running.runner import Head
 from planner.choosing.patience import LONGEST_WAIT_MS, patience_ms
 from planner.choosing.switching import Switching
-from protocol.configuration import Codec, Configuration, Provenance
+from protocol.configuration import Codec, Configuration, EdgeAccelerator, Provenance
+from protocol.errors import AcceleratorFailed
 from protocol.inference import Message, Wire, pack_request
 from protocol.measurement import Cost
 from protocol.tensors import Array, Tensor, encode
@@ -37,9 +39,9 @@ class Job:
     """One request with the configuration that was chosen for it.
 
     `due_s` is the moment of its deadline on the monotonic clock, None without one. `cloud_ms` is what the round trip is
-    expected to take and `tail_ms` what the tail would take on the device, 0 where nobody knows. `strict`: only this
-    configuration, no way out. `measured`: it is to be measured, so at no other clock and not while the device is slowed
-    down. `may_send_inputs`: whether the inputs themselves may leave the device.
+    expected to take, `head_ms` the head, and `tail_ms` what the tail would take on the device, 0 where nobody knows.
+    `strict`: only this configuration, no way out. `measured`: it is to be measured, so at no other clock and not while the
+    device is slowed down. `may_send_inputs`: whether the inputs themselves may leave the device.
     """
 
     bundle: Bundle
@@ -48,12 +50,22 @@ class Job:
     due_s: float | None = None
     cloud_ms: float = 0.0
     tail_ms: float = 0.0
+    head_ms: float = 0.0
     strict: bool = False
     measured: bool = False
     may_send_inputs: bool = True
 
     @property
-    def runner_key(self) -> RunnerKey:
+    def accelerated(self) -> bool:
+        return self.configuration.edge_accelerator is not EdgeAccelerator.OFF
+
+    @property
+    def head_key(self) -> RunnerKey:
+        return RunnerKey(self.bundle.folder, self.configuration.threads, self.configuration.edge_accelerator)
+
+    @property
+    def tail_key(self) -> RunnerKey:
+        """A tail runs on the CPU, whatever the head ran on."""
         return RunnerKey(self.bundle.folder, self.configuration.threads)
 
 
@@ -106,6 +118,7 @@ class Execution:
         clock: Clock,
         emulated_link: bool,
         guard: ThrottleGuard | None = None,
+        accelerators: Accelerators | None = None,
     ) -> None:
         board = controller.board
         self._controller = controller
@@ -113,16 +126,18 @@ class Execution:
         self._cloud = cloud
         self._clock = clock
         self._energies = energies
+        self._accelerators = accelerators or Accelerators()
         self._guard = guard or ThrottleGuard(board.slowdown)
         link = Provenance.EMULATED if emulated_link else Provenance.MEASURED
         self._circumstances = Circumstances(board.provenance, link)
-        self._head_works: dict[tuple[str, int, Codec | None], Work] = {}
+        self._head_works: dict[tuple[str, int, Codec | None, bool], Work] = {}
         self._tail_works: dict[tuple[str, int], Work] = {}
 
     def run(self, job: Job, turn: Turn) -> Outcome:
         """The outputs by the job's configuration; finished here where the cloud fails, all in the cloud where the runner
         fails. Raises RunnerLost, RunnerFailed, and for a strict job CloudFailed, when there is no way out; for one that is
-        to be measured ClockNotApplied and Throttled as well."""
+        to be measured ClockNotApplied and Throttled as well; AcceleratorFailed whenever the accelerator fails, or the runner
+        with it: another configuration may do."""
         if not job.measured:
             return self._run(job, turn)
         before = self._guard.begin()
@@ -131,7 +146,7 @@ class Execution:
 
     def _run(self, job: Job, turn: Turn) -> Outcome:
         try:
-            departure = self._head(job)
+            departure = self._accelerated_head(job) if job.accelerated else self._head(job)
         except RunnerLost as lost:
             if job.strict or not job.may_send_inputs or job.configuration.cut == 0:
                 raise
@@ -147,16 +162,30 @@ class Execution:
         """What it takes to set the board otherwise, and how it is set. May be asked from any thread."""
         return self._controller.switching
 
-    def runtime(self, bundle: Bundle, threads: int) -> str:
-        """What computes a bundle here."""
-        return self._runners.open(RunnerKey(bundle.folder, threads))
+    def runtime(self, bundle: Bundle, configuration: Configuration) -> str:
+        """What computes a bundle's heads here."""
+        return self._runners.open(RunnerKey(bundle.folder, configuration.threads, configuration.edge_accelerator))
+
+    def _accelerated_head(self, job: Job) -> _Departure:
+        """The head; how it went is told to who watches over the accelerator."""
+        accelerator = job.configuration.edge_accelerator
+        try:
+            departure = self._head(job)
+        except AcceleratorFailed as failure:
+            self._accelerators.failed(accelerator, str(failure))
+            raise
+        except RunnerLost as lost:
+            self._accelerators.hung(str(lost))
+            raise AcceleratorFailed(str(lost)) from lost
+        self._accelerators.worked(accelerator)
+        return departure
 
     def _head(self, job: Job) -> _Departure:
         """Runs the head and packs what it leaves; where that is to be measured, as often as the meter needs to tell its energy.
         Opening the runner is not part of it."""
         switched = self._switched(job)
         if job.configuration.cut:
-            self._runners.open(job.runner_key)
+            self._runners.open(job.head_key)
         least_s = min(self._energies.shortest_s, _LONGEST_BATCH_S) if job.measured else 0.0
         with self._energies.open() as window:
             (head, wire), runs = self._headed(job), 1
@@ -169,10 +198,9 @@ class Execution:
 
     def _headed(self, job: Job) -> tuple[Head, Wire | None]:
         """One run of the head, encoding as part of its work; no request where nothing is left to do."""
-        cut, codec = job.configuration.cut, job.configuration.codec
-        edge_only = cut == job.bundle.manifest.operator_count
+        edge_only = job.configuration.cut == job.bundle.manifest.operator_count
         head, boundary = self._controller.execute(
-            self._head_work(job.bundle, cut, codec=None if edge_only else codec),
+            self._head_work(job),
             lambda: self._encoded_head(job),
             threads=job.configuration.threads,
         )
@@ -187,9 +215,14 @@ class Execution:
     def _encoded_head(self, job: Job) -> tuple[Head, tuple[Tensor, ...]]:
         """At cut 0 the boundary is the input, and the runner need not be asked."""
         cut, codec = job.configuration.cut, job.configuration.codec
-        head = self._runners.head(job.runner_key, cut, job.inputs) if cut else Head(tuple(job.inputs), {})
+        head = self._runner_head(job) if cut else Head(tuple(job.inputs), {})
         specs = job.bundle.manifest.cut(cut).boundary
         return head, tuple(encode(array, spec, codec) for array, spec in zip(head.boundary, specs, strict=True))
+
+    def _runner_head(self, job: Job) -> Head:
+        """An accelerator that hangs is found out by what is predicted of it; work on the CPU ends."""
+        limit = limit_s(job.head_ms) if job.accelerated else None
+        return self._runners.head(job.head_key, job.configuration.cut, job.inputs, limit_s=limit)
 
     def _packed(self, job: Job, boundary: tuple[Tensor, ...]) -> Wire:
         codec = job.configuration.codec
@@ -230,11 +263,11 @@ class Execution:
         """The tail of the same cut on the device, at the highest clock: what the head left is still here."""
         cut = job.configuration.cut
         self._controller.apply_top_clock()
-        self._runners.open(job.runner_key)
+        self._runners.open(job.tail_key)
         with self._energies.open() as window:
             outputs = self._controller.execute(
                 self._tail_work(job.bundle, cut),
-                lambda: self._runners.tail(job.runner_key, cut, departure.head.boundary),
+                lambda: self._runners.tail(job.tail_key, cut, departure.head.boundary),
                 threads=job.configuration.threads,
             )
             tail = window.close()
@@ -251,12 +284,13 @@ class Execution:
             raise lost from failure
         return replace(outcome, fallback=str(lost), lost=lost)
 
-    def _head_work(self, bundle: Bundle, cut: int, *, codec: Codec | None) -> Work:
-        """The work of the head, and of encoding what it leaves where a codec is given."""
-        key = (bundle.digest, cut, codec)
+    def _head_work(self, job: Job) -> Work:
+        """The work of the head, and of encoding what it leaves where anything is sent."""
+        manifest, cut = job.bundle.manifest, job.configuration.cut
+        codec = None if cut == manifest.operator_count else job.configuration.codec
+        key = (job.bundle.digest, cut, codec, job.accelerated)
         if key not in self._head_works:
-            work = bundle.manifest.head_work(cut)
-            self._head_works[key] = work + encoding_work(bundle.manifest.cut(cut).boundary, codec) if codec else work
+            self._head_works[key] = head_work(manifest, cut, codec, accelerated=job.accelerated)
         return self._head_works[key]
 
     def _tail_work(self, bundle: Bundle, cut: int) -> Work:

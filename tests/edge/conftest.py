@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 
 from edge.api import descriptions
 from edge.api.app import Served, create_app
+from edge.device.accelerators import Accelerators
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
 from edge.device.energy import Energies
@@ -33,6 +34,7 @@ from edge.requests.execution import Execution
 from edge.requests.learning import Learner
 from edge.requests.recorder import Recorder
 from edge.requests.turns import Turns
+from edge.runners.emulated_tpu import EmulatedTpuOpener
 from edge.runners.port import RunnerKey, Runners, RunnersHere, open_fake
 from edge.tables.bundles import BundleStore
 from edge.tables.deciding import Tables, Trust
@@ -40,6 +42,9 @@ from edge.tables.history import TableStore
 from edge.tables.networks import Networks
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.wall_clock import WallClock
+from hardware.accelerator.edge_tpu import PluggedEdgeTpu
+from hardware.accelerator.emulated_usb import EmulatedUsb
+from hardware.accelerator.presence import Presence
 from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock
@@ -48,7 +53,7 @@ from models.cutting.plain import make_bundle
 from models.running.runner import FakeRunner
 from models.zoo import digits_vgg, load_digits_vgg
 from planner.choosing.limits import NO_LIMITS, Limits
-from protocol.configuration import Codec, Configuration
+from protocol.configuration import Codec, Configuration, EdgeAccelerator
 from protocol.errors import BundleBroken, NotFound, ServiceMissing
 from protocol.inference import Message, pack_request, unpack_reply, unpack_request
 from protocol.link import REFERENCE_LINK
@@ -252,6 +257,11 @@ def reply_of_fixture() -> Callable[[TestResponse], Message]:
     return reply_of
 
 
+def edge_tpu_on(usb: EmulatedUsb, clock: VirtualClock) -> PluggedEdgeTpu:
+    presence = Presence(usb.root, clock=clock)
+    return PluggedEdgeTpu(tuple(EdgeAccelerator), presence, clock=clock, sleep=clock.sleep)
+
+
 MakeDevice = Callable[..., Device]
 
 
@@ -268,15 +278,18 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         max_in_flight: int = 1,
         keep_throttled: bool = False,
         board: Callable[[Board, VirtualClock], Any] | None = None,
+        usb: EmulatedUsb | None = None,
         runners: Runners | None = None,
         source: FolderSource | None = None,
     ) -> Device:
         clock = VirtualClock(1000.0)
-        emulated = open_board("emulated-pi4", clock=clock, sleep=clock.sleep)
+        edge_tpu = edge_tpu_on(usb, clock) if usb else None
+        emulated = open_board("emulated-pi4", edge_tpu=edge_tpu, clock=clock, sleep=clock.sleep)
         device_board = board(emulated, clock) if board else emulated
         source = source or FolderSource()
-        runners = runners or RunnersHere(opener=open_fake)
+        runners = runners or RunnersHere(opener=EmulatedTpuOpener(usb, cpu=open_fake) if usb else open_fake)
         bundles, networks = BundleStore(tmp_path / "bundles", source), Networks()
+        accelerators = Accelerators(edge_tpu, clock=clock)
         capabilities = Capabilities.of(device_board, threads=1)
         allowance = Allowance(max_bytes_per_day, tmp_path / "sent.json", wall=lambda: (WALL_S + clock(), True))
 
@@ -296,7 +309,14 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         )
         guard = ThrottleGuard(device_board.slowdown, keeps=keep_throttled)
         execution = Execution(
-            controller, runners, cloud, energies=energies, clock=clock, emulated_link=True, guard=guard
+            controller,
+            runners,
+            cloud,
+            energies=energies,
+            clock=clock,
+            emulated_link=True,
+            guard=guard,
+            accelerators=accelerators,
         )
         recorder = Recorder(outbox, device=DEVICE, wall=WallClock())
         turns = Turns(max_waiting=max_waiting, max_in_flight=max_in_flight, clock=clock)
@@ -305,17 +325,27 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
             execution,
             cloud,
             recorder,
-            bounds=Bounds(capabilities, limits, allowance, heat),
+            bounds=Bounds(capabilities, limits, allowance, heat, accelerators),
             turns=turns,
             learner=Learner(),
             clock=clock,
         )
+
+        def described() -> dict[str, Any]:
+            return descriptions.device(
+                DEVICE,
+                device_board,
+                clocks_khz=heat.ladder_khz,
+                accelerators=accelerators,
+                outbox=outbox,
+            )
+
         served = Served(
             agent,
             networks,
             bundles,
             warm,
-            lambda: descriptions.device(DEVICE, device_board, clocks_khz=heat.ladder_khz, outbox=outbox),
+            described,
             OPERATOR,
             clock=clock,
             obstacle=runners.obstacle,

@@ -33,7 +33,7 @@ class LostRunners(RunnersHere):
     def __init__(self) -> None:
         super().__init__(opener=open_fake)
 
-    def head(self, *_):
+    def head(self, *_, **__):
         raise RunnerLost("the runner died")
 
 

@@ -35,11 +35,11 @@ class Hanging(RunnersHere):
         super().__init__(opener=open_fake)
         self.entered, self.leave = threading.Event(), threading.Event()
 
-    def head(self, *arguments):
+    def head(self, *arguments, **limit):
         with self._lock:
             self.entered.set()
             self.leave.wait(20)
-        return super().head(*arguments)
+        return super().head(*arguments, **limit)
 
 
 class Front:

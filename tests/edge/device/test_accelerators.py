@@ -59,6 +59,12 @@ def test_one_that_fails_is_left_alone_and_the_other_clock_is_not(accelerators, c
     accelerators.check(MAX)
 
 
+def test_one_that_hangs_is_left_alone_at_any_clock(accelerators):
+    accelerators.hung("the head hung")
+
+    assert accelerators.usable() == {OFF}
+
+
 def test_it_is_tried_again_after_a_while_and_one_success_heals(accelerators, clock):
     accelerators.failed(STD, "the head hung")
     clock.sleep(5)

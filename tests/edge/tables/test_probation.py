@@ -26,10 +26,10 @@ class Breakable(RunnersHere):
 
     failure: Exception | None = None
 
-    def head(self, *call):
+    def head(self, *call, **limit):
         if self.failure:
             raise self.failure
-        return super().head(*call)
+        return super().head(*call, **limit)
 
 
 @pytest.fixture
