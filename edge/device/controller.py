@@ -76,6 +76,13 @@ class Controller:
         self._look()
         return result
 
+    def check_held(self, configuration: Configuration) -> None:
+        """ClockNotApplied when the board has left the clock that was applied."""
+        khz = configuration.cpu_khz
+        if not self.board.holds(khz):
+            self._applied = None
+            raise ClockNotApplied(f"the CPU left {khz} kHz meanwhile: firmware, heat or another program took it away")
+
     def restore(self) -> None:
         """Puts the board back as it was found."""
         self._applied = None

@@ -16,6 +16,7 @@ from edge.requests.bill import Circumstances, bill
 from edge.requests.head_work import head_work
 from edge.requests.turns import Turn
 from edge.runners.port import RunnerKey, RunnerLost, Runners
+from hardware.board import ClockNotApplied
 from hardware.clock import Clock
 from models.bundle import Bundle
 from models.running.runner import Head
@@ -192,9 +193,22 @@ class Execution:
             while self._clock() - window.began_s < least_s:
                 (head, wire), runs = self._headed(job), runs + 1
             if wire is None:
-                return _Departure(head, window.close().of_one(runs), switched)
-            computed, waiting = window.hand_over()
-            return _Departure(head, computed.of_one(runs), switched, wire, waiting)
+                departure = _Departure(head, window.close().of_one(runs), switched)
+            else:
+                computed, waiting = window.hand_over()
+                departure = _Departure(head, computed.of_one(runs), switched, wire, waiting)
+        if job.measured:
+            self._check_held(job, departure)
+        return departure
+
+    def _check_held(self, job: Job, departure: _Departure) -> None:
+        """What is measured ran at its clock to the end of its head; after that the next request may change it."""
+        try:
+            self._controller.check_held(job.configuration)
+        except ClockNotApplied:
+            if departure.waiting:
+                departure.waiting.close()
+            raise
 
     def _headed(self, job: Job) -> tuple[Head, Wire | None]:
         """One run of the head, encoding as part of its work; no request where nothing is left to do."""

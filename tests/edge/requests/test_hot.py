@@ -22,6 +22,7 @@ class HotBoard:
     def __init__(self, board) -> None:
         self._board = board
         self.cap_khz = TOP_KHZ
+        self.left = False
         self.word = Slowdown()
         self.slowed_by_work = Slowdown()
         self.asked_khz: list[int] = []
@@ -42,6 +43,9 @@ class HotBoard:
         result = self._board.execute(work, run, threads=threads)
         self.word = Slowdown(self.word.word | self.slowed_by_work.word, self.word.count + self.slowed_by_work.count)
         return result
+
+    def holds(self, cpu_khz: int) -> bool:
+        return not self.left and self._board.holds(cpu_khz)
 
     def slowdown(self) -> Slowdown:
         return self.word
@@ -128,6 +132,17 @@ def test_what_cannot_run_at_its_clock_is_not_measured(hot, inputs, cut):
     response = profiled(device, inputs, TOP_KHZ, cut)
 
     assert (response.status_code, "runs at 1400000 kHz" in response.get_json()["error"]) == (503, True)
+    assert device.records(RecordKind.MEASUREMENT) == []
+
+
+@pytest.mark.parametrize("edge_only", [False, True])
+def test_what_leaves_its_clock_while_it_runs_is_not_measured(hot, inputs, digits, edge_only):
+    device = hot(LOW_KHZ)
+    device.board.left = True
+
+    response = profiled(device, inputs, LOW_KHZ, digits.manifest.cuts[-1 if edge_only else 1])
+
+    assert (response.status_code, "left 600000 kHz" in response.get_json()["error"]) == (503, True)
     assert device.records(RecordKind.MEASUREMENT) == []
 
 
