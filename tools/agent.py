@@ -54,7 +54,7 @@ class Agent:
         return tuple(TensorSpec.from_json(item, what="an input") for item in inputs)
 
     def device(self) -> dict[str, Any]:
-        """What the device is and can do: `device`, `board`, `clocks_khz`, `accelerators`, `overruns`."""
+        """What the device is and can do: `device`, `board`, `clocks_khz`, `accelerators`, `provenance`, `overruns`."""
         return dict(field(self._web.get("/v2"), "device", dict, what="the agent's metadata"))
 
     def network(self, network: str) -> dict[str, Any]:

@@ -10,17 +10,20 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from edge.device.capabilities import check_accelerated
 from models.accuracy.evaluation import Accuracies, known_of
 from models.accuracy.samples import Samples
 from models.bundle import Bundle
+from models.manifest import Manifest
 from planner.profiling import plan
 from planner.space import Space
-from protocol.configuration import Codec, Configuration, EdgeAccelerator, choose
+from protocol.configuration import Codec, Configuration, EdgeAccelerator, Provenance, choose
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from protocol.tensors import Array, Tensor
@@ -95,14 +98,29 @@ def prepare(backend: Backend, agent: Agent, bundle: Bundle) -> None:
 
 
 def space_of(agent: Agent, bundle: Bundle, codecs: Sequence[Codec]) -> Space:
-    """Every configuration that this device can run of this bundle."""
+    """Every configuration that this device can run of this bundle; those of an accelerator only where it can run all heads."""
     device = agent.device()
     return Space(
         cuts=bundle.manifest.cuts,
         clocks_khz=tuple(device["clocks_khz"]),
         codecs=tuple(codecs),
-        accelerators=tuple(choose(EdgeAccelerator, name, what="accelerator") for name in device["accelerators"]),
+        accelerators=_accelerators(device, bundle.manifest),
     )
+
+
+def _accelerators(device: Mapping[str, Any], manifest: Manifest) -> tuple[EdgeAccelerator, ...]:
+    there = tuple(choose(EdgeAccelerator, name, what="accelerator") for name in device["accelerators"])
+    if there == (EdgeAccelerator.OFF,):
+        return there
+    real = device["provenance"] != Provenance.EMULATED
+    try:
+        for cut in manifest.cuts:
+            if cut:
+                check_accelerated(cut, manifest, compiled_heads=real)
+    except InvalidInput as lacking:
+        console().print(f"[yellow]without the accelerator: {lacking}")
+        return (EdgeAccelerator.OFF,)
+    return there
 
 
 def measure(

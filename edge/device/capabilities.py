@@ -38,18 +38,20 @@ class Capabilities:
         if configuration.edge_accelerator not in self.accelerators:
             raise InvalidInput(_not_set_up(configuration.edge_accelerator, self.accelerators))
         if configuration.edge_accelerator is not EdgeAccelerator.OFF:
-            self._check_accelerated(configuration.cut, manifest)
+            check_accelerated(configuration.cut, manifest, compiled_heads=self.compiled_heads)
         if configuration.threads > self.threads:
             raise InvalidInput(f"{configuration.threads} threads are more than this device's {self.threads}")
 
-    def _check_accelerated(self, cut: int, manifest: Manifest) -> None:
-        if cut == 0:
-            raise InvalidInput("cut 0 has no head, so there is nothing for an accelerator to do")
-        check_runs(manifest.head_work(cut), what=f"the head at cut {cut}")
-        if self.compiled_heads and head_signature_of(manifest, cut) not in compiled_signatures(manifest):
-            raise InvalidInput(
-                f"the bundle has no head compiled for an Edge TPU at cut {cut}: dynasplit compile-tpu makes it"
-            )
+
+def check_accelerated(cut: int, manifest: Manifest, *, compiled_heads: bool) -> None:
+    """InvalidInput that says why a head cannot run on an Edge TPU, one that needs compiled heads or an emulated one."""
+    if cut == 0:
+        raise InvalidInput("cut 0 has no head, so there is nothing for an accelerator to do")
+    check_runs(manifest.head_work(cut), what=f"the head at cut {cut}")
+    if compiled_heads and head_signature_of(manifest, cut) not in compiled_signatures(manifest):
+        raise InvalidInput(
+            f"the bundle has no head compiled for an Edge TPU at cut {cut}: dynasplit compile-tpu makes it"
+        )
 
 
 def _not_set_up(accelerator: EdgeAccelerator, there: tuple[EdgeAccelerator, ...]) -> str:
