@@ -1,8 +1,10 @@
-"""What all tests share: the published data, the broker as it ships, and the rule that nothing is skipped where CI runs."""
+"""What all tests share: published data, the broker as it ships, a certificate, and that nothing is skipped where CI runs."""
 
 from __future__ import annotations
 
+import datetime
 import getpass
+import ipaddress
 import os
 import shutil
 import socket
@@ -14,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import cloud
 from cloud.broker import initial
@@ -132,3 +137,30 @@ def _wait_until_it_listens(port: int) -> None:
                 return
         tick.wait(0.01)
     raise AssertionError("the broker did not come up in time")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`ca.pem`, and `server.pem` with its key, of a certificate for 127.0.0.1 that signs itself."""
+    folder, key = tmp_path_factory.mktemp("tls"), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "ca.pem").write_bytes(public)
+    (folder / "server.pem").write_bytes(public + private)
+    return folder

@@ -31,6 +31,11 @@ _ROLES = {
         *rights([COMMANDS], [RESPONSES]),
         {"acltype": "publishClientReceive", "topic": RESPONSES, "allow": True},
     ],
+    # For a user that the operator adds: whoever shows the devices at home.
+    "home-assistant": rights(
+        [f"{topics.HOME_ASSISTANT}/status"],
+        [f"{topics.HOME_ASSISTANT}/#", topics.availability("+"), topics.state("+")],
+    ),
 }
 _ITERATIONS = 10_000
 _SALT_BYTES = 12

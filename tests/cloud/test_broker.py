@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -122,6 +123,42 @@ def test_a_device_reaches_its_own_topics_only(connect):
 
     assert [topic for topic, payload in heard if payload == b"from pi-1"] == [topics.telemetry("pi-1")]
     assert {topic for topic, _ in overheard} <= {topics.ack("pi-2")}
+
+
+def test_a_device_may_write_and_read_all_that_is_its_own(shipped_broker, connect):
+    shown = heard_on(connect("ingest"), "dynasplit/v1/#")
+    backend, device = connect("backend"), connect("pi-1")
+    heard = [heard_on(device, topic) for topic in topics.read_by("pi-1")]
+    written = {topic.replace("+", "digits") for topic in topics.written_by("pi-1") if topic.startswith(topics.ROOT)}
+
+    for topic in written:
+        device.publish(topic, b"x")
+    for topic in topics.read_by("pi-1")[:-1]:
+        backend.publish(topic.replace("+", "digits"), b"y")
+
+    wait_until(lambda: written <= {topic for topic, _ in shown})
+    wait_until(lambda: all(heard[:-1]))
+
+
+def test_home_assistant_finds_the_devices(shipped_broker, connect):
+    backend = ["-h", "127.0.0.1", "-p", str(shipped_broker.port), "-u", "backend", "-P", "backend-secret", "dynsec"]
+    control = shutil.which("mosquitto_ctrl")
+    assert control
+    subprocess.run([control, *backend, "createClient", "home", "-p", "home-secret"], check=True)
+    subprocess.run([control, *backend, "addClientRole", "home", "home-assistant"], check=True)
+    home = MqttBus(BrokerAddress.parse(shipped_broker.url("home")), client_id="home")
+    device = connect("pi-1")
+    found, greeted = heard_on(home, "homeassistant/device/+/config"), heard_on(device, "homeassistant/status")
+    home.start()
+    wait_until(lambda: home.connected)
+
+    def met() -> bool:
+        home.publish("homeassistant/status", b"online")
+        device.publish("homeassistant/device/pi-1/config", b"{}")
+        return bool(found and greeted)
+
+    wait_until(met)
+    home.stop()
 
 
 def test_a_published_table_waits_for_its_device(broker, connect):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
 
 from cloud.app import create_app
 from cloud.broker.accounts import MemoryAccounts
@@ -164,3 +166,27 @@ def test_what_root_writes_goes_to_whom_the_folder_belongs_to(url, enrol, tmp_pat
 
     folder = tmp_path.stat()
     assert handed == [(tmp_path / "edge.toml", folder.st_uid, folder.st_gid)]
+
+
+@pytest.fixture
+def https(certificates) -> Iterator[str]:
+    """A server with a certificate that only `ca.pem` knows, and that has no code."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates / "server.pem")
+    server = make_server("127.0.0.1", 0, Response('{"error": "nobody issued this code"}', 404), ssl_context=tls)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("trusting", "said"), [(True, "nobody issued this code"), (False, "cannot be trusted")])
+def test_a_backend_is_asked_only_when_it_is_trusted(https, certificates, tmp_path, capsys, trusting, said):
+    words = ["enroll", "--backend", https, "--code", "AAAAA-AAAAA", "-o", str(tmp_path / "edge.toml")]
+
+    assert main([*words, *(["--ca", str(certificates / "ca.pem")] if trusting else [])]) == 2
+
+    told = capsys.readouterr().err
+    assert (said in told, told.splitlines()[-1].startswith("dynasplit enroll: ")) == (True, True)
