@@ -1,0 +1,1 @@
+"""What the agent itself costs: its time beside head, wire and tail, its sampling, its rest."""
