@@ -23,7 +23,7 @@ _RESEND_LONGEST_S = 120.0
 
 
 class Courier:
-    """Sends batches over the bus; a record leaves the outbox only when it is acknowledged.
+    """Sends batches over the bus; a record leaves the outbox only when it is acknowledged. Tends the outbox meanwhile.
 
     It sleeps until there is something to do: a new record, a connect, an acknowledgement, or the time to send again.
     `linger_s` is how long a new record waits for company; `resend_after_s` how long an acknowledgement may take before
@@ -96,7 +96,11 @@ class Courier:
                 self._work.wait(self._until_resend_s())
                 self._work.clear()
                 if not self._stopping.wait(self._linger_s):
+                    self._outbox.tend()
                     self._send_what_waits()
+            except OutboxFailed as error:
+                logger.warning("telemetry waits: %s", error)
+                self._stopping.wait(self._resend_after_s)
             except Exception:  # the outermost loop of this thread: telemetry must go on
                 logger.exception("the courier stumbled; it goes on")
                 self._stopping.wait(self._resend_after_s)

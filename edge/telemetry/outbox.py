@@ -8,7 +8,7 @@ import threading
 import uuid
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 _LARGEST_SHARE = 8
 """A record may take an eighth of the outbox at most, lest one drive out all others."""
 _DROPPED_AT_ONCE = 32
+_TENDED_AFTER = 200
+"""Rows written: well before SQLite would write the log back by itself, with an append."""
 
 _INSERT = for_each_kind("INSERT INTO {kind} VALUES (?, ?)")
 _COUNT = for_each_kind("SELECT COUNT(*) FROM {kind} WHERE id <= ?")
@@ -70,6 +72,8 @@ class Outbox:
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         self._sequence = 0
+        self._written = 0
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = open_file(path, max_bytes=max_bytes, full_sync=full_sync)
         try:
@@ -95,6 +99,7 @@ class Outbox:
                 self._insert(kind, self._bases[-1] + sequence, text)
             self._sequence = sequence
             self._waiting += 1
+            self._written += 1
         for listener in self._listeners:
             listener()
         return sequence
@@ -125,7 +130,17 @@ class Outbox:
                 for span in self._spans(ack):
                     gone += sum(self._database.execute(sql, span).rowcount for sql in _LET_GO.values())
             self._waiting -= gone
+            self._written += gone
         return gone
+
+    def tend(self) -> None:
+        """Writes the log back into the file where it has grown. For one thread, beside all others: an append that had to do
+        it would keep its request waiting for the card. OutboxFailed where that fails."""
+        if self._written < _TENDED_AFTER:
+            return
+        self._written = 0
+        with _failing("the outbox's log cannot be written back"), closing(sqlite3.connect(self._path)) as beside:
+            beside.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @property
     def dropped(self) -> dict[RecordKind, int]:

@@ -125,6 +125,13 @@ def test_a_store_that_never_confirms_is_not_flooded(hub, outbox, bus, courier, w
     assert len(outbox) == 5000
 
 
+def test_the_outbox_is_tended_while_the_broker_is_away(outbox, courier, tmp_path, wait_until):
+    before = (tmp_path / "outbox.sqlite").stat().st_size
+    fill(outbox, 300)
+    wait_until(lambda: (tmp_path / "outbox.sqlite").stat().st_size > before)
+    assert len(outbox) == 300
+
+
 def test_a_garbled_acknowledgement_changes_nothing(hub, outbox, bus, courier, wait_until):
     store = Store(hub)
     store.willing = False

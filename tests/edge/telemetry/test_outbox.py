@@ -162,6 +162,15 @@ def test_room_that_was_let_go_is_used_again(make, path):
     assert path.stat().st_size <= 4 * MIB
 
 
+def test_a_log_that_is_tended_does_not_grow_and_nothing_is_lost_of_it(make, path):
+    outbox = make()
+    for n in range(10):
+        filled(outbox, INFERENCE, 200, first=200 * n)
+        outbox.tend()
+    assert path.with_name("outbox.sqlite-wal").stat().st_size < 2 * MIB
+    assert kinds(outbox)[INFERENCE] == list(range(2000))
+
+
 def test_a_smaller_bound_than_before_is_kept_to(make, path):
     outbox = make(max_bytes=16 * MIB)
     filled(outbox, SAMPLE, 3000)
