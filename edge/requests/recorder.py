@@ -47,6 +47,7 @@ class Recorder:
         self._outbox = outbox
         self._device = device
         self._wall = wall
+        self._unrecorded = 0
         self.recent = RecentRequests()
 
     def served(self, subject: Subject, asked: Asked, served: Served) -> None:
@@ -121,5 +122,16 @@ class Recorder:
         self.recent.note(inference)
         try:
             self._outbox.append(RecordKind.INFERENCE, inference.to_json())
-        except (OutboxFailed, InvalidInput):
+        except InvalidInput:
             logger.exception("a request was not recorded")
+        except OutboxFailed as error:
+            if not self._unrecorded:
+                logger.error("requests are served, but not recorded: %s", error)
+            self._unrecorded += 1
+        else:
+            self._recorded_again()
+
+    def _recorded_again(self) -> None:
+        if self._unrecorded:
+            logger.warning("requests are recorded again; %d were not", self._unrecorded)
+        self._unrecorded = 0
