@@ -75,7 +75,7 @@ class Sampler:
         self._nudges, self._childs_end = socket.socketpair()
         self._nudges.setblocking(False)
         self._process: subprocess.Popen[bytes] | None = None
-        self._restarts = 0
+        self._restarts = self._told_stalls = 0
         self._thread = threading.Thread(target=self._supervise, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -207,6 +207,15 @@ class Sampler:
                     return "" if self._refused else "died"
             elif self._clock() - self.ring.heartbeat_s > self._silent_s:
                 return f"gave no sign of life for {self._silent_s:g} s and was killed"
+            else:
+                self._tell_stalls()
+
+    def _tell_stalls(self) -> None:
+        """The first, and then each time that there are twice as many."""
+        count, longest_s = self.ring.stalls
+        if count and count >= 2 * self._told_stalls:
+            logger.warning("power was not sampled for up to %.0f ms, %d times so far", longest_s * 1e3, count)
+            self._told_stalls = count
 
     def _heed(self, fact: Fact) -> None:
         match fact:

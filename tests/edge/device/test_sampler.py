@@ -177,3 +177,11 @@ def test_the_process_stays_small(start, meters):
     modules = [mapped.path for mapped in psutil.Process(sampler.pid).memory_maps()]
     assert not [path for path in modules if "numpy" in path or "litert" in path]
     assert psutil.Process(sampler.pid).memory_info().rss < 30 * 2**20
+
+
+def test_stalls_are_told_the_first_time_and_then_ever_less_often(start, meters, caplog):
+    sampler = start(meters.Steady(), silent_s=0.2)
+    sampler.ring.stalled(0.45, counts=True)
+    until(lambda: "power was not sampled for up to 450 ms, 1 times so far" in caplog.text)
+    sampler.ring.stalled(0.25, counts=True)
+    until(lambda: "power was not sampled for up to 450 ms, 2 times so far" in caplog.text)
