@@ -118,6 +118,21 @@ def test_the_errors_are_those_that_are_stated(model, network, heads, trials, fig
     assert errors.median < 0.15
 
 
+CLOCKS_KHZ = range(600_000, 1_800_001, 200_000)
+
+
+@pytest.mark.parametrize("khz", CLOCKS_KHZ)
+@pytest.mark.parametrize(
+    ("figure", "recorded", "modelled"), [("time", "edge_ms", edge_ms), ("energy", "edge_mj", edge_mj)]
+)
+def test_heads_are_close_at_each_recorded_clock(model, network, heads, trials, khz, figure, recorded, modelled):
+    at_clock = [trial for trial in trials if trial.cpu_khz == khz]
+
+    errors = Errors.of([(modelled(model, heads[trial.layer], trial), getattr(trial, recorded)) for trial in at_clock])
+
+    assert errors.median < 0.15
+
+
 def test_a_whole_network_on_the_device_takes_the_recorded_time(model, network, heads, trials):
     edge_only = [trial for trial in trials if trial.layer == len(heads) - 1]
 
