@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 _AWAY = "it is not on the bus"
 _HUNG_AFTER = 10.0
 """Times its predicted time: a head that takes so much longer will not end."""
-_HUNG_AFTER_AT_LEAST_S = 0.5
+_HUNG_AFTER_AT_LEAST_S = 0.8
+"""A small head on a busy device may well wait its turn for longer than it runs."""
 
 
 def limit_s(head_ms: float) -> float | None:

@@ -7,6 +7,7 @@ are folders `<bus>-<port>[.<port>…]` (Documentation/ABI/testing/sysfs-bus-usb)
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from pathlib import Path
 from hardware.clock import Clock
 from hardware.sysfs import SYSFS
 
-USB_IDS = {("1a6e", "089a"): False, ("18d1", "9302"): True}
-"""Vendor and product, and whether the firmware is loaded."""
+USB_IDS = (("1a6e", "089a"), ("18d1", "9302"))
+"""Vendor and product, before the firmware is loaded and after."""
+
+_PRODUCTS = {product for _, product in USB_IDS}
 
 DEVICES = Path("bus/usb/devices")
 _PCI = Path("class/apex")
@@ -45,7 +48,7 @@ class Presence:
 
     def now(self) -> bool:
         """Whether it is there. A TPU that was just plugged in is seen a second later at most."""
-        if self._known is not None and _is_tpu(self._known):
+        if self._known is not None and _product(self._known) in _PRODUCTS:
             return True
         if self._known is None and self._clock() < self._away_until_s:
             return False
@@ -80,7 +83,20 @@ def port_of(device: str) -> HubPort | None:
 
 def _is_tpu(folder: Path) -> bool:
     try:
-        ids = ((folder / "idVendor").read_text().strip(), (folder / "idProduct").read_text().strip())
+        return ((folder / "idVendor").read_text().strip(), _product(folder)) in USB_IDS
     except OSError:
         return False
-    return ids in USB_IDS
+
+
+def _product(folder: Path) -> str:
+    """ "" for a device that is gone. Read without any layer: every request asks."""
+    try:
+        descriptor = os.open(f"{folder}/idProduct", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, 16).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)

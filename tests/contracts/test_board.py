@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hardware.accelerator.edge_tpu import PluggedEdgeTpu
+from hardware.accelerator.emulated_usb import EmulatedUsb
+from hardware.accelerator.port import EdgeTpu
+from hardware.accelerator.presence import Presence
 from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock
@@ -35,6 +39,17 @@ def emulated(tmp_path) -> Bench:
     return Bench(board, lambda: board.meter.read().watts)
 
 
+def emulated_with_tpu(tmp_path) -> Bench:
+    clock, usb = VirtualClock(), EmulatedUsb(tmp_path)
+    usb.plug()
+    board = open_board("emulated-pi4", edge_tpu=tpu_on(usb.root, clock), clock=clock, sleep=clock.sleep)
+    return Bench(board, lambda: board.meter.read().watts)
+
+
+def tpu_on(sys: Path, clock: VirtualClock) -> PluggedEdgeTpu:
+    return PluggedEdgeTpu(tuple(EdgeAccelerator), Presence(sys, clock=clock), clock=clock, sleep=clock.sleep)
+
+
 def linux(tmp_path) -> Bench:
     """A driver that states its two ends only."""
     cpus = FakeCpufreq(tmp_path, (600_000, 1_000_000, 1_800_000), table=False)
@@ -47,6 +62,12 @@ def pi3(tmp_path) -> Bench:
 
 def pi4(tmp_path) -> Bench:
     return of_tree(make_pi4(tmp_path))
+
+
+def pi4_with_tpu(tmp_path) -> Bench:
+    tree = make_pi4(tmp_path)
+    tree.plug_usb("18d1", "9302")
+    return opened(tree.sys, tree.write, tree.cpufreq.settings, edge_tpu=tpu_on(tree.sys, VirtualClock()))
 
 
 def pi5(tmp_path) -> Bench:
@@ -72,19 +93,30 @@ def of_tree(tree: KernelTree) -> Bench:
     return opened(tree.sys, tree.write, tree.cpufreq.settings)
 
 
-def opened(sys: Path, write: Write, settings: Callable[[], object]) -> Bench:
+def opened(sys: Path, write: Write, settings: Callable[[], object], *, edge_tpu: EdgeTpu | None = None) -> Bench:
     clock = VirtualClock()
     meter = ScriptedMeter([Step(0, 3.1)], clock=clock)
     found = FoundClocksFile(sys.parent / "run" / "cpufreq.json")
-    board = open_board("linux", meter=meter, found=found, sys=sys, write=write, clock=clock, sleep=clock.sleep)
+    board = open_board(
+        "linux",
+        meter=meter,
+        edge_tpu=edge_tpu,
+        found=found,
+        sys=sys,
+        write=write,
+        clock=clock,
+        sleep=clock.sleep,
+    )
     return Bench(board, settings)
 
 
 MAKERS = [
     emulated,
+    emulated_with_tpu,
     linux,
     pi3,
     pi4,
+    pi4_with_tpu,
     pi5,
     pi5_with_clocks_that_it_never_runs_at,
     zero2w_without_userspace,
@@ -134,6 +166,16 @@ def test_no_accelerator_is_always_possible_and_one_that_is_missing_is_refused(bo
     for missing in set(EdgeAccelerator) - set(board.accelerators()):
         with pytest.raises(InvalidInput, match=missing.value):
             board.apply(cpu_khz=board.ladder_khz()[0], accelerator=missing)
+
+
+def test_every_accelerator_on_offer_can_be_applied_and_left_again(bench):
+    top_khz = bench.board.ladder_khz()[-1]
+    bench.board.apply(cpu_khz=top_khz, accelerator=EdgeAccelerator.OFF)
+    before = bench.settings()
+    for accelerator in (*bench.board.accelerators(), EdgeAccelerator.OFF):
+        assert bench.board.apply(cpu_khz=top_khz, accelerator=accelerator).accelerator is accelerator
+
+    assert bench.settings() == before
 
 
 def test_work_gives_what_it_gives(board):
