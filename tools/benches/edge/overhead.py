@@ -39,7 +39,8 @@ _WARM_UP = 20
 
 def facts(folder: Path, *, requests: int, decisions: int) -> dict[str, Any]:
     """Of the digits network on an emulated Raspberry Pi 4: `overhead_ms` of requests that stay here (`edge-only`), that are
-    sent whole (`cloud-only`), and that DynaSplit decides; `decision_ms` of CPU. Everything runs on this machine."""
+    sent whole (`cloud-only`), and that DynaSplit decides, and `inside_ms` of it before the answer is there; `decision_ms` of
+    CPU. Everything runs on this machine."""
     bundle = make_bundle(digits_vgg(), folder / "bundle", name="digits", cuts="single")
     table = _table(bundle)
     return {"rows": len(table.rows), **_overheads(folder, bundle, table, requests), **decision(table, decisions)}
@@ -85,23 +86,24 @@ def _overheads(folder: Path, bundle: Bundle, table: Table, requests: int) -> dic
         pushed = push(stack.backend, table, stack.private_key)
         wait_for_report(stack.backend, pushed, timeout_s=_REPORT_TIMEOUT_S)
         tensors = [Tensor(bundle.manifest.inputs[0].name, load_digits_vgg().input(0))]
-        return {
-            "overhead_ms": {
-                strategy: spread(_beside(stack.agent, tensors, strategy, requests))
-                for strategy in ("edge-only", "cloud-only", DYNASPLIT)
-            }
-        }
+        waits = {name: _waits(stack.agent, tensors, name, requests) for name in ("edge-only", "cloud-only", DYNASPLIT)}
+    return {
+        "overhead_ms": {name: spread([caller for caller, _ in pairs]) for name, pairs in waits.items()},
+        "inside_ms": {name: spread([inside for _, inside in pairs]) for name, pairs in waits.items()},
+    }
 
 
-def _beside(agent: Agent, tensors: Sequence[Tensor], strategy: str, requests: int) -> list[float]:
-    """What a caller at loopback waits beyond head, wire and tail, in ms, without the first few."""
-    beside_ms = []
+def _waits(agent: Agent, tensors: Sequence[Tensor], strategy: str, requests: int) -> list[tuple[float, float]]:
+    """What a caller at loopback waits beyond head, wire and tail, and how much of that the agent sees between the last byte of
+    the request and its answer; in ms, without the first few."""
+    waits = []
     for _ in range(requests + _WARM_UP):
         began_s = time.perf_counter()
-        cost = agent.infer("digits", tensors, {"strategy": strategy, "deadline_ms": 1000.0}).cost
-        took_ms = (time.perf_counter() - began_s) * 1e3
-        beside_ms.append(took_ms - cost.head_ms - cost.transfer_ms - cost.cloud_ms)
-    return beside_ms[_WARM_UP:]
+        answer = agent.infer("digits", tensors, {"strategy": strategy, "deadline_ms": 1000.0})
+        took_ms, cost = (time.perf_counter() - began_s) * 1e3, answer.cost
+        parts_ms = cost.head_ms + cost.transfer_ms + cost.cloud_ms
+        waits.append((took_ms - parts_ms, answer.latency_ms - parts_ms))
+    return waits[_WARM_UP:]
 
 
 def _table(bundle: Bundle) -> Table:
