@@ -26,13 +26,15 @@ from protocol.table import Row
 class Asked:
     """Requests that are decided together, with what the device knows: `deadlines_ms` [n] is what is left of each
     (infinite: none), `numbers` [n] counts them from 0, `link` and `cloud_available` are as the device believes.
-    `behind_ms`: what is left of the deadlines of those who wait behind a single one."""
+    `behind_ms`: what is left of the deadlines of those who wait behind a single one;
+    `overlaps`: the device works for the next of them while that one waits for the cloud."""
 
     deadlines_ms: Floats
     numbers: Indices
     link: Link
     cloud_available: bool = True
     behind_ms: tuple[float, ...] = ()
+    overlaps: bool = False
 
 
 class Chooser(Protocol):
@@ -122,7 +124,12 @@ class Adaptive:
     def _chosen(self, asked: Asked) -> Indices:
         if not asked.behind_ms:
             return choose_rows(DYNASPLIT, self._candidates, asked.deadlines_ms, self._request)
-        request = replace(self._request, deadline_ms=float(asked.deadlines_ms[0]), behind_ms=asked.behind_ms)
+        request = replace(
+            self._request,
+            deadline_ms=float(asked.deadlines_ms[0]),
+            behind_ms=asked.behind_ms,
+            overlaps=asked.overlaps,
+        )
         return np.array([choose(DYNASPLIT, self._candidates, request).index], dtype=np.intp)
 
     def learn(self, asked: Asked, rows: Indices, outcomes: Outcomes) -> None:

@@ -14,7 +14,7 @@ from planner.simulation.choosers import Adaptive, Baseline, Chooser, Known, Orac
 from planner.simulation.replay import Recording, World
 from planner.simulation.scenario import Scenario, Timeline
 from planner.simulation.served import Served, Workload
-from planner.simulation.serving import serve
+from planner.simulation.serving import MAX_IN_FLIGHT, serve
 from protocol.configuration import Account, Configuration, Provenance
 from protocol.errors import InvalidInput
 from protocol.link import Link
@@ -44,6 +44,7 @@ class Contest:
     account: Account = Account.EDGE_NODE
     violation_rate: float = DEFAULT_VIOLATION_RATE
     tries: bool = True
+    max_in_flight: int = MAX_IN_FLIGHT
 
     def __post_init__(self) -> None:
         if self.account is Account.EDGE_ACTIVE and not self.recording.knows_active:
@@ -55,7 +56,7 @@ class Contest:
         """What each request of the workload gets by a strategy; InvalidInput for one that there is not."""
         timeline = (scenario or Scenario()).timeline(len(workload.deadlines_ms))
         chooser = self._chooser(strategy, workload, timeline)
-        return serve(chooser, self.world, workload, timeline=timeline, link=self.link)
+        return serve(chooser, self.world, workload, timeline=timeline, link=self.link, max_in_flight=self.max_in_flight)
 
     def infeasible(self, deadlines_ms: Floats) -> int:
         """How many deadlines lie below the lowest median latency of a configuration."""

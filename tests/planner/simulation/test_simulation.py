@@ -208,12 +208,24 @@ def test_in_a_burst_requests_wait_for_each_other(contest):
     assert waiting.latency_ms[30:] == pytest.approx(calm.latency_ms[30:])
 
 
-def test_who_waits_for_the_cloud_lets_the_others_wait(world):
-    contest = contest_of(world.measure([Configuration(0, 1_800_000), Configuration(LAST, 1_800_000)]))
+def in_a_rush(world, max_in_flight: int) -> tuple[np.ndarray, float]:
+    """When 20 requests, one every millisecond, were answered by the cloud, and what one alone takes."""
+    measured = world.measure([Configuration(0, 1_800_000), Configuration(LAST, 1_800_000)])
+    contest = replace(contest_of(measured), max_in_flight=max_in_flight)
     asked = Workload.of(np.full(20, np.inf), np.random.default_rng(1))
     served = contest.serve("cloud-only", asked, Scenario.from_json({"arrivals": {"every_ms": 1}}))
-    one_ms = float(contest.serve("cloud-only", asked).latency_ms[0])
-    assert served.latency_ms == pytest.approx(one_ms + np.arange(20) * (one_ms - 1))
+    return served.latency_ms + np.arange(20), float(contest.serve("cloud-only", asked).latency_ms[0])
+
+
+def test_one_at_a_time_who_waits_for_the_cloud_lets_the_others_wait(world):
+    answered_ms, one_ms = in_a_rush(world, 1)
+    assert answered_ms == pytest.approx(one_ms * np.arange(1, 21))
+
+
+def test_two_at_a_time_the_next_one_starts_while_one_waits_for_the_cloud(world):
+    answered_ms, one_ms = in_a_rush(world, 2)
+    assert answered_ms[-1] < 0.6 * one_ms * 20
+    assert (answered_ms[2:] >= answered_ms[:-2] + one_ms - 1e-9).all(), "never three together"
 
 
 def test_who_is_decided_thinks_of_those_behind(world):
