@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import shutil
 import threading
 from collections.abc import Callable, Collection
@@ -13,7 +12,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from edge import durable
-from edge.tables.room import PARTIAL, DiskFull, Room
+from edge.tables.room import DIGEST, PARTIAL, DiskFull, Room
 from edge.tables.source import Source
 from models.bundle import MANIFEST, Bundle
 from models.manifest import Manifest
@@ -22,7 +21,6 @@ from protocol.errors import BundleBroken, DynaSplitError, InvalidInput, ServiceM
 
 logger = logging.getLogger(__name__)
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST_MANIFEST_BYTES = 64 << 20
 
 
@@ -49,7 +47,7 @@ class BundleStore:
         self._held: WeakValueDictionary[str, Bundle] = WeakValueDictionary()
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f"{PARTIAL}*"):
-            if not _DIGEST.fullmatch(leftover.name.removeprefix(PARTIAL)):
+            if not DIGEST.fullmatch(leftover.name.removeprefix(PARTIAL)):
                 shutil.rmtree(leftover, ignore_errors=True)
 
     def get(self, digest: str) -> Bundle:
@@ -58,7 +56,7 @@ class BundleStore:
         Raises InvalidInput for what is no digest, BundleBroken when the source's files do not match it, NoRoom and DiskFull
         when it does not fit, NotFound and ServiceMissing as the source.
         """
-        if not _DIGEST.fullmatch(digest):
+        if not DIGEST.fullmatch(digest):
             raise InvalidInput(f"a bundle's digest is 64 hexadecimal digits, not {digest!r:.80}")
         if held := self._held.get(digest):
             return held
@@ -140,7 +138,7 @@ def _manifest_in(path: Path) -> Manifest:
         raise
     except InvalidInput as error:
         raise BundleBroken(f"the backend's bundle cannot be read: {error}") from error
-    if bad := [item.sha256 for item in manifest.artifacts if not _DIGEST.fullmatch(item.sha256)]:
+    if bad := [item.sha256 for item in manifest.artifacts if not DIGEST.fullmatch(item.sha256)]:
         raise BundleBroken(f"the backend's bundle names an artifact {bad[0]!r:.80}, which is no sha256")
     return manifest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ from protocol.errors import Conflict, DynaSplitError, ServiceMissing
 
 logger = logging.getLogger(__name__)
 
+DIGEST = re.compile(r"[0-9a-f]{64}")
 PARTIAL = ".partial-"
 """What a bundle's folder is called, with its digest, until it is whole, and again while it goes."""
 
@@ -109,7 +111,8 @@ def size_of(folder: Path) -> int:
 
 
 def _bundles(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir()]
+    """Whatever else lies there is not ours."""
+    return [path for path in folder.iterdir() if path.is_dir() and DIGEST.fullmatch(_digest(path))]
 
 
 def _digest(path: Path) -> str:

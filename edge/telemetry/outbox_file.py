@@ -64,9 +64,9 @@ def open_file(path: Path, *, max_bytes: int, full_sync: bool) -> sqlite3.Connect
         aside = path.with_name(f"{path.name}.broken-{time.time_ns()}")
         logger.error("outbox %s is damaged (%s); set aside as %s, starting an empty one", path, error, aside.name)
         _only_one_aside(path)
-        path.rename(aside)
-        for suffix in ("-wal", "-shm"):
+        for suffix in ("-wal", "-shm"):  # before the file: a log without one would be taken for that of the next
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+        path.rename(aside)
         return _opened(path, max_bytes=max_bytes, full_sync=full_sync)
 
 
@@ -142,6 +142,7 @@ def _take_over(database: sqlite3.Connection) -> None:
             database.execute(sql, (base, boot))
         base += last
     database.execute("DROP TABLE records")
+    database.execute("DROP TABLE IF EXISTS counters")
 
 
 def _bound(database: sqlite3.Connection, max_bytes: int) -> None:

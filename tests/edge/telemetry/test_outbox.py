@@ -322,6 +322,16 @@ def test_what_an_earlier_version_left_is_taken_over_whatever_happens_meanwhile(t
         left.close()
 
 
+def test_whatever_moment_a_garbled_outbox_is_set_aside_at_the_next_start_has_an_empty_one(tmp_path, crashes):
+    folder = tmp_path / "garbled"
+    folder.mkdir()
+    (folder / "outbox.sqlite").write_bytes(b"not a database, but long enough to look at " * 100)
+    for crash in crashes(outbox_in, prepared=folder):
+        left = outbox_in(crash.folder)
+        assert left.append(INFERENCE, {"n": 1}) == 1, crash
+        left.close()
+
+
 EARLIER = """
 CREATE TABLE records (id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT, sequence INTEGER, kind TEXT, body TEXT);
 INSERT INTO records VALUES (7, 'a', 7, 'inference', '{}'), (9, 'a', 9, 'measurement', '{}'), (10, 'b', 1, 'inference', '{}');
