@@ -14,7 +14,7 @@ from edge.device.sampled_gauge import SampledGauge
 from edge.device.sampler import Sampler
 from edge.settings import EdgeSettings
 from hardware.board import Board
-from hardware.boards import estimated_meter
+from hardware.boards import board_names, estimated_meter
 from hardware.power.estimated import EstimatedMeter
 from hardware.power.opening import AUTO, ESTIMATED, open_meter
 from hardware.profile import emulated_names, profile_of
@@ -24,13 +24,14 @@ logger = logging.getLogger(__name__)
 
 
 def start_meter(settings: EdgeSettings, stack: ExitStack) -> Sampler | EstimatedMeter | None:
-    """What measures this device; None for an emulated board, which brings its own meter. The stack ends it.
+    """What measures this device; None for an emulated board, which brings its own meter, and for one that nobody knows. The
+    stack ends it.
 
     Where `meter` is `auto` and there is none, an estimate by what the board's profile says that it draws. Raises NotFound
     where that is not known either, or where the meter that is named is not here; NotAllowed for one that this user may not
     read; ServiceMissing for a package or driver that is missing.
     """
-    if settings.board in emulated_names():
+    if settings.board in emulated_names() or settings.board not in board_names():
         return None
     profile = profile_of(settings.board, settings.sysfs)
     if settings.meter == ESTIMATED:

@@ -8,6 +8,7 @@ stay small.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import pickle
@@ -112,6 +113,7 @@ def main(ring_descriptor: int, facts_descriptor: int, nudges: int) -> int:
     """The life of the process."""
     for number in (signal.SIGINT, signal.SIGTERM):  # it ends with the front, not before it
         signal.signal(number, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ring, meters = Ring(ring_descriptor), ExitStack()
 
     def tell(fact: Fact) -> None:

@@ -42,6 +42,10 @@ def test_an_emulated_board_brings_its_own(tmp_path, stack):
     assert start_meter(settings(tmp_path), stack) is None
 
 
+def test_a_board_that_nobody_knows_is_left_to_be_refused_as_such(tmp_path, stack):
+    assert start_meter(settings(tmp_path, board="toaster"), stack) is None
+
+
 def test_without_a_meter_a_board_with_known_power_gets_an_estimate(tmp_path, stack):
     make_pi4(tmp_path)
     meter = start_meter(settings(tmp_path, board="linux"), stack)
