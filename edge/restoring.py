@@ -9,6 +9,9 @@ from pathlib import Path
 
 from edge.settings import EdgeSettings, Places
 from hardware import found_clocks
+from hardware.accelerator import edge_tpu
+from hardware.accelerator.edge_tpu import restore_power
+from hardware.accelerator.hub_power import HubPower, Run, run_program
 from hardware.cpufreq import restore_clocks
 from hardware.found_clocks import FoundClocksFile
 from protocol import settings as protocol_settings
@@ -17,10 +20,15 @@ from protocol.errors import DynaSplitError, InvalidInput
 logger = logging.getLogger(__name__)
 
 
-def restore(config: Path | None, *, environment: Mapping[str, str]) -> int:
-    """What `dynasplit-edge --restore` does: 0 when all is as it was found, also when nothing had been changed; else the error's
-    exit code, with one line on stderr."""
+def restore(config: Path | None, *, environment: Mapping[str, str], run: Run = run_program) -> int:
+    """What `dynasplit-edge --restore` does: 0 when all is as it was found, also when nothing had been changed; else the first
+    error's exit code, with a line on stderr for each."""
     places = _places(config, environment)
+    codes = _clocks(places), _port_power(places, run)
+    return next((code for code in codes if code), 0)
+
+
+def _clocks(places: Places) -> int:
     note = places.run_dir / found_clocks.FILE
     try:
         if restore_clocks(FoundClocksFile(note), places.sysfs):
@@ -29,6 +37,16 @@ def restore(config: Path | None, *, environment: Mapping[str, str]) -> int:
         sys.stderr.write(f"dynasplit-edge: the CPU clock is not put back: {error}\n")
         if isinstance(error, InvalidInput):
             sys.stderr.write(f"dynasplit-edge: reboot, or set the governor by hand and remove {note}\n")
+        return error.exit_code
+    return 0
+
+
+def _port_power(places: Places, run: Run) -> int:
+    try:
+        if restore_power(places.run_dir / edge_tpu.NOTE, HubPower(run)):
+            logger.info("the Edge TPU's port has its power again")
+    except DynaSplitError as error:
+        sys.stderr.write(f"dynasplit-edge: the Edge TPU's port stays without power: {error}\n")
         return error.exit_code
     return 0
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.settings import EdgeSettings
-from hardware.accelerator.edge_tpu import PluggedEdgeTpu, PowerSaving
+from hardware.accelerator.edge_tpu import NOTE, PluggedEdgeTpu, PowerSaving
 from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.accelerator.hub_power import HubPower, Run, run_program
 from hardware.accelerator.port import EdgeTpu
@@ -61,5 +61,5 @@ def _saving(settings: EdgeSettings, run: Run, release: Callable[[], None]) -> Po
     if not settings.edgetpu_power_down_s:
         return None
     port = HubPort(settings.edgetpu_usb_hub, settings.edgetpu_usb_port) if settings.edgetpu_usb_hub else None
-    note = (settings.data_dir if settings.emulated_tpu else settings.run_dir) / "edgetpu-port"
+    note = (settings.data_dir if settings.emulated_tpu else settings.run_dir) / NOTE
     return PowerSaving(HubPower(run), settings.edgetpu_power_down_s, note, port, before=release)

@@ -21,6 +21,9 @@ _WAKES_WITHIN_S = 8.0
 """Power, enumeration and a busy bus; the firmware is loaded later, by the library."""
 _LOOK_EVERY_S = 0.05
 
+NOTE = "edgetpu-port"
+"""The usual name of the file that tells of a port without power."""
+
 Cancel = Callable[[], None]
 Later = Callable[[float, Callable[[], None]], Cancel]
 """Calls something after a number of seconds, in another thread, unless it is cancelled before."""
@@ -56,8 +59,8 @@ class PowerSaving:
 
     def give(self, port: HubPort) -> None:
         """Raises AcceleratorFailed where the port stays without power."""
-        self.note.unlink(missing_ok=True)
         self.hub.switch(port, on=True)
+        self.note.unlink(missing_ok=True)
 
     def noted(self) -> HubPort | None:
         """The port that was left without power."""
@@ -66,6 +69,16 @@ class PowerSaving:
             return HubPort(location, int(port))
         except (OSError, ValueError):
             return None
+
+
+def restore_power(note: Path, hub: HubPower) -> bool:
+    """Gives the port back its power that a killed process noted; whether there was any. AcceleratorFailed where that fails."""
+    saving = PowerSaving(hub, 0.0, note)
+    port = saving.noted()
+    if port is None:
+        return False
+    saving.give(port)
+    return True
 
 
 class PluggedEdgeTpu:

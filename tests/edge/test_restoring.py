@@ -8,6 +8,7 @@ import pytest
 
 from edge.__main__ import main
 from edge.restoring import restore
+from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.clock import VirtualClock
 from hardware.cpufreq import CpuFrequency
 from hardware.fakes.cpufreq import FakeCpufreq
@@ -129,3 +130,28 @@ def test_the_command_needs_no_settings(monkeypatch, environment, sysfs, killed_a
 
     assert main(["--restore"]) == 0
     assert found(sysfs) == killed_agent
+
+
+@pytest.fixture
+def cut_port(tmp_path, run_dir) -> EmulatedUsb:
+    """A hub port that a killed agent left without power."""
+    usb = EmulatedUsb(tmp_path / "usb")
+    usb.root.mkdir()
+    run_dir.mkdir(exist_ok=True)
+    (run_dir / "edgetpu-port").write_text("2 1\n")
+    return usb
+
+
+def test_a_port_without_power_gets_it_back_once(environment, run_dir, cut_port, killed_agent, sysfs):
+    assert restore(None, environment=environment, run=cut_port.uhubctl) == 0
+
+    assert cut_port.plugged
+    assert list(run_dir.iterdir()) == []
+    assert found(sysfs) == killed_agent
+
+
+def test_a_port_that_stays_without_power_is_said_and_kept_in_mind(environment, run_dir, cut_port, capsys):
+    assert restore(None, environment=environment, run=lambda _: (1, "No compatible devices detected!")) == 4
+
+    assert "the Edge TPU's port stays without power" in capsys.readouterr().err
+    assert (run_dir / "edgetpu-port").exists()
