@@ -111,6 +111,10 @@ print(len(foreign))
 """
 
 
+NEEDS_THE_DEMO = ["tools.demo", "tools.story", "tools.stack", "tools.embedded_broker", "tools.benches.edge.overhead"]
+"""What runs the whole of DynaSplit on one machine."""
+
+
 @pytest.mark.system
 @pytest.mark.parametrize(
     ("extra", "packages", "left_out"),
@@ -118,7 +122,7 @@ print(len(foreign))
         ("edge", ["protocol", "planner", "models", "hardware", "edge"], []),
         ("edge", ["tools.cli", "tools.enroll", "tools.infer", "tools.doctor"], []),
         ("cloud", ["protocol", "models", "hardware", "cloud"], ["cloud.wsgi"]),
-        ("tools", ["tools"], ["tools.demo", "tools.story", "tools.stack", "tools.embedded_broker"]),
+        ("tools", ["tools"], NEEDS_THE_DEMO),
         ("demo", ["tools"], []),
     ],
 )
