@@ -21,6 +21,7 @@ from protocol.tensors import Array
 logger = logging.getLogger(__name__)
 
 _RUNNERS_KEPT = 4
+"""On the CPU, and as many on accelerators: one kind shall not push out the other between two requests."""
 
 
 class RunnerLost(DynaSplitError, ConnectionError):
@@ -166,11 +167,16 @@ class Shelf:
 
     def _runner(self, key: RunnerKey) -> Runner:
         if key not in self._runners:
-            while len(self._runners) >= _RUNNERS_KEPT:
-                self._runners.popitem(last=False)[1].close()
+            alike = [other for other in self._runners if _on_cpu(other) == _on_cpu(key)]
+            for oldest in alike[: max(0, len(alike) - _RUNNERS_KEPT + 1)]:
+                self._close(oldest)
             self._runners[key] = self._opener(key, self._cache_dir)
         self._runners.move_to_end(key)
         return self._runners[key]
+
+
+def _on_cpu(key: RunnerKey) -> bool:
+    return key.accelerator is EdgeAccelerator.OFF
 
 
 class RunnersHere:

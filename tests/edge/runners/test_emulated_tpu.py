@@ -53,6 +53,23 @@ def test_what_is_open_on_it_can_be_given_up_and_is_opened_again(runners, key, im
     runners.head(key, 4, [image])
 
 
+def test_what_is_open_on_it_does_not_push_out_what_is_open_on_the_cpu(usb, digits, image):
+    opened = []
+
+    def counting(key, cache_dir):
+        opened.append(key)
+        return open_fake(key, cache_dir)
+
+    runners = RunnersHere(opener=counting)
+    kinds = (EdgeAccelerator.OFF, EdgeAccelerator.STD)
+    keys = [RunnerKey(digits.folder, threads, kind) for threads in (1, 2, 3, 4) for kind in kinds]
+    for key in keys * 2:
+        runners.head(key, 4, [image])
+    runners.close()
+
+    assert len(opened) == len(keys)
+
+
 @pytest.mark.system
 def test_one_that_hangs_hangs_in_the_child_which_is_killed(usb, key, digits, image):
     runner = RunnerProcess(opener=EmulatedTpuOpener(usb, cpu=open_fake), first_head_s=10.0)
