@@ -17,6 +17,7 @@ from edge.device.controller import Controller
 from edge.device.edge_tpu import emulated_usb, open_edge_tpu
 from edge.device.heat import Heat
 from edge.device.metering import draws_of, energies_of, start_meter
+from edge.device.sampler import Sampler
 from edge.device.throttle_guard import ThrottleGuard
 from edge.jobs.book import JobBook
 from edge.jobs.desk import JobDesk
@@ -135,7 +136,9 @@ def assemble(
     }
     _follow_jobs(settings, bus, stack, makers=makers)
     energy = EnergyTotal(board.meter, settings.data_dir / "energy.json")
-    tell(settings, bus, stack, parts=Parts(board, board.name, energy, recorder.recent, networks, outbox))
+    meter_name = settings.meter if isinstance(meter, Sampler) else board.name
+    parts = Parts(board, meter_name, energy, recorder.recent, networks, outbox, bounds.accelerators.state)
+    tell(settings, bus, stack, parts=parts)
     return Served(
         agent,
         networks,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
+from typing import Any
 
 from edge.requests.recent import RecentRequests
 from edge.tables.networks import Networks
@@ -21,7 +22,8 @@ from protocol.state import DeviceState, PowerState
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Where the figures come from. `meter` names the power meter; `accelerators` tells the health of each."""
+    """Where the figures come from. `meter` names the power meter; `accelerators` tells the
+    health of each as `Accelerators.state` does."""
 
     board: Board
     meter: str
@@ -29,7 +31,7 @@ class Parts:
     recent: RecentRequests
     networks: Networks
     outbox: Outbox
-    accelerators: Callable[[], Mapping[str, str]] = dict
+    accelerators: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
 
 
 class Condition:
@@ -57,7 +59,7 @@ class Condition:
             tables={plan.table.network: plan.table.version for plan in plans},
             waiting=len(parts.outbox),
             dropped=self._lost(),
-            accelerators=dict(parts.accelerators()),
+            accelerators={str(name): _word(health) for name, health in parts.accelerators().items()},
         )
 
     def _power(self) -> PowerState:
@@ -73,3 +75,8 @@ class Condition:
         with contextlib.suppress(OutboxFailed):
             self._dropped = {kind.value: count for kind, count in self._parts.outbox.dropped.items()}
         return self._dropped
+
+
+def _word(health: Mapping[str, Any]) -> str:
+    """`usable`, or why it is not."""
+    return "usable" if health["usable"] else str(health["reason"])

@@ -19,7 +19,7 @@ def condition(serving, tmp_path):
         serving.agent._recorder.recent,
         serving.networks,
         serving.outbox,
-        accelerators=lambda: {"std": "usable"},
+        accelerators=lambda: {"std": {"usable": True}, "max": {"usable": False, "reason": "it hung"}},
     )
     return Condition(parts, clock=serving.clock)
 
@@ -39,7 +39,7 @@ def test_what_was_served_shows(serving, condition, inputs):
     assert state.uptime_s > 5.0
     assert state.power.provenance is Provenance.EMULATED
     assert state.power.watts > 0
-    assert state.accelerators == {"std": "usable"}
+    assert state.accelerators == {"std": "usable", "max": "it hung"}
     assert state.throttled == ()
 
 
