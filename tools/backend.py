@@ -27,6 +27,10 @@ class Backend:
     def url(self) -> str:
         return self._web.url
 
+    def close(self) -> None:
+        """Ends the connections."""
+        self._web.close()
+
     def ready(self) -> None:
         """Returns when the backend can serve; ServiceMissing until then."""
         self._web.call("GET", "/v2/health/ready")

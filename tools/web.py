@@ -79,6 +79,11 @@ class Web:
         else:
             self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False, ca_certs=trusted)
 
+    def close(self) -> None:
+        """Ends the connections."""
+        for key in self._pool.pools.keys():  # noqa: SIM118 - it is no dictionary, and cannot be walked through
+            self._pool.pools[key].close()
+
     def call(
         self,
         method: str,
