@@ -33,6 +33,7 @@ _BY_STATUS: Mapping[int, type[DynaSplitError]] = {
 
 
 _PIECE_BYTES = 1 << 16
+_KEPT_CONNECTIONS = 8
 
 
 class NotTrusted(DynaSplitError, ConnectionError):
@@ -71,18 +72,11 @@ class Web:
         self.url = url.rstrip("/")
         self._name = name
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        trusted = str(ca_file) if ca_file else None
-        self._base = self.url
-        self._pool: urllib3.PoolManager | UnixPool
-        if self.url.startswith(UNIX):
-            self._base, self._pool = "", UnixPool(self.url.removeprefix(UNIX), timeout_s=timeout_s)
-        else:
-            self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False, ca_certs=trusted)
+        self._base, self._pool = _connections(self.url, name=name, timeout_s=timeout_s, ca_file=ca_file)
 
     def close(self) -> None:
         """Ends the connections."""
-        for key in self._pool.pools.keys():  # noqa: SIM118 - it is no dictionary, and cannot be walked through
-            self._pool.pools[key].close()
+        self._pool.close()
 
     def call(
         self,
@@ -157,6 +151,20 @@ class Web:
 
     def _object(self, response: urllib3.BaseHTTPResponse, path: str) -> dict[str, Any]:
         return parse_object(response.data or b"{}", what=f"the answer of {self._name} {self.url}{path}")
+
+
+def _connections(
+    url: str, *, name: str, timeout_s: float, ca_file: Path | None
+) -> tuple[str, urllib3.HTTPConnectionPool]:
+    """What comes before each path, and the connections to whom the address names."""
+    if url.startswith(UNIX):
+        return "", UnixPool(url.removeprefix(UNIX), timeout_s=timeout_s)
+    trusted = {"ca_certs": str(ca_file)} if ca_file and url.startswith("https") else {}
+    try:
+        pool = urllib3.connection_from_url(url, maxsize=_KEPT_CONNECTIONS, timeout=timeout_s, retries=False, **trusted)
+        return urllib3.util.parse_url(url).path or "", pool
+    except urllib3.exceptions.HTTPError as error:
+        raise InvalidInput(f"{name} address {url!r:.100} cannot be read: {error}") from error
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
