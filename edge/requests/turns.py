@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from edge.device.running_mean import RunningMean
 from hardware.clock import Clock
+from planner.choosing.order import by_deadline, next_to_go
 from protocol.errors import DeadlineHopeless, DynaSplitError, Overloaded
 
 _LONGEST_WAIT_S = 3600.0
@@ -54,7 +55,8 @@ class Turn:
 
     def __init__(self, turns: Turns, claim: Claim, number: int) -> None:
         self.claim = claim
-        self.order = (claim.due_s, number)
+        self.due = claim.due_s
+        self.number = number
         self.woken = threading.Event()
         self.under_way = False
         self.holds = False
@@ -152,7 +154,7 @@ class Turns:
             return
         turn.woken.clear()
         with self._lock:
-            insort(self._queue, turn, key=_order)
+            insort(self._queue, turn, key=by_deadline)
             self._hand_on()
         turn.woken.wait()
 
@@ -160,7 +162,7 @@ class Turns:
         with self._lock:
             self._count += 1
             turn = Turn(self, claim, self._count)
-            insort(self._queue, turn, key=_order)
+            insort(self._queue, turn, key=by_deadline)
             self._hand_on()
             if not turn.holds:
                 try:
@@ -229,13 +231,10 @@ class Turns:
         """Gives the free device to the first in order who may have it."""
         if self._holder is not None:
             return
-        blocked = False
-        for turn in self._queue:
-            if turn.under_way or (not blocked and self._may_start(turn)):
-                self._queue.remove(turn)
-                self._give_to(turn)
-                return
-            blocked = True
+        turn = next_to_go(self._queue, self._may_start)
+        if turn is not None:
+            self._queue.remove(turn)
+            self._give_to(turn)
 
     def _may_start(self, turn: Turn) -> bool:
         if turn.claim.alone or any(other.claim.alone for other in self._under_way):
@@ -252,7 +251,3 @@ class Turns:
         self._holder, turn.holds = turn, True
         self._held_since_s = self._clock()
         turn.woken.set()
-
-
-def _order(turn: Turn) -> tuple[float, int]:
-    return turn.order

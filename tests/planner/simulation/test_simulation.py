@@ -11,10 +11,10 @@ from planner.averages import rows_by_configuration
 from planner.searching.campaign import Aim, exhaustive
 from planner.simulation.contest import BASELINES, STRATEGIES, Contest, summary
 from planner.simulation.knowledge import of_all, of_campaign
+from planner.simulation.lessons import LARGEST_CHUNK, chunk_size
 from planner.simulation.replay import Recording, Residuals
 from planner.simulation.scenario import Scenario
 from planner.simulation.served import Workload
-from planner.simulation.serving import LARGEST_CHUNK, chunk_size
 from planner.space import Space
 from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput
@@ -201,11 +201,41 @@ def test_without_an_edge_only_run_an_outage_cannot_be_served(world):
 
 def test_in_a_burst_requests_wait_for_each_other(contest):
     burst = Scenario.from_json({"burst": [{"from_request": 10, "requests": 20, "every_ms": 1}]})
-    asked = workload(60)
+    asked = Workload.of(np.full(60, np.inf), np.random.default_rng(1))
     waiting, calm = (contest.serve("edge-only", asked, one) for one in (burst, None))
     assert (np.diff(waiting.latency_ms[10:30]) > 0).all()
     assert waiting.latency_ms[10] == calm.latency_ms[10]
     assert waiting.latency_ms[30:] == pytest.approx(calm.latency_ms[30:])
+
+
+TOGETHER = {"from_request": 0, "requests": 4, "every_ms": 0}
+
+
+def test_the_earliest_deadline_goes_first_and_none_last_and_equals_as_they_came(world):
+    contest = contest_of(world.measure([Configuration(LAST, 1_800_000)]))
+    asked = Workload.of(np.array([np.inf, 900.0, 300.0, 300.0]), np.random.default_rng(1))
+    served = contest.serve("edge-only", asked, Scenario.from_json({"burst": [TOGETHER]}))
+    assert np.argsort(served.latency_ms).tolist() == [2, 3, 1, 0]
+
+
+def test_who_has_waited_for_the_cloud_in_vain_takes_the_device_again_by_its_deadline(world):
+    """While the first waits for a cloud that is away, the device works for others; those due later let it finish first."""
+    contest = contest_of(world.measure([Configuration(0, 1_800_000), Configuration(LAST, 1_800_000)]))
+    scenario = Scenario.from_json({"burst": [TOGETHER], "cloud_away": [{"from_request": 0, "to_request": 1}]})
+    soon = Workload.of(np.array([400.0, 1e6, 1e6, 1e6]), np.random.default_rng(1))
+    late = Workload.of(np.array([1e6, 400.0, 400.0, 400.0]), np.random.default_rng(1))
+    first, last = (contest.serve("cloud-only", one, scenario) for one in (soon, late))
+    assert first.fallback.tolist() == last.fallback.tolist() == [True, False, False, False]
+    assert first.latency_ms[0] < 400.0
+    assert last.latency_ms.argmax() == 0
+
+
+def test_after_a_burst_whoever_comes_still_finds_those_who_wait(world):
+    contest = contest_of(world.measure([Configuration(LAST, 1_800_000)]))
+    one_ms = float(contest.recording.median_ms[0])
+    asked = Workload.of(np.array([1e5, 1e5, 1e5, one_ms, 1e6, 1.0]), np.random.default_rng(1))
+    served = contest.serve("edge-only", asked, Scenario.from_json({"burst": [TOGETHER]}))
+    assert served.latency_ms / one_ms == pytest.approx([2, 3, 4, 1, 4, 1])
 
 
 def in_a_rush(world, max_in_flight: int) -> tuple[np.ndarray, float]:
