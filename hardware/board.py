@@ -86,8 +86,11 @@ class Board(Protocol):
         """
         ...
 
-    def slowdown(self) -> Slowdown:
-        """What the device says of heat and supply now: two looks tell what slowed it down between them."""
+    def slowdown(self, *, at_once: bool = False) -> Slowdown:
+        """What the device says of heat and supply now: two looks tell what slowed it down between them.
+
+        On a Raspberry Pi whose kernel does not pass that on a look takes milliseconds, 2 s at most; `at_once` never waits,
+        and may be what was said last."""
         ...
 
     def holds(self, cpu_khz: int) -> bool:

@@ -97,8 +97,9 @@ class EmulatedBoard:
                 self._counter.draw(self._power.waiting_w(self._cpu_khz))
         return result
 
-    def slowdown(self) -> Slowdown:
+    def slowdown(self, *, at_once: bool = False) -> Slowdown:
         """Nothing, ever."""
+        del at_once
         return Slowdown()
 
     def holds(self, cpu_khz: int) -> bool:

@@ -91,8 +91,8 @@ class LinuxBoard:
             finally:
                 self._waits()
 
-    def slowdown(self) -> Slowdown:
-        return self._throttling.look()
+    def slowdown(self, *, at_once: bool = False) -> Slowdown:
+        return self._throttling.look(at_once=at_once)
 
     def holds(self, cpu_khz: int) -> bool:
         return self._frequency.holds(cpu_khz)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardware.firmware import Firmware, find_firmware
 from hardware.sysfs import SYSFS
 
 _BITS = ("under-voltage", "clock capped", "throttled", "soft temperature limit")
@@ -61,27 +62,25 @@ class Throttling:
     A machine that has neither, or cannot tell now, counts as not slowed down.
     """
 
-    def __init__(self, sys: Path = SYSFS) -> None:
-        self._firmware = sorted((sys / "devices/platform").glob("soc*/soc*:firmware/get_throttled"))
+    def __init__(self, sys: Path = SYSFS, *, firmware: Firmware | None = None) -> None:
+        self._firmware = firmware or find_firmware(sys)
         self._counters = sorted(
             (sys / "devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"),
         )
 
-    def look(self) -> Slowdown:
-        """What the machine says now; compare two looks to know what was between them."""
-        word = 0
-        for path in self._firmware:
-            word |= _number(path, base=16)
-        return Slowdown(word, sum(_number(path, base=10) for path in self._counters))
+    def look(self, *, at_once: bool = False) -> Slowdown:
+        """What the machine says now; compare two looks to know what was between them. `at_once`: does not wait for a
+        firmware that has to be asked, and takes what it said last."""
+        return Slowdown(self._firmware.word(at_once=at_once), sum(_number(path) for path in self._counters))
 
 
 def _words(word: int) -> tuple[str, ...]:
     return tuple(text for bit, text in enumerate(_BITS) if word >> bit & 1)
 
 
-def _number(path: Path, *, base: int) -> int:
+def _number(path: Path) -> int:
     """0 for a file that says nothing, such as that of a core which was switched off."""
     try:
-        return int(path.read_text(), base)
+        return int(path.read_text())
     except (OSError, ValueError):
         return 0

@@ -107,7 +107,7 @@ class Controller:
         if self._applied is None or self._clock() - self._looked_s < _LOOK_EVERY_S:
             return
         self._looked_s = self._clock()
-        khz, slowdown = self._applied.cpu_khz, self.board.slowdown()
+        khz, slowdown = self._applied.cpu_khz, self.board.slowdown(at_once=True)
         at_top = khz == self._heat.ladder_khz[-1]
         if slowdown.takes_clock or (slowdown.takes_top_clock and at_top):
             self._heat.missed(khz, why=", ".join(slowdown.now))

@@ -38,7 +38,7 @@ class SlowBoard:
     def execute(self, _work, run, **_how):
         return run()
 
-    def slowdown(self) -> Slowdown:
+    def slowdown(self, **_how) -> Slowdown:
         return self.word
 
     def holds(self, _cpu_khz: int) -> bool:
