@@ -58,10 +58,11 @@ def open_board(
 
 
 def estimated_meter(profile: BoardProfile, *, clock: Clock = time.monotonic) -> EstimatedMeter:
-    """What such a board draws on average, as was published: the board says what it does. NotFound where nothing was."""
+    """What such a board draws on average, as was published: the board says what it does. NotFound where no source is
+    known."""
     if profile.power is None:
         known = ", ".join(name for name in profile_names() if profile_of(name, SYSFS).power)
-        raise NotFound(f"nobody published what a {profile.title} draws; connect a power meter (it is known of {known})")
+        raise NotFound(f"no source is known to us for what a {profile.title} draws; connect a power meter (it is known of {known})")
     return EstimatedMeter(profile.power, cpu_khz=profile.power.points[-1].cpu_khz, clock=clock)
 
 

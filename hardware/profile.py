@@ -33,7 +33,7 @@ class BoardProfile:
 
     `compatible` are its names in the device tree, `chassis` its kinds of case. `clocks_khz` has every such board;
     `lowest_khz` is the lowest that the hardware really runs at, whatever the kernel offers (0: no such limit). `power` is
-    what a whole board draws on average by `power_source`; None where nobody published it.
+    what a whole board draws on average by `power_source`; None where no source is known.
     """
 
     name: str

@@ -216,5 +216,5 @@ def test_a_pi4_is_estimated_by_the_published_figures(tmp_path):
 
 
 def test_an_estimate_that_nobody_can_make_is_refused(tmp_path):
-    with pytest.raises(NotFound, match=r"nobody published what a Raspberry Pi 5 draws.*pi4"):
+    with pytest.raises(NotFound, match=r"no source is known to us for what a Raspberry Pi 5 draws.*pi4"):
         estimated_meter(profile_of("pi5", tmp_path))
