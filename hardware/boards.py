@@ -62,7 +62,9 @@ def estimated_meter(profile: BoardProfile, *, clock: Clock = time.monotonic) -> 
     known."""
     if profile.power is None:
         known = ", ".join(name for name in profile_names() if profile_of(name, SYSFS).power)
-        raise NotFound(f"no source is known to us for what a {profile.title} draws; connect a power meter (it is known of {known})")
+        raise NotFound(
+            f"no source is known to us for what a {profile.title} draws; connect a power meter (it is known of {known})"
+        )
     return EstimatedMeter(profile.power, cpu_khz=profile.power.points[-1].cpu_khz, clock=clock)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
+from edge.jobs.book import Begun
 from edge.jobs.work import Unfinished, Work
 from protocol.errors import DynaSplitError
 from protocol.jobs import JobState
@@ -27,7 +29,8 @@ class _Left(Exception):
 
 
 class Attempt:
-    """Does the steps of one job that are not done yet.
+    """Does the steps of one job that are not done yet. Where they are independent, the others are done when one has failed;
+    after such a failure each is tried once, until one goes well.
 
     `progressed` is called after each step, `ended` once there is an outcome, both on the attempt's thread. An attempt that was
     left, or whose work goes on after the agent's next start, has none unless leaving gave it one.
@@ -37,17 +40,16 @@ class Attempt:
         self,
         make: Callable[[], Work],
         *,
-        done: int,
-        total: int,
-        progressed: Callable[[int, int], None],
+        begun: Begun,
+        progressed: Callable[[Begun], None],
         ended: Callable[[], None],
         patience_s: Sequence[float] = PATIENCE_S,
     ) -> None:
         self._make = make
-        self._done, self._total = done, total
+        self._begun = begun
         self._progressed = progressed
         self._ended = ended
-        self._patience_s = patience_s
+        self._patience_s = self._patience_now_s = tuple(patience_s)
         self._leaving = threading.Event()
         self._parting: tuple[JobState, str] | None = None
         self.outcome: tuple[JobState, str] | None = None
@@ -68,8 +70,7 @@ class Attempt:
 
     def _run(self) -> None:
         try:
-            self._worked()
-            self.outcome = (JobState.SUCCEEDED, "")
+            self.outcome = self._worked().outcome
         except Unfinished:
             return
         except _Left:
@@ -81,20 +82,35 @@ class Attempt:
             self.outcome = (JobState.FAILED, "the agent failed; its log says why")
         self._ended()
 
-    def _worked(self) -> None:
+    def _worked(self) -> Begun:
         work = self._patiently(self._make)
         try:
-            first = self._done if self._total in (0, work.total) else 0
-            for index in range(first, work.total):
+            same = self._begun.total in (0, work.total)
+            begun = replace(self._begun, total=work.total) if same else Begun(self._begun.job, total=work.total)
+            for index in range(begun.done, work.total):
                 self._check()
-                self._patiently(lambda index=index: work.step(index))  # type: ignore[misc]
-                self._progressed(index + 1, work.total)
+                begun = begun.stepped(self._failure(work, index))
+                self._progressed(begun)
+            return begun
         finally:
             work.close()
 
+    def _failure(self, work: Work, index: int) -> str | None:
+        """Why a step failed that may; None where it went well."""
+        try:
+            self._patiently(lambda: work.step(index))
+        except DynaSplitError as error:
+            if not work.independent:
+                raise
+            logger.warning("step %d of a job failed, the others go on: %s", index, error)
+            self._patience_now_s = ()
+            return str(error)
+        self._patience_now_s = self._patience_s
+        return None
+
     def _patiently(self, act: Callable[[], T]) -> T:
         """What it gives, tried again while that may help."""
-        for pause_s in self._patience_s:
+        for pause_s in self._patience_now_s:
             try:
                 return act()
             except DynaSplitError as error:

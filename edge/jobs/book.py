@@ -23,12 +23,29 @@ _ENDED_KEPT = 256
 
 @dataclass(frozen=True)
 class Begun:
-    """A job that is under way: `done` of `total` steps (0 of 0: not known yet), after `spent_s` of work on it."""
+    """A job that is under way: `done` of `total` steps (0 of 0: not known yet), after `spent_s` of work on it. Of those done
+    so many `failed`, the first of them for this `reason`."""
 
     job: Job
     done: int = 0
     total: int = 0
     spent_s: float = 0.0
+    failed: int = 0
+    reason: str = ""
+
+    def stepped(self, failure: str | None) -> Begun:
+        """After one more step, which went well or failed for a reason."""
+        if failure is None:
+            return replace(self, done=self.done + 1)
+        return replace(self, done=self.done + 1, failed=self.failed + 1, reason=self.reason or failure)
+
+    @property
+    def outcome(self) -> tuple[JobState, str]:
+        """How it ends when all steps are done: failed only if none went well."""
+        if not self.failed:
+            return JobState.SUCCEEDED, ""
+        state = JobState.FAILED if self.failed == self.total else JobState.SUCCEEDED
+        return state, f"{self.failed} of {self.total} steps failed; the first: {self.reason}"
 
     @property
     def report(self) -> JobReport:
@@ -38,7 +55,8 @@ class Begun:
         return replace(self.report, state=state, reason=reason)
 
     def to_json(self) -> dict[str, Any]:
-        return {"job": self.job.to_json(), "done": self.done, "total": self.total, "spent_s": self.spent_s}
+        names = ("done", "total", "spent_s", "failed", "reason")
+        return {"job": self.job.to_json(), **{name: getattr(self, name) for name in names}}
 
     @classmethod
     def from_json(cls, content: dict[str, Any], *, what: str) -> Begun:
@@ -47,6 +65,8 @@ class Begun:
             done=field(content, "done", int, what=what),
             total=field(content, "total", int, what=what),
             spent_s=field(content, "spent_s", float, what=what),
+            failed=field({"failed": 0, **content}, "failed", int, what=what),
+            reason=field({"reason": "", **content}, "reason", str, what=what),
         )
 
 

@@ -150,9 +150,8 @@ class JobDesk:
         job = begun.job
         attempt = Attempt(
             lambda: self._makers[job.kind](job, resumed),
-            done=begun.done,
-            total=begun.total,
-            progressed=lambda done, total: self._progressed(attempt, done, total),
+            begun=begun,
+            progressed=lambda now: self._progressed(attempt, now),
             ended=self._wake,
             patience_s=self._patience_s,
         )
@@ -179,13 +178,13 @@ class JobDesk:
         with self._changed:
             self._changed.notify_all()
 
-    def _progressed(self, attempt: Attempt, done: int, total: int) -> None:
+    def _progressed(self, attempt: Attempt, begun: Begun) -> None:
         """On the attempt's thread. One that was left behind has nothing to say any more."""
         with self._changed:
-            begun, now_s = self._book.begun, self._clock()
-            if attempt is not self._attempt or begun is None:
+            now_s = self._clock()
+            if attempt is not self._attempt or self._book.begun is None:
                 return
-            begun = self._now(replace(begun, done=done, total=total))
+            begun = self._now(begun)
             if now_s - self._told_s < _TOLD_EVERY_S:
                 self._book.note(begun)
                 return

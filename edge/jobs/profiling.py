@@ -80,6 +80,11 @@ class Profile:
     def total(self) -> int:
         return len(self._configurations) * self._repeats
 
+    @property
+    def independent(self) -> bool:
+        """What one configuration cannot do here, another may."""
+        return True
+
     def step(self, index: int, /) -> None:
         parts, network = self._facilities, self._bundle.manifest.network
         self._load()

@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 from edge.jobs.work import Work
 from edge.tables.desired import DesiredTables
-from protocol.errors import Conflict, ServiceMissing
+from protocol.errors import Conflict, NotFound, ServiceMissing
 from protocol.job_orders import pushed_network
 from protocol.jobs import Job
 from protocol.messages import TableState
+
+_TRIES = 4
+"""Right after a start the job may come before the table, which is retained as well: seconds later it is there."""
 
 
 class Push:
@@ -18,18 +21,24 @@ class Push:
     def __init__(self, network: str, desired: DesiredTables) -> None:
         self._network = network
         self._desired = desired
+        self._tries = 0
 
     @property
     def total(self) -> int:
         return 1
 
+    @property
+    def independent(self) -> bool:
+        return False
+
     def step(self, _index: int, /) -> None:
-        """Conflict with the reason when the table was rejected; ServiceMissing while there is none, or no bundle."""
+        """Conflict with the reason when the table was rejected; ServiceMissing while the bundle cannot be fetched, or no table
+        has come yet; NotFound when none came in several tries."""
+        self._tries += 1
         report = self._desired.again(self._network)
         if report is None:
-            raise ServiceMissing(
-                f"no table for {self._network} has come from the broker since the agent's start: push one"
-            )
+            why = f"no table is desired for {self._network}: none has come from the broker; push one (dynasplit push)"
+            raise ServiceMissing(why) if self._tries < _TRIES else NotFound(why)
         if report.state is not TableState.APPLIED:
             raise Conflict(f"table {report.digest:.12}, version {report.version}, was not applied: {report.reason}")
 

@@ -19,6 +19,10 @@ class Restart:
     def total(self) -> int:
         return 1
 
+    @property
+    def independent(self) -> bool:
+        return False
+
     def step(self, _index: int, /) -> None:
         if self._came_back:
             return

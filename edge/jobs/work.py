@@ -12,12 +12,17 @@ class Work(Protocol):
     """The work of one job, in steps. All of it is called from one thread.
 
     A step may be done again after a crash, so it must bear that. A DynaSplitError whose `http_status` is 429 or more says
-    that it may go well later; any other, that the job has failed.
+    that it may go well later; any other, that the step has failed.
     """
 
     @property
     def total(self) -> int:
         """How many steps there are. The same job gives the same steps after a restart."""
+        ...
+
+    @property
+    def independent(self) -> bool:
+        """Whether each step is worth doing whatever became of the others: then one that fails does not end the job."""
         ...
 
     def step(self, index: int, /) -> None:

@@ -31,6 +31,7 @@ class ScriptedWork:
     total: int = 3
     before: Callable[[int], None] = lambda _index: None
     steps: list[int] = field(default_factory=list)
+    independent: bool = False
     closed: int = 0
 
     def step(self, index: int, /) -> None:
@@ -192,6 +193,63 @@ def test_patience_ends(desk, operator, wait_until):
     operator.list(job())
     wait_until(lambda: operator.final("a"))
     assert operator.final("a") == JobReport("a", JobState.FAILED, reason="the cloud is away")
+
+
+def some_away(*indices: int):
+    def step(index):
+        if index in indices:
+            away(index)
+
+    return step
+
+
+def test_where_steps_are_independent_the_others_go_on_and_the_failures_are_told(desk, operator, wait_until):
+    work = ScriptedWork(total=4, before=some_away(0, 2), independent=True)
+    desk(doing(work))
+    operator.list(job())
+    wait_until(lambda: operator.final("a"))
+    told = operator.final("a")
+    assert work.steps == [1, 3]
+    assert (told.state, told.done, told.total) == (JobState.SUCCEEDED, 4, 4)
+    assert told.reason == "2 of 4 steps failed; the first: the cloud is away"
+
+
+def test_a_job_of_which_every_step_failed_has_failed(desk, operator, wait_until):
+    desk(doing(ScriptedWork(total=2, before=refuse, independent=True)))
+    operator.list(job())
+    wait_until(lambda: operator.final("a"))
+    assert operator.final("a").state is JobState.FAILED
+    assert operator.final("a").reason == "2 of 2 steps failed; the first: that is not possible here"
+
+
+def test_after_a_step_that_failed_each_is_tried_once_until_one_goes_well(desk, operator, wait_until):
+    tried = []
+
+    def before(index):
+        tried.append(index)
+        some_away(0, 1, 3)(index)
+
+    desk(doing(ScriptedWork(total=4, before=before, independent=True)))
+    operator.list(job())
+    wait_until(lambda: operator.final("a"))
+    assert tried == [0, 0, 0, 1, 2, 3, 3, 3]
+
+
+def test_what_failed_before_a_restart_is_told_after_it(desk, operator, wait_until):
+    gate = Gate(2)
+
+    def before(index):
+        some_away(0)(index)
+        gate(index)
+
+    here = desk(doing(ScriptedWork(total=4, before=before, independent=True)))
+    operator.list(job())
+    assert gate.reached()
+    here.stop()
+    gate.open()
+    desk(doing(ScriptedWork(total=4, independent=True)))
+    wait_until(lambda: operator.final("a"))
+    assert operator.final("a").reason == "1 of 4 steps failed; the first: the cloud is away"
 
 
 def test_a_step_that_hangs_is_left_behind_when_its_time_is_over(desk, operator, wait_until):

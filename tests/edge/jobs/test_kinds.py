@@ -14,7 +14,7 @@ from edge.requests.bounds import Bounds
 from edge.tables.desired import DesiredTables
 from planner.choosing.limits import NO_LIMITS, Limits
 from protocol.configuration import Codec, Configuration
-from protocol.errors import BundleMismatch, Conflict, InvalidInput, ServiceMissing
+from protocol.errors import BundleMismatch, Conflict, InvalidInput, NotFound, ServiceMissing
 from protocol.job_orders import ProfileOrder
 from protocol.jobs import Job, JobKind
 from protocol.messages import RecordKind
@@ -167,9 +167,13 @@ def test_a_push_of_a_table_that_is_rejected_again_fails_with_the_reason(desired,
         push_of("digits", desired).step(0)
 
 
-def test_a_push_without_a_table_may_go_well_later(desired):
-    with pytest.raises(ServiceMissing, match="digits"):
-        push_of("digits", desired).step(0)
+def test_a_push_without_a_table_may_go_well_in_a_moment_but_not_for_ever(desired):
+    work = push_of("digits", desired)
+    for _ in range(3):
+        with pytest.raises(ServiceMissing, match="digits"):
+            work.step(0)
+    with pytest.raises(NotFound, match="no table is desired for digits"):
+        work.step(0)
 
 
 def test_a_push_fetches_the_bundle_when_the_backend_is_back(device, desired, signed):
