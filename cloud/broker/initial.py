@@ -68,14 +68,20 @@ def _client(user: str, *, password: str, roles: Sequence[str]) -> dict[str, Any]
 
 
 def write(path: Path, passwords: Mapping[str, str]) -> bool:
-    """Writes the file, mode 0600; False when it is there already."""
+    """Writes the file, mode 0600; False when it is there already. Killed at any moment, it leaves the whole file or none."""
+    beside = path.with_name(f"{path.name}.new")
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(document(passwords), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)  # unlike a rename, never over a file that is there
     except FileExistsError:
         return False
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
     return True
 
 

@@ -36,6 +36,25 @@ def test_a_file_that_is_there_is_left_alone(tmp_path):
     assert (tmp_path / "file").read_text() == "accounts of devices"
 
 
+def test_killed_while_it_writes_it_leaves_no_file_and_the_next_one_makes_it(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(*_given):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.link", killed)
+        with pytest.raises(Killed):
+            initial.write(tmp_path / "file", {"backend": "one", "ingest": "two"})
+    assert not (tmp_path / "file").exists()
+
+    (tmp_path / "file.new").write_text('{"half')
+    assert initial.write(tmp_path / "file", {"backend": "one", "ingest": "two"}) is True
+    assert json.loads((tmp_path / "file").read_text())["clients"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_missing_password_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DYNASPLIT_BACKEND_BROKER_PASSWORD", "one")
     monkeypatch.delenv("DYNASPLIT_INGEST_BROKER_PASSWORD", raising=False)
