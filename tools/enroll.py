@@ -11,12 +11,13 @@ import json
 import os
 import secrets
 import sys
+import time
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
 from protocol.enrolment import Enrolled
-from protocol.errors import InvalidInput
+from protocol.errors import InvalidInput, ServiceMissing
 from protocol.topics import check_name
 from tools.backend import Backend
 from tools.output import add_json_argument, check_target, console, write_json, write_text
@@ -25,6 +26,7 @@ from tools.web import Web
 SUMMARY = "make a device one of the fleet by a one-use code"
 
 _TTL_S = 900.0
+_PAUSES_S = (0.5, 2.0)
 _CA_FILE = "ca.pem"
 
 
@@ -87,7 +89,7 @@ def _enrol(arguments: argparse.Namespace) -> int:
     for target in (output, ca_target):
         check_target(target)
     web = Web(arguments.backend, name="backend", ca_file=_readable(arguments.ca))
-    enrolled = Enrolled.from_json(web.send("POST", "/api/v1/enroll", {"code": arguments.code}))
+    enrolled = _enrolled(web, arguments.code)
     settings = _settings(enrolled, arguments, ca_file=ca_target.absolute() if enrolled.ca else None)
     if enrolled.ca:
         write_text(ca_target, enrolled.ca)
@@ -97,6 +99,17 @@ def _enrol(arguments: argparse.Namespace) -> int:
     write_json(arguments.json, {"device": enrolled.device, "settings_file": str(output)})
     console().print(f"{enrolled.device} is enrolled; start it with: dynasplit-edge --config {output}", highlight=False)
     return 0
+
+
+def _enrolled(web: Web, code: str) -> Enrolled:
+    """The answer may get lost after the code was used up: the same attempt is answered again."""
+    order = {"code": code, "attempt": secrets.token_urlsafe(32)}
+    for pause_s in _PAUSES_S:
+        try:
+            return Enrolled.from_json(web.send("POST", "/api/v1/enroll", order))
+        except ServiceMissing:
+            time.sleep(pause_s)
+    return Enrolled.from_json(web.send("POST", "/api/v1/enroll", order))
 
 
 def _check_new(path: Path) -> None:

@@ -32,9 +32,11 @@ def issue() -> tuple[Response, int]:
 def enrol() -> Response:
     """Gives a device its token, its broker account and the operator's public key for a code; 429 after too many wrong ones.
 
-    404: nobody issued the code. 409: it has expired or was used. 503: it stays good, try again.
+    404: nobody issued the code. 409: it has expired or was used. 503: it stays good, try again. An answer that
+    got lost is given again to who sends the same code and the same `attempt`.
     """
-    code = field(json_object(what="enrolment"), "code", str, what="enrolment")
-    enrolled = services().enrolling.enrol(code, peer=request.remote_addr or "unknown")
+    given = {"attempt": "", **json_object(what="enrolment")}
+    code, attempt = (field(given, name, str, what="enrolment") for name in ("code", "attempt"))
+    enrolled = services().enrolling.enrol(code, peer=request.remote_addr or "unknown", attempt=attempt)
     services().guard.forget()
     return jsonify(enrolled.to_json())

@@ -50,6 +50,10 @@ class CodeSecrets:
         """The same at each try with a code: two tries at once cannot give the account two passwords."""
         return base64.urlsafe_b64encode(self._derived("broker", code)).decode().rstrip("=")
 
+    def device_token(self, code: str, attempt: str) -> str:
+        """The same for the same attempt with a code, so that one whose answer got lost can be answered again."""
+        return base64.urlsafe_b64encode(self._derived(f"device {attempt}", code)).decode().rstrip("=")
+
     def seal(self, text: str, code: str) -> str:
         """A secret that only the code opens again."""
         return self._cipher(code).encrypt(text.encode()).decode()

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 _WRONG_TRIES = 10
 _WINDOW_S = 600.0
 _REMEMBERED_S = 30 * 86_400.0
+_ANSWERED_AGAIN_S = 900.0
+_ATTEMPT_LENGTH = (16, 128)
 _TTL_S = (1.0, 7 * 86_400.0)
 
 
@@ -38,7 +40,9 @@ class Enrolling:
     """Decides on codes. Thread-safe; several processes may share a store.
 
     Ten wrong codes of a peer within ten minutes, and it is refused until they have passed. A code is used up in the same
-    transaction that registers the device, last of all; what was made before that is made the same way by the next try.
+    transaction that registers the device, last of all; what was made before that is made the same way by the next try. Who
+    named its attempt by a word of its own and lost the answer is answered again, the same, for a quarter of an hour: the
+    code alone does not do.
     """
 
     def __init__(
@@ -68,14 +72,21 @@ class Enrolling:
         self._store.add_enrolment(enrolment, forget_before=now - _REMEMBERED_S)
         return Issued(device, code, enrolment.expires_at)
 
-    def enrol(self, code: str, *, peer: str) -> Enrolled:
-        """All that the code's device needs. NotFound for a wrong code, Conflict for one that has expired or was used,
+    def enrol(self, code: str, *, peer: str, attempt: str = "") -> Enrolled:
+        """All that the code's device needs. `attempt`: 16 characters or more that nobody else knows, "" for one that cannot
+        be answered again; InvalidInput for others. NotFound for a wrong code, Conflict for one that has expired or was used,
         Overloaded for a peer that tried too many wrong ones, ServiceMissing while the broker or the store is away."""
+        if attempt and not _ATTEMPT_LENGTH[0] <= len(attempt) <= _ATTEMPT_LENGTH[1]:
+            raise InvalidInput(
+                f"enrolment: 'attempt' must have {_ATTEMPT_LENGTH[0]} to {_ATTEMPT_LENGTH[1]} characters"
+            )
         enrolment = self._enrolment(code, peer)
-        token = new_token()
+        token = self._secrets.device_token(code, attempt) if attempt else new_token()
+        again = self._check_usable(enrolment, token)
         password = self._password(enrolment, code)
         user = self._accounts.add(enrolment.device, password)
-        self._store.use_enrolment(enrolment.code_digest, token_sha256=token_sha256(token), at=self._clock())
+        if not again:
+            self._store.use_enrolment(enrolment.code_digest, token_sha256=token_sha256(token), at=self._clock())
         logger.info("device %s has enrolled from %s", enrolment.device, peer)
         return Enrolled(
             device=enrolment.device,
@@ -88,7 +99,7 @@ class Enrolling:
         )
 
     def _enrolment(self, code: str, peer: str) -> Enrolment:
-        """What a code stands for, when it can be used now."""
+        """What a code stands for."""
         now = self._clock()
         if self._store.wrong_codes(peer, since=now - _WINDOW_S) >= _WRONG_TRIES:
             raise Overloaded(f"too many wrong codes from {peer}; try again in {_WINDOW_S / 60:g} minutes")
@@ -96,11 +107,19 @@ class Enrolling:
         if enrolment is None:
             self._store.note_wrong_code(peer, at=now, window_s=_WINDOW_S)
             raise NotFound("nobody issued this code; is it typed right?")
-        if enrolment.used_at is not None:
-            raise code_used(enrolment.device)
-        if now > enrolment.expires_at:
-            raise Conflict("this code has expired; have a new one issued")
         return enrolment
+
+    def _check_usable(self, enrolment: Enrolment, token: str) -> bool:
+        """Whether it was this attempt that used the code up. Conflict when another did, or the code has expired."""
+        now, used_at = self._clock(), enrolment.used_at
+        if used_at is None and now > enrolment.expires_at:
+            raise Conflict("this code has expired; have a new one issued")
+        if used_at is None:
+            return False
+        ours = self._store.device_with_token(token_sha256(token)) == enrolment.device
+        if not ours or now > used_at + _ANSWERED_AGAIN_S:
+            raise code_used(enrolment.device)
+        return True
 
     def _password(self, enrolment: Enrolment, code: str) -> str:
         if enrolment.sealed_password:

@@ -114,6 +114,37 @@ def enrolling(settings, now) -> Enrolling:
     return Enrolling(changed(settings, **MADE_HERE), MemoryStore(), MemoryAccounts(), clock=lambda: now[0])
 
 
+ATTEMPT = "a word of the device"
+
+
+def test_the_same_attempt_is_answered_again_for_a_while_and_no_other_is(enrolling, now):
+    code = enrolling.issue("pi-1", ttl_s=60.0).code
+    first = enrolling.enrol(code, peer="a", attempt=ATTEMPT)
+    now[0] += 800.0
+
+    assert enrolling.enrol(code, peer="b", attempt=ATTEMPT) == first
+    for other in ("", "a word of another one"):
+        with pytest.raises(Conflict, match="used already"):
+            enrolling.enrol(code, peer="a", attempt=other)
+    now[0] += 200.0
+    with pytest.raises(Conflict, match="used already"):
+        enrolling.enrol(code, peer="a", attempt=ATTEMPT)
+
+
+def test_a_device_that_was_replaced_since_is_not_answered_again(enrolling):
+    code = enrolling.issue("pi-1", ttl_s=60.0).code
+    enrolling.enrol(code, peer="a", attempt=ATTEMPT)
+    enrolling.enrol(enrolling.issue("pi-1", ttl_s=60.0, replace=True).code, peer="a")
+
+    with pytest.raises(Conflict, match="used already"):
+        enrolling.enrol(code, peer="a", attempt=ATTEMPT)
+
+
+def test_a_word_that_can_be_guessed_is_no_attempt(enrolling):
+    with pytest.raises(InvalidInput, match="attempt"):
+        enrolling.enrol(enrolling.issue("pi-1", ttl_s=60.0).code, peer="a", attempt="short")
+
+
 def test_an_expired_code_says_so(enrolling, now):
     code = enrolling.issue("pi-1", ttl_s=60.0).code
     now[0] += 61.0

@@ -18,10 +18,12 @@ from cloud.memory_store import MemoryStore
 from cloud.publishing import MemoryPublisher
 from cloud.settings import BackendSettings
 from edge.settings import EdgeSettings
+from protocol.errors import ServiceMissing
 from protocol.mqtt import BrokerAddress
 from protocol.settings import load
 from protocol.signing import generate_private_key, public_key_of
 from tools.cli import main
+from tools.web import Web
 
 OPERATOR = "operator-token"
 Run = Callable[..., int]
@@ -52,6 +54,11 @@ def url(tmp_path, accounts) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch) -> None:
+    monkeypatch.setattr("tools.enroll._PAUSES_S", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -124,6 +131,22 @@ def test_a_used_code_says_so(url, enrol, capsys):
 
     assert enrol(code, "--force") == 2
     assert "used already" in capsys.readouterr().err
+
+
+def test_an_answer_that_got_lost_is_asked_for_again(url, enrol, tmp_path, capsys, monkeypatch):
+    code, send, lost = issue(url, capsys), Web.send, []
+
+    def loses_the_first(web, method, path, content):
+        answer = send(web, method, path, content)
+        if not lost:
+            lost.append(answer)
+            raise ServiceMissing("the connection broke off")
+        return answer
+
+    monkeypatch.setattr(Web, "send", loses_the_first)
+    assert enrol(code) == 0
+
+    assert load(EdgeSettings, toml=tmp_path / "edge.toml", environment={}).device_token == lost[0]["device_token"]
 
 
 def test_a_broker_that_is_away_leaves_nothing_behind(url, enrol, tmp_path, capsys, accounts):
