@@ -110,7 +110,9 @@ def _inferred(served: Served, network: str, arrived_s: float) -> Response:
             model_version=descriptions.VERSION,
         )
     )
-    return Response(wire.body, headers=dict(wire.headers))
+    response = Response(wire.body, headers=dict(wire.headers))
+    response.call_on_close(lambda: served.agent.learn(network))
+    return response
 
 
 def _add_descriptions(app: Flask, served: Served) -> None:

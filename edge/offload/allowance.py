@@ -52,6 +52,8 @@ class Allowance:
     def left(self) -> float:
         """What a request may count on today, in bytes; infinite without a limit. After something was refused it is less
         than that and falls with each refusal, lest rows that send a little more than their figure be tried in vain all day."""
+        if not self._bytes_per_day:
+            return math.inf
         with self._lock:
             self._roll()
             return max(0.0, min(self._rest(), self._largest))
@@ -79,6 +81,8 @@ class Allowance:
 
     def to_json(self) -> dict[str, Any]:
         """The day so far: `sent_bytes_today`, and null for what has no limit."""
+        with self._lock:
+            self._roll()
         left = self.left()
         return {
             "sent_bytes_today": self._sent,

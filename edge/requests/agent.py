@@ -134,6 +134,11 @@ class Agent:
                 self._recorder.refused(Subject(name, bundle.digest, table), asked, str(error))
             raise
 
+    def learn(self, name: str) -> None:
+        """Learns from the requests that were served, so that the next one is decided at once. For when an answer has left."""
+        if plan := self._networks.get(name).plan:
+            self._learner.catch_up(plan, self._clock())
+
     def explain(self, name: str, asked: Asked) -> Explanation:
         """How a request would be decided whose turn came now with all of its deadline left, and why. Errors as `infer`."""
         network, now_s = self._networks.get(name), self._clock()

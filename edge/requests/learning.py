@@ -73,8 +73,10 @@ class _Known:
 class Learner:
     """One link for the device, and for each network what its table's rows taught. Thread-safe.
 
-    A new table starts anew, since it predicts otherwise. Nothing of it survives a restart: a few dozen requests teach it
-    again, and a device that was off for long may well have changed. `violation_rate` and `tries` as for `Experience.of`.
+    Noting a lesson takes no time: what it teaches is worked out by `catch_up`, best called when nobody waits, at the latest
+    when the next request is decided. A new table starts anew, since it predicts otherwise. Nothing of it survives a restart:
+    a few dozen requests teach it again, and a device that was off for long may well have changed. `violation_rate` and
+    `tries` as for `Experience.of`.
     """
 
     def __init__(self, *, violation_rate: float = DEFAULT_VIOLATION_RATE, tries: bool = True) -> None:
@@ -83,6 +85,7 @@ class Learner:
         self._lock = threading.Lock()
         self._link = LinkEstimate()
         self._known: dict[str, _Known] = {}
+        self._lessons: list[tuple[Plan, Lesson]] = []
 
     def link(self, plan: Plan | None, now_s: float) -> Link:
         """The link now; without traffic the table's, and without a table the published one."""
@@ -91,6 +94,7 @@ class Learner:
 
     def candidates(self, plan: Plan, now_s: float, **now: Any) -> Candidates:
         """The table's rows at the prices of now; `now` as for `Candidates.now`."""
+        self._learn()
         link = self.link(plan, now_s)
         with self._lock:
             return plan.candidates.now(link, experience=self._of(plan).experience, **now)
@@ -103,19 +107,37 @@ class Learner:
 
     def observe(self, plan: Plan, lesson: Lesson) -> None:
         """Call it for requests that were served by the row that was chosen. One that was decided by another table, or by
-        none, teaches nothing. Logs what has drifted, and what no longer does, once each."""
+        none, teaches nothing."""
+        with self._lock:
+            self._lessons.append((plan, lesson))
+
+    def catch_up(self, plan: Plan, now_s: float) -> None:
+        """Learns what was noted, and works out of it what the next decision will want of this table and the link."""
+        self._learn()
+        self.link(plan, now_s)
         with self._lock:
             known = self._of(plan)
-            if known.experience.parts is not lesson.candidates.parts:
-                return
-            after = self._known[plan.table.network] = known.after(lesson)
-        _log_changes(plan.table.network, known.drift.found, after.drift.found)
+        known.experience.prepare()
 
     def state(self, plan: Plan) -> dict[str, Any]:
         """From how many requests it learned about a table, and what of it has drifted."""
+        self._learn()
         with self._lock:
             known = self._of(plan)
         return {"learned_from": known.experience.requests, "drift": [each.to_json() for each in known.drift.found]}
+
+    def _learn(self) -> None:
+        """From all that was noted, in its order. Logs what has drifted, and what no longer does, once each."""
+        while self._lessons:
+            with self._lock:
+                if not self._lessons:
+                    return
+                plan, lesson = self._lessons.pop(0)
+                before = self._of(plan)
+                if before.experience.parts is not lesson.candidates.parts:
+                    continue
+                after = self._known[plan.table.network] = before.after(lesson)
+            _log_changes(plan.table.network, before.drift.found, after.drift.found)
 
     def _of(self, plan: Plan) -> _Known:
         """What is known of this table."""

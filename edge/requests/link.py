@@ -34,17 +34,22 @@ class LinkEstimate:
     def __init__(self, *, window: int = 16, remember_s: float = 60.0) -> None:
         self._transfers: deque[Transfer] = deque(maxlen=window)
         self._remember_s = remember_s
+        self._found: tuple[Link, Link] | None = None
 
     def observe(self, transfer: Transfer) -> None:
         self._transfers.append(transfer)
+        self._found = None
 
     def link(self, start: Link, now_s: float) -> Link:
         """The link now. `start` is what is believed without traffic: the table's, measured when it was profiled."""
         while self._transfers and now_s - self._transfers[0].at_s > self._remember_s:
             self._transfers.popleft()
+            self._found = None
         if not self._transfers:
             return start
-        return self._by_size(start) or self._by_factor(start)
+        if self._found is None or self._found[0] is not start:
+            self._found = start, self._by_size(start) or self._by_factor(start)
+        return self._found[1]
 
     def _by_size(self, start: Link) -> Link | None:
         """Round-trip time and rates from the slope over sizes; None where the sizes are too alike to tell."""

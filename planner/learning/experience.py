@@ -87,10 +87,33 @@ class _Terms:
 
 
 @dataclass(frozen=True, eq=False)
+class _Columns:
+    """What of a table's rows never changes: the group of each figure of each row and what it may be off by before anything is
+    seen (a variance), both [4 x rows]; and whether each row uses the cloud, as an index."""
+
+    groups: Indices
+    prior_variance: Floats
+    kinds: Indices
+
+    @classmethod
+    def of(cls, parts: Parts) -> _Columns:
+        edge, cloud = np.where(parts.cut > 0, parts.edge_accelerator, _NO_HEAD), parts.cloud_accelerator
+        groups = np.concatenate([edge, cloud, edge, cloud]).astype(np.intp)
+        stated = np.concatenate([parts.head_ms_sd, parts.cloud_ms_sd, parts.head_mj_sd, parts.cloud_node_mj_sd])
+        known = np.where(np.isnan(stated), _ROW_SD, stated)
+        return cls(
+            groups + _GROUPS * np.repeat(np.arange(4), len(edge)),
+            np.asarray(np.maximum(known, _LEAST_SD) ** 2),
+            parts.uses_cloud.astype(np.intp),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Experience:
     """Learned from the rows of one table; a value: `after` gives the next one. Build with `of`."""
 
     parts: Parts
+    columns: _Columns
     violation_rate: float
     sums: Sums
     recent: Sums
@@ -106,7 +129,11 @@ class Experience:
             raise InvalidInput(f"violation_rate must lie above 0 and below 0.5, not {violation_rate}")
         nothing = Sums.nothing(4 * len(parts.cut))
         start = NormalDist().inv_cdf(1 - violation_rate)
-        return cls(parts, violation_rate, nothing, nothing, np.full(2, start), tries)
+        return cls(parts, _Columns.of(parts), violation_rate, nothing, nothing, np.full(2, start), tries)
+
+    def prepare(self) -> None:
+        """Works out what `expected` wants whatever the link, which takes most of its time. It does so itself when nobody did."""
+        _ = self._terms, self._held_ms
 
     def expected(self, link: Link, account: Account) -> Expected:
         """All rows over this link; InvalidInput for `edge_active` where it is unknown."""
@@ -151,7 +178,7 @@ class Experience:
         known = np.flatnonzero(np.isfinite(ratios))
         size = len(self.parts.cut)
         places = (np.arange(4)[:, None] * size + observed.rows[None, :]).ravel()[known]
-        expected = self._effects.mean[places] + self._level[self._groups[places]]
+        expected = self._effects.mean[places] + self._level[self.columns.groups[places]]
         reach = np.maximum(_BELIEVED_SD * np.sqrt(self._effects.variance[places]), _BELIEVED)
         return places, np.clip(ratios[known], expected - reach, expected + reach)
 
@@ -163,40 +190,27 @@ class Experience:
         rows = observed.rows
         promised = latency_ms[rows] + self._stretches[rows] * spread_ms[rows] <= observed.deadlines_ms
         late = took_ms > observed.deadlines_ms
-        steps = _STEP * np.bincount(self._kinds[rows], promised * (late - self.violation_rate), 2)
+        steps = _STEP * np.bincount(self.columns.kinds[rows], promised * (late - self.violation_rate), 2)
         return np.clip(self.stretch + steps, self._least_stretch, _MOST_STRETCH)
 
     @cached_property
-    def _groups(self) -> Indices:
-        """The group of each figure of each row, [4 x rows]."""
-        edge = np.where(self.parts.cut > 0, self.parts.edge_accelerator, _NO_HEAD)
-        cloud = self.parts.cloud_accelerator
-        kinds = np.concatenate([edge, cloud, edge, cloud]).astype(np.intp)
-        return kinds + _GROUPS * np.repeat(np.arange(4), len(edge))
-
-    @cached_property
-    def _prior_variance(self) -> Floats:
-        parts = self.parts
-        stated = np.concatenate([parts.head_ms_sd, parts.cloud_ms_sd, parts.head_mj_sd, parts.cloud_node_mj_sd])
-        known = np.where(np.isnan(stated), _ROW_SD, stated)
-        return np.asarray(np.maximum(known, _LEAST_SD) ** 2)
-
-    @cached_property
     def _effects(self) -> Effects:
-        return effects(self.sums, prior_variance=self._prior_variance, jitter_sd=_JITTER_SD, groups=self._groups)
+        return effects(
+            self.sums, prior_variance=self.columns.prior_variance, jitter_sd=_JITTER_SD, groups=self.columns.groups
+        )
 
     @cached_property
     def _level(self) -> Floats:
         """By how much the last requests of each group lay above what their rows' own history says."""
         seen = np.flatnonzero(self.recent.count > 0)
-        groups, size = self._groups[seen], len(_JITTER_SD)
+        groups, size = self.columns.groups[seen], len(_JITTER_SD)
         above = np.bincount(groups, self.recent.total[seen] - self.recent.count[seen] * self._effects.mean[seen], size)
         return np.asarray(above / (np.bincount(groups, self.recent.count[seen], size) + _RECENT_PRIOR))
 
     @cached_property
     def _factors(self) -> Floats:
         """What to multiply each prediction with, [4, rows]."""
-        factors: Floats = np.exp(self._effects.mean + self._level[self._groups]).reshape(4, -1)
+        factors: Floats = np.exp(self._effects.mean + self._level[self.columns.groups]).reshape(4, -1)
         return factors
 
     @cached_property
@@ -229,12 +243,8 @@ class Experience:
     @cached_property
     def _stretches(self) -> Floats:
         """By how many standard deviations each row is guarded."""
-        return self.stretch[self._kinds]
+        return self.stretch[self.columns.kinds]
 
     @property
     def _least_stretch(self) -> float:
         return NormalDist().inv_cdf(1 - min(_LOOSEST * self.violation_rate, 0.5))
-
-    @cached_property
-    def _kinds(self) -> Indices:
-        return self.parts.uses_cloud.astype(np.intp)
