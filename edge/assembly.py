@@ -74,7 +74,7 @@ def assemble(
     runner = RunnerProcess(opener=_opener(settings), cache_dir=settings.data_dir / "cache")
     stack.callback(runner.close)
     edge_tpu = open_edge_tpu(settings, release=runner.release_accelerators)
-    meter = start_meter(settings, stack)
+    meter = start_meter(settings.board, settings.meter_spec, stack)
     board = open_board(settings.board, meter=meter, edge_tpu=edge_tpu, found=found, sys=settings.sysfs)
     heat = Heat(settings.limits.allowed_khz(board.ladder_khz()))
     controller = Controller(board, heat=heat)

@@ -48,7 +48,7 @@ class CpuFrequency:
         self._clock = clock
         self._sleep = sleep
         self._known: dict[str, Policy] = {}
-        if not self._policies():
+        if not self.policies():
             raise NotFound(
                 f"{self._folder} holds no policy: nobody can set the CPU clock here, as in most virtual machines"
             )
@@ -71,7 +71,7 @@ class CpuFrequency:
     def check_rights(self) -> None:
         """NotAllowed, before anything is changed, when this process may not set the clock, or not note what it found."""
         self._found.check()
-        for policy in self._policies():
+        for policy in self.policies():
             policy.check_rights()
 
     def hold(self, khz: int) -> int:
@@ -80,7 +80,7 @@ class CpuFrequency:
         Raises ClockNotApplied when a policy runs at another clock, NotAllowed when this process may not set it or may not
         note what it found. What was found is noted before the first change.
         """
-        policies = self._policies()
+        policies = self.policies()
         self._note(policies)
         held = [(policy, own_khz) for policy in policies if (own_khz := _hold(policy, khz)) is not None]
         if khz not in (own_khz for _, own_khz in held):
@@ -113,7 +113,7 @@ class CpuFrequency:
         if failures:
             raise failures[0]
 
-    def _policies(self) -> list[Policy]:
+    def policies(self) -> list[Policy]:
         """All that are there now, by number."""
         names = [path.name for path in self._folder.glob("policy*") if path.name.removeprefix("policy").isdigit()]
         names.sort(key=lambda name: int(name.removeprefix("policy")))
@@ -123,7 +123,7 @@ class CpuFrequency:
         return self._known.setdefault(name, Policy(self._folder / name, self._write))
 
     def _leader(self) -> Policy:
-        policies = self._policies()
+        policies = self.policies()
         if not policies:
             raise ClockNotApplied(f"{self._folder} holds no policy any more: all its CPUs are offline")
         return max(policies, key=lambda policy: policy.clocks_khz()[-1])

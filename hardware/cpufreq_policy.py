@@ -81,6 +81,11 @@ class Policy:
                 if refusal := not_allowed(path, error):
                     raise refusal from error
 
+    def offers_userspace(self) -> bool:
+        """Whether an exact clock is held by the governor `userspace`, as far as can be told without asking for it: one whose
+        module the kernel would have to load is not on its list."""
+        return self._has_table() and "userspace" in self._read("scaling_available_governors").split()
+
     def settings(self) -> PolicySettings:
         governor = self._read("scaling_governor")
         return PolicySettings(
@@ -180,7 +185,7 @@ class Policy:
     def _read(self, name: str) -> str:
         path = self._folder / name
         try:
-            return path.read_text().strip()
+            return path.read_text(errors="replace").strip()
         except OSError as error:
             if refusal := not_allowed(path, error):
                 raise refusal from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hardware.accelerator.port import EdgeTpu, set_awake
@@ -48,7 +48,9 @@ class LinuxBoard:
         self._throttling = throttling
         self._temperature = temperature
         self._edge_tpu = edge_tpu
-        self._ladder_khz = _ladder_khz(profile, frequency)
+        self._ladder_khz = ladder_on(profile, frequency.ladder_khz())
+        if lacking := sorted(set(profile.clocks_khz) - set(self._ladder_khz)):
+            logger.warning("a %s has the clocks %s kHz, this machine lacks them", profile.title, lacking)
         self._processor = threading.Lock()
         self._estimated = meter if isinstance(meter, EstimatedMeter) else None
         self._cpu_khz = self._ladder_khz[-1]
@@ -126,15 +128,12 @@ class LinuxBoard:
             self._estimated.waiting(self._cpu_khz)
 
 
-def _ladder_khz(profile: BoardProfile, frequency: CpuFrequency) -> tuple[int, ...]:
-    """What the kernel offers, without what such a board never runs at. Clocks that it should have and lacks are logged."""
-    offered = frequency.ladder_khz()
+def ladder_on(profile: BoardProfile, offered: Sequence[int]) -> tuple[int, ...]:
+    """What the kernel offers, without what such a board never runs at; InvalidInput where nothing is left."""
     ladder = tuple(khz for khz in offered if khz >= profile.lowest_khz)
     if not ladder:
         raise InvalidInput(
             f"a {profile.title} runs at {profile.lowest_khz} kHz or more, but this machine offers "
             f"{offered[0]} to {offered[-1]}: set 'board' to linux"
         )
-    if lacking := sorted(set(profile.clocks_khz) - set(ladder)):
-        logger.warning("a %s has the clocks %s kHz, this machine lacks them", profile.title, lacking)
     return ladder

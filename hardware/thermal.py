@@ -39,6 +39,6 @@ def _cpu_zone(sys: Path) -> Path | None:
 
 def _type(zone: Path) -> str:
     try:
-        return (zone / "type").read_text().strip().lower()
+        return (zone / "type").read_text(errors="replace").strip().lower()
     except OSError:
         return ""

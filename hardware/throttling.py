@@ -8,7 +8,9 @@ from pathlib import Path
 from hardware.firmware import Firmware, find_firmware
 from hardware.sysfs import SYSFS
 
-_BITS = ("under-voltage", "clock capped", "throttled", "soft temperature limit")
+UNDER_VOLTAGE = "under-voltage"
+
+_BITS = (UNDER_VOLTAGE, "clock capped", "throttled", "soft temperature limit")
 """Bits 0-3 of the Raspberry Pi firmware's word tell what is now, 16-19 the same of what was since the start.
 
 https://www.raspberrypi.com/documentation/computers/os.html (vcgencmd get_throttled)

@@ -12,31 +12,29 @@ from edge.device.energy import Energies
 from edge.device.gauge import DirectGauge
 from edge.device.sampled_gauge import SampledGauge
 from edge.device.sampler import Sampler
-from edge.settings import EdgeSettings
 from hardware.board import Board
 from hardware.boards import board_names, estimated_meter
 from hardware.power.estimated import EstimatedMeter
-from hardware.power.opening import AUTO, ESTIMATED, open_meter
+from hardware.power.opening import AUTO, ESTIMATED, MeterSpec, open_meter
 from hardware.profile import emulated_names, profile_of
 from protocol.errors import NotFound
 
 logger = logging.getLogger(__name__)
 
 
-def start_meter(settings: EdgeSettings, stack: ExitStack) -> Sampler | EstimatedMeter | None:
-    """What measures this device; None for an emulated board, which brings its own meter, and for one that nobody knows. The
+def start_meter(board: str, spec: MeterSpec, stack: ExitStack) -> Sampler | EstimatedMeter | None:
+    """What measures this board; None for an emulated one, which brings its own meter, and for one that nobody knows. The
     stack ends it.
 
-    Where `meter` is `auto` and there is none, an estimate by what the board's profile says that it draws. Raises NotFound
+    Where `spec` is `auto` and there is none, an estimate by what the board's profile says that it draws. Raises NotFound
     where that is not known either, or where the meter that is named is not here; NotAllowed for one that this user may not
     read; ServiceMissing for a package or driver that is missing.
     """
-    if settings.board in emulated_names() or settings.board not in board_names():
+    if board in emulated_names() or board not in board_names():
         return None
-    profile = profile_of(settings.board, settings.sysfs)
-    if settings.meter == ESTIMATED:
+    profile = profile_of(board, spec.sys)
+    if spec.kind == ESTIMATED:
         return estimated_meter(profile)
-    spec = settings.meter_spec
     sampler = Sampler(functools.partial(open_meter, spec))
     stack.callback(sampler.close)
     try:

@@ -40,8 +40,7 @@ class Presence:
     """Looks for the TPU below a root of sysfs. Thread-safe: what it remembers only saves time."""
 
     def __init__(self, sys: Path = SYSFS, *, clock: Clock = time.monotonic) -> None:
-        self._devices = sys / DEVICES
-        self._pci = sys / _PCI
+        self._sys = sys
         self._clock = clock
         self._known: Path | None = None
         self._away_until_s = float("-inf")
@@ -56,8 +55,8 @@ class Presence:
 
     def look(self) -> bool:
         """The same, looking everywhere."""
-        self._known = self._found()
-        if self._known is None and not any(self._pci.glob("apex_*")):
+        self._known = find_usb(self._sys)
+        if self._known is None and find_pci(self._sys) is None:
             self._away_until_s = self._clock() + _LOOK_EVERY_S
             return False
         self._away_until_s = float("-inf")
@@ -67,8 +66,15 @@ class Presence:
         """The port that it is plugged into; None for one that is away, or not on USB."""
         return port_of(self._known.name) if self._known is not None else None
 
-    def _found(self) -> Path | None:
-        return next((folder for folder in sorted(self._devices.glob("*-*")) if _is_tpu(folder)), None)
+
+def find_usb(sys: Path) -> Path | None:
+    """The folder of the first Edge TPU on USB; None where there is none."""
+    return next((folder for folder in sorted((sys / DEVICES).glob("*-*")) if _is_tpu(folder)), None)
+
+
+def find_pci(sys: Path) -> Path | None:
+    """The folder of the first Edge TPU on PCIe; None where there is none."""
+    return next(iter(sorted((sys / _PCI).glob("apex_*"))), None)
 
 
 def port_of(device: str) -> HubPort | None:
@@ -83,7 +89,7 @@ def port_of(device: str) -> HubPort | None:
 
 def _is_tpu(folder: Path) -> bool:
     try:
-        return ((folder / "idVendor").read_text().strip(), _product(folder)) in USB_IDS
+        return ((folder / "idVendor").read_text(errors="replace").strip(), _product(folder)) in USB_IDS
     except OSError:
         return False
 

@@ -55,7 +55,8 @@ class KernelTree:
     def plug_usb(self, vendor: str, product: str, *, port: str = "2-1") -> Path:
         """A USB device with these ids (hexadecimal, as `1a6e`, `089a`); its folder."""
         folder = self.sys / "bus/usb/devices" / port
-        for name, text in (("idVendor", vendor), ("idProduct", product), ("bcdDevice", "0100"), ("speed", "5000")):
+        ids = (("idVendor", vendor), ("idProduct", product))
+        for name, text in (*ids, ("bcdDevice", "0100"), ("speed", "5000"), ("busnum", "2"), ("devnum", "3")):
             _file(folder / name, text)
         return folder
 

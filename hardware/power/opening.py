@@ -7,7 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hardware.clock import Clock, Sleep
@@ -97,27 +97,27 @@ def close_meter(meter: PowerMeter) -> None:
         close()
 
 
-def _found(spec: MeterSpec, clock: Clock, sleep: Sleep) -> PowerMeter:
-    sys = spec.sys
+def found_here(sys: Path) -> tuple[str, str]:
+    """What `auto` takes below this root of sysfs: its kind, and which one in words. NotFound where there is none."""
     if folders := hwmon_sensors(sys):
-        folder = pick(folders, "")
-        logger.info("power comes from the sensor %s", described(folder))
-        return HwmonMeter(folder, clock=clock)
+        return "hwmon", f"the sensor {described(pick(folders, ''))}"
     if folders := iio_sensors(sys):
-        folder = pick(folders, "")
-        logger.info("power comes from the sensor %s", described(folder))
-        return IioMeter(folder, clock=clock)
+        return "iio", f"the sensor {described(pick(folders, ''))}"
     if _has_pmic(sys):
-        logger.info("power comes from the board's power chip, which does not see USB devices (%s)", " ".join(COMMAND))
-        return pmic_meter(clock=clock, sleep=sleep)
+        return "pmic", f"the board's power chip, which does not see USB devices ({' '.join(COMMAND)})"
     if counters := find_counters(sys):
-        logger.info("power comes from the processor's counters (RAPL): %s", ", ".join(path.name for path in counters))
-        return RaplMeter(counters, clock=clock, sleep=sleep)
+        return "rapl", f"the processor's counters (RAPL): {', '.join(path.name for path in counters)}"
     raise NotFound(
         f"no power meter found: neither a sensor ({', '.join(CHIPS)}) in {sys / 'class/hwmon'} or {sys / 'bus/iio/devices'}, "
         f"nor a Raspberry Pi 5's power chip, nor processor counters in {sys / 'class/powercap'}; connect one, name a plug or "
         "a command with the setting 'meter', or use an emulated board"
     )
+
+
+def _found(spec: MeterSpec, clock: Clock, sleep: Sleep) -> PowerMeter:
+    kind, which = found_here(spec.sys)
+    logger.info("power comes from %s", which)
+    return open_meter(replace(spec, kind=kind), clock=clock, sleep=sleep)
 
 
 def _hwmon(spec: MeterSpec, clock: Clock, _sleep: Sleep) -> PowerMeter:

@@ -49,7 +49,7 @@ def number(path: Path) -> float:
 def text(path: Path) -> str:
     """What a file says, "" for one that is not there."""
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="replace").strip()
     except OSError:
         return ""
 

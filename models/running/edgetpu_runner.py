@@ -144,27 +144,33 @@ def _shared_delegate(library: Path, device: str) -> Any:
     key = (str(library), device)
     delegate = _delegates.get(key)
     if delegate is None:
-        delegate = _delegates[key] = _loaded(library, device)
+        delegate = _delegates[key] = load_delegate(library, device)
         logger.info("Edge TPU opened with %s", library)
     return delegate
 
 
-def _loaded(library: Path, device: str) -> Any:
-    """The delegate in a library. AcceleratorFailed for each of the three ways in which that fails, with what to do.
-
-    The library is looked at first: TFLite's own loader leaves half-made objects behind, which complain when they are collected.
-    """
+def check_library(library: Path) -> None:
+    """AcceleratorFailed for a file that cannot be loaded, or is no delegate, with what to do."""
     try:
         _ = ctypes.PyDLL(str(library)).tflite_plugin_create_delegate
-        module, _ = interpreter_module()
-        with native_messages():
-            return module.load_delegate(str(library), {"device": device} if device else {})
     except OSError as error:
         raise AcceleratorFailed(
             f"{library} cannot be loaded ({_line(error)}): install libedgetpu1-std, or unpack the library there"
         ) from error
     except AttributeError as error:
         raise AcceleratorFailed(f"{library} is no TFLite delegate: give the path of libedgetpu.so.1") from error
+
+
+def load_delegate(library: Path, device: str) -> Any:
+    """The delegate in a library. AcceleratorFailed for each of the three ways in which that fails, with what to do.
+
+    The library is looked at first: TFLite's own loader leaves half-made objects behind, which complain when they are collected.
+    """
+    check_library(library)
+    module, _ = interpreter_module()
+    try:
+        with native_messages():
+            return module.load_delegate(str(library), {"device": device} if device else {})
     except ValueError as error:
         raise AcceleratorFailed(
             f"{library} finds no Edge TPU ({_line(error)}): is one plugged in, is no other process using it, and is this user in "

@@ -9,6 +9,9 @@ from typing import Any
 
 WELL_CODE, WARNINGS_CODE, ERRORS_CODE = 0, 1, 4
 
+_LONGEST = 500
+"""Characters of a line."""
+
 
 class Severity(IntEnum):
     """WARNING: it serves, but not as well as it could. ERROR: it cannot serve, or not what it is meant to."""
@@ -37,15 +40,20 @@ class Finding:
 
 
 def well(subject: str, seen: str) -> Finding:
-    return Finding(subject, Severity.WELL, seen)
+    return Finding(subject, Severity.WELL, _line(seen))
 
 
 def warning(subject: str, seen: str, advice: str) -> Finding:
-    return Finding(subject, Severity.WARNING, seen, advice)
+    return Finding(subject, Severity.WARNING, _line(seen), _line(advice))
 
 
 def error(subject: str, seen: str, advice: str) -> Finding:
-    return Finding(subject, Severity.ERROR, seen, advice)
+    return Finding(subject, Severity.ERROR, _line(seen), _line(advice))
+
+
+def _line(text: str) -> str:
+    """One line that any terminal can show: what the kernel or a program said may hold anything."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:_LONGEST]
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

@@ -22,7 +22,7 @@ Login = Callable[[BrokerAddress], None]
 
 def check_broker(settings: EdgeSettings, *, login: Login | None = None) -> Iterator[Finding]:
     """Whether the broker lets the device in. Under a name of its own: a second client of the agent's name would end the first."""
-    address = BrokerAddress.parse(settings.broker_url)
+    address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
     try:
         (login or _login)(address)
     except DynaSplitError as refusal:
@@ -40,7 +40,13 @@ def _login(address: BrokerAddress) -> None:
 def check_cloud(settings: EdgeSettings, *, wall: Callable[[], float] = time.time) -> Iterator[Finding]:
     """Whether the backend answers, knows the device's token, and has the same time."""
     try:
-        web = Web(settings.backend_url, token=settings.device_token, name="backend", timeout_s=_TIMEOUT_S)
+        web = Web(
+            settings.backend_url,
+            token=settings.device_token,
+            name="backend",
+            timeout_s=_TIMEOUT_S,
+            ca_file=settings.ca_file,
+        )
         asked_at = wall()
         response = web.call("GET", "/v2/health/ready")
         answered_at = wall()

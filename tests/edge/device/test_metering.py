@@ -38,22 +38,26 @@ def settings(tmp_path, **change) -> EdgeSettings:
     )
 
 
+def started(given: EdgeSettings, stack: ExitStack):
+    return start_meter(given.board, given.meter_spec, stack)
+
+
 def test_an_emulated_board_brings_its_own(tmp_path, stack):
-    assert start_meter(settings(tmp_path), stack) is None
+    assert started(settings(tmp_path), stack) is None
 
 
 def test_a_board_that_nobody_knows_is_left_to_be_refused_as_such(tmp_path, stack):
-    assert start_meter(settings(tmp_path, board="toaster"), stack) is None
+    assert started(settings(tmp_path, board="toaster"), stack) is None
 
 
 def test_without_a_meter_a_board_with_known_power_gets_an_estimate(tmp_path, stack):
     make_pi4(tmp_path)
-    meter = start_meter(settings(tmp_path, board="linux"), stack)
+    meter = started(settings(tmp_path, board="linux"), stack)
     assert isinstance(meter, EstimatedMeter)
 
 
 def test_an_estimate_can_be_asked_for(tmp_path, stack):
-    meter = start_meter(settings(tmp_path, board="pi4", meter="estimated"), stack)
+    meter = started(settings(tmp_path, board="pi4", meter="estimated"), stack)
     assert meter.provenance is Provenance.ESTIMATED
 
 
@@ -61,9 +65,9 @@ def test_an_estimate_can_be_asked_for(tmp_path, stack):
 def test_without_a_meter_energies_are_not_invented(tmp_path, stack):
     make_pi5(tmp_path)
     with pytest.raises(NotFound, match="no power meter found"):
-        start_meter(settings(tmp_path, board="linux"), stack)
+        started(settings(tmp_path, board="linux"), stack)
     with pytest.raises(NotFound, match="is not here"):
-        start_meter(settings(tmp_path, board="pi4", meter="hwmon"), stack)
+        started(settings(tmp_path, board="pi4", meter="hwmon"), stack)
 
 
 @pytest.mark.system
@@ -72,7 +76,7 @@ def test_a_sensor_is_sampled_by_a_process_of_its_own(tmp_path, stack):
     sensor.mkdir(parents=True)
     (sensor / "name").write_text("ina219\n")
     (sensor / "power1_input").write_text("2500000\n")
-    meter = start_meter(settings(tmp_path, board="linux"), stack)
+    meter = started(settings(tmp_path, board="linux"), stack)
     assert isinstance(meter, Sampler)
     assert meter.pid is not None
     assert first_reading(meter).watts == 2.5
