@@ -50,7 +50,7 @@ class Policy:
     def online(self) -> bool:
         """Whether any of its CPUs is there to be set."""
         try:
-            (self._folder / "scaling_governor").read_text()
+            (self._folder / "scaling_governor").read_text(errors="replace")
         except OSError as error:
             return error.errno not in _GONE
         return True
