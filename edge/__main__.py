@@ -17,7 +17,7 @@ from typing import Any, NoReturn, cast
 from edge.api.app import create_app
 from edge.api.listening import listening_on_path, listening_on_port
 from edge.api.web_server import make_server
-from edge.assembly import assemble
+from edge.assembly.agent import assemble
 from edge.restoring import restore
 from edge.settings import EdgeSettings
 from edge.telemetry.presence import Presence, last_will

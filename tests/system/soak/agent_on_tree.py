@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import edge.__main__
-import edge.assembly
+import edge.assembly.device
 from hardware.accelerator.port import EdgeTpu
 from hardware.board import Applied, Board
 from hardware.boards import device_model
@@ -66,5 +66,5 @@ def open_board(
 
 
 if __name__ == "__main__":
-    edge.assembly.open_board = open_board
+    edge.assembly.device.open_board = open_board
     sys.exit(edge.__main__.main())
