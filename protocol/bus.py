@@ -34,7 +34,8 @@ class Bus(Protocol):
         ...
 
     def stop(self) -> None:
-        """Says goodbye (the will is not sent) and ends the thread."""
+        """Says goodbye (the will is not sent) and ends the thread. What was published last has reached a broker that answers
+        within two seconds."""
         ...
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:

@@ -7,7 +7,7 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 _QOS = 1
 _KEEPALIVE_S = 30
 _RECONNECT_MAX_S = 10
+_GOODBYE_S = 2.0
+"""How long the end of a bus waits until the broker has what was published last."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class MqttBus:
         self._lock = threading.Lock()
         self._stood = False
         self._complaint = ""
+        self._latest: paho.MQTTMessageInfo | None = None
         self._client = _client(address, client_id, will)
         self._client.on_connect = self._connected_now
         self._client.on_connect_fail = self._not_reached
@@ -101,13 +104,18 @@ class MqttBus:
         self._client.loop_start()
 
     def stop(self) -> None:
+        """Messages wait in the client while others are on their way, and would be lost with it."""
+        if self.connected and self._latest is not None:
+            with suppress(ValueError, RuntimeError):  # it was never taken, or the connection broke meanwhile
+                self._latest.wait_for_publish(_GOODBYE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         if not self.connected:
             return False
-        return self._client.publish(topic, payload, qos=_QOS, retain=retain).rc == paho.MQTT_ERR_SUCCESS
+        self._latest = self._client.publish(topic, payload, qos=_QOS, retain=retain)
+        return self._latest.rc == paho.MQTT_ERR_SUCCESS
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
         with self._lock:

@@ -253,3 +253,22 @@ def test_a_file_without_certificates_is_refused_in_one_line(tmp_path, content):
 
     with pytest.raises(InvalidInput, match="holds no certificates"):
         MqttBus(BrokerAddress.parse("mqtts://127.0.0.1", ca_file=ca_file), client_id="test")
+
+
+@pytest.mark.parametrize("make_bus", ["memory", pytest.param("mosquitto", marks=pytest.mark.mosquitto)], indirect=True)
+def test_what_was_published_right_before_the_end_arrives(make_bus):
+    """Even behind more messages than a client has on their way at once; the embedded broker takes too long for so many."""
+    receiver, sender = make_bus(), make_bus()
+    heard: list[bytes] = []
+    receiver.subscribe("dynasplit/v1/pi/#", lambda _topic, payload: heard.append(payload))
+    for bus in (receiver, sender):
+        bus.start()
+    wait_until(lambda: receiver.connected and sender.connected)
+
+    for number in range(40):
+        sender.publish("dynasplit/v1/pi/state", str(number).encode())
+    sender.publish("dynasplit/v1/pi/availability", b"stopped")
+    sender.stop()
+
+    wait_until(lambda: b"stopped" in heard)
+    receiver.stop()
