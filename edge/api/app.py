@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from edge.api import descriptions
 from edge.api.tally import Tally
-from edge.api.web_server import gone
+from edge.api.web_server import gone, waited_s
 from edge.requests.agent import Agent
 from edge.requests.asked import Asked
 from edge.tables.bundles import BundleStore
@@ -69,7 +69,7 @@ def _add_inference(app: Flask, served: Served) -> None:
     @app.post("/v2/models/<network>/infer")
     @app.post("/v2/models/<network>/versions/<version>/infer")
     def infer(network: str, version: str = "") -> Response:
-        arrived_s = served.clock()
+        arrived_s = served.clock() - waited_s(request.environ)
         descriptions.check_version(version)
         known = served.networks.get(network).name
         try:

@@ -7,12 +7,13 @@ import http.client
 import json
 import socket
 import threading
+import time
 
 import pytest
 from flask import Flask, request
 from waitress.server import BaseWSGIServer
 
-from edge.api.web_server import make_server
+from edge.api.web_server import make_server, waited_s
 from protocol.content_encoding import MAX_BODY_BYTES
 
 
@@ -29,6 +30,10 @@ def connection():
     @app.post("/")
     def echo() -> bytes:
         return request.get_data()
+
+    @app.post("/age")
+    def age() -> dict[str, float]:
+        return {"waited_s": waited_s(request.environ)}
 
     listening = socket.create_server(("127.0.0.1", 0))
     server = make_server(app, listening, threads=1)
@@ -70,3 +75,25 @@ def test_what_is_no_http_is_refused_in_json(connection, name, value, status):
 def test_what_is_in_order_reaches_the_app(connection):
     connection.request("POST", "/", body=b"hello")
     assert connection.getresponse().read() == b"hello"
+
+
+@pytest.mark.parametrize("size", [1, 1 << 16, 1 << 20])
+def test_answers_of_any_size_arrive_whole(connection, size):
+    for filler in (b"a", b"b"):
+        connection.request("POST", "/", body=filler * size)
+        reply = connection.getresponse()
+        assert reply.headers["Content-Length"] == str(size)
+        assert reply.read() == filler * size
+
+
+def test_an_answer_without_a_body_leaves_the_connection_in_order(connection):
+    for _ in range(2):
+        connection.request("POST", "/", body=b"")
+        assert connection.getresponse().read() == b""
+
+
+def test_a_request_counts_from_its_last_byte(connection):
+    began_s = time.monotonic()
+    connection.request("POST", "/age", body=b"hello")
+    told = json.loads(connection.getresponse().read())
+    assert 0 < told["waited_s"] < time.monotonic() - began_s
