@@ -160,14 +160,21 @@ class Ingest:
             self._store.ready()
         except ServiceMissing as error:
             logger.warning("%s; trying again when there is something to write", error)
-        while True:
+        while self._goes_on():
+            pass
+
+    def _goes_on(self) -> bool:
+        """One round of the loop; False at the end."""
+        try:
             self._late_lists.look()
             items, ending = self._gather()
             while items and not self._written(items):
                 if self._stopping.wait(self._retry_s):
-                    return
-            if ending:
-                return
+                    return False
+        except Exception:  # the writer's outermost loop: it must outlive what nobody foresaw
+            logger.exception("the writer stumbled; it goes on")
+            return not self._stopping.wait(self._retry_s)
+        return not ending
 
     def _gather(self) -> tuple[list[Item], bool]:
         """What comes within the time to gather after the first item, and whether the end was called. Nothing, when nothing
@@ -196,7 +203,7 @@ class Ingest:
         except ServiceMissing as error:
             logger.warning("%s; %d messages wait, nothing is acknowledged", error, len(items) + self._items.qsize())
             return False
-        except Exception:  # the writer's outermost loop: it must outlive what nobody foresaw
+        except Exception:  # what nobody foresaw in these must not hold up those that come after them
             logger.exception("could not write %d messages; they are dropped unacknowledged", len(items))
             return True
         self._acknowledge(items)

@@ -42,6 +42,16 @@ class Fragile(MemoryStore):
         self.commits.append(len(arrivals))
 
 
+class Puzzled(MemoryStore):
+    """A store that holds jobs of a kind that this version does not know."""
+
+    def devices_with_unpublished_jobs(self):
+        raise ValueError("'reboot' is not a valid JobKind")
+
+    def unfinished_jobs(self, device):
+        raise ValueError("'reboot' is not a valid JobKind")
+
+
 class Picky(MemoryStore):
     """A store that cannot keep one sequence."""
 
@@ -363,6 +373,20 @@ def test_a_record_that_this_database_cannot_keep_holds_up_no_other(start, device
     assert device.wait_for_acks(1) == [Ack("boot-1", ((10, 19),))]
     assert sequences(store) == [10, 11, 12, 14, 15, 16, 17, 18, 19]
     assert store.count_rejected() == 1
+
+
+def test_jobs_of_a_newer_version_hold_up_no_telemetry(start, device, inference):
+    store = Puzzled()
+    store.add_device("pi-1", token_sha256="x")
+    store.add_job("pi-1", Job("a", JobKind.RESTART), at=1.0)
+    start(store)
+
+    for sequence in range(1, 4):
+        device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.SUCCEEDED).to_bytes())
+        device.send([sequence], inference.to_json())
+        device.wait_for_acks(sequence)
+
+    assert sequences(store) == [1, 2, 3]
 
 
 def test_availability_and_reports_are_kept(start, device):

@@ -53,6 +53,15 @@ def test_the_unit_restores_the_clock_with_the_settings_that_it_starts_with(servi
     assert after == start.replace(" --config", " --restore --config")
 
 
+def test_the_agent_may_ask_whether_the_clock_is_kept_right(service):
+    """adjtimex(2): without it every record would be marked as not synchronised. ProtectClock= forbids it."""
+    allowed = " ".join(service["SystemCallFilter"]).split()
+
+    assert {"adjtimex", "clock_adjtime"} <= set(allowed)
+    assert service.get("ProtectClock", ["no"]) == ["no"]
+    assert service["CapabilityBoundingSet"] == [""]
+
+
 def test_the_folders_of_the_unit_are_those_of_the_settings(service):
     example = settings.load(EdgeSettings, toml=DEPLOY / "edge.toml", environment={})
 
