@@ -48,7 +48,7 @@ class Puzzled(MemoryStore):
     def devices_with_unpublished_jobs(self):
         raise ValueError("'reboot' is not a valid JobKind")
 
-    def unfinished_jobs(self, device):
+    def unfinished_jobs(self, _device):
         raise ValueError("'reboot' is not a valid JobKind")
 
 
