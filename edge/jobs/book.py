@@ -24,7 +24,9 @@ _ENDED_KEPT = 256
 @dataclass(frozen=True)
 class Begun:
     """A job that is under way: `done` of `total` steps (0 of 0: not known yet), after `spent_s` of work on it. Of those done
-    so many `failed`, the first of them for this `reason`."""
+    so many `failed`, the first of them for this `reason`. Since its latest step, or a clean end of the agent, it was started
+    `starts` times.
+    """
 
     job: Job
     done: int = 0
@@ -32,12 +34,13 @@ class Begun:
     spent_s: float = 0.0
     failed: int = 0
     reason: str = ""
+    starts: int = 1
 
     def stepped(self, failure: str | None) -> Begun:
         """After one more step, which went well or failed for a reason."""
         if failure is None:
-            return replace(self, done=self.done + 1)
-        return replace(self, done=self.done + 1, failed=self.failed + 1, reason=self.reason or failure)
+            return replace(self, done=self.done + 1, starts=0)
+        return replace(self, done=self.done + 1, failed=self.failed + 1, reason=self.reason or failure, starts=0)
 
     @property
     def outcome(self) -> tuple[JobState, str]:
@@ -55,7 +58,7 @@ class Begun:
         return replace(self.report, state=state, reason=reason)
 
     def to_json(self) -> dict[str, Any]:
-        names = ("done", "total", "spent_s", "failed", "reason")
+        names = ("done", "total", "spent_s", "failed", "reason", "starts")
         return {"job": self.job.to_json(), **{name: getattr(self, name) for name in names}}
 
     @classmethod
@@ -67,6 +70,7 @@ class Begun:
             spent_s=field(content, "spent_s", float, what=what),
             failed=field({"failed": 0, **content}, "failed", int, what=what),
             reason=field({"reason": "", **content}, "reason", str, what=what),
+            starts=field({"starts": 1, **content}, "starts", int, what=what),
         )
 
 

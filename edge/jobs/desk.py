@@ -21,6 +21,7 @@ from protocol.jobs import Job, JobReport, JobState, read_jobs
 logger = logging.getLogger(__name__)
 
 _TOLD_EVERY_S = 1.0
+_MOST_STARTS = 3
 
 _CANCELED = (JobState.CANCELED, "")
 _UNLISTED = (JobState.CANCELED, "it is not on the list of jobs any more")
@@ -109,13 +110,21 @@ class JobDesk:
 
     def _run(self) -> None:
         if begun := self._book.begun:
-            self._work_off(begun, resumed=True)
+            self._resume(replace(begun, starts=begun.starts + 1))
         while entry := self._next():
             try:
                 self._settle(entry)
             except Exception:  # the outermost loop of this thread: later jobs must still be done
                 logger.exception("job %s failed", entry.id)
                 self._end(JobReport(entry.id, JobState.FAILED, reason="the agent failed; its log says why"))
+
+    def _resume(self, begun: Begun) -> None:
+        """A job whose step ends the agent, or the whole board, must not end it for ever."""
+        if begun.starts > _MOST_STARTS:
+            self._end(begun.ended(JobState.FAILED, f"the agent ended {_MOST_STARTS} times during the same step"))
+            return
+        self._book.advance(begun)
+        self._work_off(begun, resumed=True)
 
     def _next(self) -> Job | JobReport | None:
         """The oldest that was not settled yet, once there is one; None at the end."""
@@ -166,7 +175,7 @@ class JobDesk:
         attempt.leave()
         if outcome is None and stopping:
             attempt.join(self._parting_s)
-            self._book.advance(self._now(self._book.begun or begun))
+            self._book.advance(replace(self._now(self._book.begun or begun), starts=0))
             return
         self._end((self._book.begun or begun).ended(*(outcome or self._late(job, attempt))))
 

@@ -389,6 +389,43 @@ def test_what_is_no_list_changes_nothing(desk, operator, wait_until, payload):
     assert operator.final("a").state is JobState.SUCCEEDED
 
 
+def test_a_job_whose_step_ends_the_agent_each_time_is_given_up_and_the_next_one_is_done(
+    desk, operator, tmp_path, wait_until
+):
+    """What is on disk while the step runs is what a power cut in the middle of it leaves."""
+    operator.list(job("a"), job("b"))
+    for _start in range(3):
+        gate = Gate(0)
+        desk(doing(ScriptedWork(before=gate)))
+        assert gate.reached()
+        left = (tmp_path / "jobs.json").read_bytes()
+        desk(doing(), folder=tmp_path / "meanwhile", connected=False)
+        (tmp_path / "jobs.json").write_bytes(left)
+        gate.open()
+
+    desk({JobKind.PROFILE: lambda _job, _begun: ScriptedWork()})
+
+    wait_until(lambda: operator.final("a") and operator.final("b"))
+    assert operator.final("a").state is JobState.FAILED
+    assert "3 times" in operator.final("a").reason
+    assert operator.final("b").state is JobState.SUCCEEDED
+
+
+def test_ending_the_agent_cleanly_often_does_a_job_no_harm(desk, operator, wait_until):
+    operator.list(job("a"))
+    gates = [Gate(0) for _start in range(5)]
+    for gate in gates:
+        desk(doing(ScriptedWork(before=gate)))
+        assert gate.reached()
+
+    desk(doing(ScriptedWork()))
+
+    wait_until(lambda: operator.final("a"))
+    assert operator.final("a").state is JobState.SUCCEEDED
+    for gate in gates:
+        gate.open()
+
+
 def test_a_restart_has_succeeded_when_the_agent_is_back(desk, operator, wait_until):
     ends = []
     makers = {JobKind.RESTART: restarting(lambda: ends.append(0))}
