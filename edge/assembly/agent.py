@@ -18,6 +18,7 @@ from edge.jobs.desk import JobDesk
 from edge.jobs.profiling import Facilities, profiling
 from edge.jobs.pushing import pushing
 from edge.jobs.restarting import restarting
+from edge.jobs.settling import settling
 from edge.jobs.work import Makers
 from edge.requests.recorder import Recorder
 from edge.requests.turns import Turns
@@ -48,11 +49,7 @@ def assemble(
     agent = open_agent(
         settings, stack, device=device, networks=known.networks, recorder=recorder, bounds=bounds, turns=turns
     )
-
-    def settle() -> None:
-        with turns.turn():
-            device.controller.restore()
-
+    settle = settling(turns, device.controller)
     facilities = Facilities(agent, known.bundles, known.networks, device.warm, bounds, settle)
     makers = {
         JobKind.PROFILE: profiling(facilities),

@@ -36,6 +36,7 @@ def stays() -> bool:
 class Claim:
     """What a request says of itself when it queues.
 
+    `insists`: it waits although all places are taken, as what the agent does of itself.
     `due_s`: the monotonic moment of its deadline, infinite without one. `latest_s`: from which moment on it does not want
     its turn any more, infinite for never. `alone`: no other request may be under way with it. `gone`: whether its caller
     has hung up; cheap, may be asked from any thread.
@@ -45,6 +46,7 @@ class Claim:
     latest_s: float = math.inf
     alone: bool = False
     gone: Callable[[], bool] = stays
+    insists: bool = False
 
 
 NO_HURRY = Claim()
@@ -166,7 +168,8 @@ class Turns:
             self._hand_on()
             if not turn.holds:
                 try:
-                    self._check_place()
+                    if not claim.insists:
+                        self._check_place()
                     self._check_hope(turn)
                 except DynaSplitError:
                     self._queue.remove(turn)
@@ -183,7 +186,7 @@ class Turns:
             raise Overloaded(f"{self._newcomers() - 1} requests are waiting on this device; try again later")
 
     def _newcomers(self) -> int:
-        return sum(not turn.under_way for turn in self._queue)
+        return sum(not (turn.under_way or turn.claim.insists) for turn in self._queue)
 
     def _check_hope(self, turn: Turn) -> None:
         if math.isinf(turn.claim.latest_s):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
 from edge.device.capabilities import Capabilities
+from edge.device.controller import Controller
 from edge.jobs.profiling import Facilities, profiling
 from edge.jobs.pushing import pushing
+from edge.jobs.settling import settling
 from edge.offload.cloud import CloudFailed
 from edge.requests.bounds import Bounds
+from edge.requests.turns import Turns
 from edge.tables.desired import DesiredTables
 from planner.choosing.limits import NO_LIMITS, Limits
 from protocol.configuration import Codec, Configuration
@@ -23,23 +27,8 @@ from protocol.signing import generate_private_key, sign
 TOP_KHZ = 1_800_000
 
 
-class Settled:
-    """Notes how often the board was put back."""
-
-    def __init__(self) -> None:
-        self.times = 0
-
-    def __call__(self) -> None:
-        self.times += 1
-
-
 @pytest.fixture
-def settled():
-    return Settled()
-
-
-@pytest.fixture
-def make(device, settled):
+def make(device):
     """Makes the work of a profile job on a device."""
 
     def make(order: ProfileOrder, *, limits: Limits = NO_LIMITS):
@@ -50,7 +39,7 @@ def make(device, settled):
             device.networks,
             warm=device.tables._warm,
             bounds=bounds,
-            settle=settled,
+            settle=settling(Turns(max_waiting=0), Controller(device.board)),
             clock=device.clock,
         )
         return profiling(facilities)(Job("7", JobKind.PROFILE, order.to_json()), False)
@@ -102,11 +91,28 @@ def test_a_step_uses_the_jobs_bundle_whatever_was_loaded_meanwhile(make, device,
     assert len(measured(device)) == 2
 
 
-def test_the_board_is_put_back_at_the_end(make, digits, settled):
-    work = make(order_for(digits))
+def test_the_board_is_put_back_at_the_end(make, device, digits):
+    work = make(order_for(digits, configurations=(Configuration(4, device.board.ladder_khz()[0]),)))
     work.step(0)
+    assert device.board.running_khz() == device.board.ladder_khz()[0]
+
     work.close()
-    assert settled.times == 1
+
+    assert device.board.running_khz() == TOP_KHZ
+
+
+def test_the_board_is_put_back_however_many_requests_wait(device):
+    turns = Turns(max_waiting=0)
+    controller = Controller(device.board)
+    settle = settling(turns, controller)
+    controller.apply(Configuration(4, device.board.ladder_khz()[0]))
+
+    with turns.turn():
+        waiting = threading.Thread(target=settle)
+        waiting.start()
+    waiting.join(20)
+
+    assert device.board.running_khz() == TOP_KHZ
 
 
 def test_a_cloud_that_is_away_is_an_error_that_may_pass(make, device, digits):
