@@ -5,11 +5,12 @@ BIN := .venv/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
-.PHONY: help install install-convert demo test check clean
+.PHONY: help install install-convert demo test quick check clean
 
 help:
 	@echo "make demo      watch DynaSplit do its whole job on this machine (ARGS='--requests 50 --keep-running' and more)"
 	@echo "make test      run all checks and tests"
+	@echo "make quick     run the tests that need no service and answer within a minute"
 	@echo "make check     format, lint, types, import rules"
 	@echo "make install   set up .venv with everything but TensorFlow; then: .venv/bin/dynasplit --help"
 	@echo "make install-convert  add TensorFlow and the quantizer, for dynasplit convert and int8 heads"
@@ -22,8 +23,14 @@ install-convert: .venv/installed-dev .venv/installed-convert
 demo: .venv/installed-demo
 	@$(BIN)/dynasplit demo $(ARGS)
 
+# What was compiled is kept, even where the environment says otherwise: the tests start hundreds of processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses=logical --dist=loadfile
+
 test: check
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+quick: .venv/installed-dev
+	$(PYTEST) -m "not system and not convert and not arm64 and not mosquitto and not postgresql and not reference" $(ARGS)
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import getpass
 import ipaddress
 import os
@@ -50,6 +51,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             f"{len(left_out)} tests against the published data are left out: give --reference DIR or DYNASPLIT_REFERENCE "
             "(the authors publish it at github.com/hpc-tuwien/SPLINTER)"
         )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    """Where tests run beside each other (pytest-xdist), one that is marked `alone` waits for the others, and they wait for it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    here = Path(__file__)
+    with here.open() as running, (here.parent.parent / "setup.cfg").open() as waiting:
+        fcntl.flock(waiting, fcntl.LOCK_EX)  # one at a time asks to run, so that a stream of others cannot hold up one alone
+        fcntl.flock(running, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(waiting, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
