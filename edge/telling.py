@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version as installed_version
 
@@ -13,12 +13,18 @@ from edge.telemetry.home_assistant import Announcements, HomeAssistant, Withdraw
 from edge.telemetry.state import StateTeller
 from protocol.bus import Bus
 
+OnChange = Callable[[Callable[[], None]], None]
+"""Takes what to call when something has changed."""
 
-def tell(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, parts: Parts) -> StateTeller:
-    """Begins to tell, and leaves on the stack how it ends."""
+
+def tell(
+    settings: EdgeSettings, bus: Bus, stack: ExitStack, *, parts: Parts, changes: Sequence[OnChange]
+) -> StateTeller:
+    """Begins to tell, and leaves on the stack how it ends. The state is told soon after each of the changes."""
     teller = StateTeller(bus, device=settings.device, look=Condition(parts), every_s=settings.state_every_s)
     stack.callback(parts.energy.close)
-    parts.networks.on_change(teller.changed)
+    for on_change in (parts.networks.on_change, parts.outbox.on_loss, *changes):
+        on_change(teller.changed)
     announcements = Announcements(settings.data_dir / "home_assistant.json")
     if settings.home_assistant:
         _announce(settings, bus, parts=parts, announcements=announcements, tell_state=teller.changed)

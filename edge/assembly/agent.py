@@ -58,7 +58,8 @@ def assemble(
     }
     _follow_jobs(settings, bus, stack, makers=makers)
     energy = EnergyTotal(device.board.meter, settings.data_dir / "energy.json")
-    tell(settings, bus, stack, parts=_parts(device, energy, recorder, known, outbox))
+    parts = _parts(device, energy, recorder, known, outbox)
+    tell(settings, bus, stack, parts=parts, changes=(device.heat.on_change, device.accelerators.on_change))
     return Served(
         agent,
         known.networks,

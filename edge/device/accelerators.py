@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from edge.device.health import WELL, Health
@@ -40,6 +41,12 @@ class Accelerators:
         self._lock = threading.Lock()
         self._away_since_s: float | None = None
         self._health = dict.fromkeys(_real(edge_tpu), WELL)
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Calls back when one can no longer be used, or can again, as soon as that is noticed; from any thread. It must
+        return at once, and ask nothing here."""
+        self._listeners.append(listener)
 
     def usable(self) -> frozenset[EdgeAccelerator] | None:
         """Those that may be chosen now, OFF among them; None where all of the board may."""
@@ -77,6 +84,7 @@ class Accelerators:
         with self._lock:
             self._health[accelerator] = WELL
         logger.info("accelerator %s works again", accelerator)
+        self._tell()
 
     def state(self) -> dict[str, Any]:
         """Of each: whether it may be chosen now, why not, since how many seconds, and in how many the next try is made."""
@@ -95,6 +103,7 @@ class Accelerators:
             pause_s = self._health[kinds[0]].pause_s
         if fresh:
             logger.warning("accelerator %s is left alone for %g s at least: %s", ", ".join(fresh), pause_s, reason)
+            self._tell()
 
     def _described(self, health: Health, now_s: float, there: bool) -> dict[str, Any]:
         if not there:
@@ -112,10 +121,16 @@ class Accelerators:
             self._away_since_s = None
             self._health = {kind: health.at_once(now_s) for kind, health in self._health.items()}
             logger.info("the Edge TPU is on the bus again")
+            self._tell()
         elif not there and self._away_since_s is None:
             self._away_since_s = now_s
             logger.warning("the Edge TPU is not on the bus: requests go on without it until it is")
+            self._tell()
         return there
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
 
 def _real(edge_tpu: EdgeTpu | None) -> list[EdgeAccelerator]:

@@ -108,6 +108,7 @@ class Controller:
             return
         self._looked_s = self._clock()
         khz, slowdown = self._applied.cpu_khz, self.board.slowdown(at_once=True)
+        self._heat.slowed(slowdown.now)
         at_top = khz == self._heat.ladder_khz[-1]
         if slowdown.takes_clock or (slowdown.takes_top_clock and at_top):
             self._heat.missed(khz, why=", ".join(slowdown.now))

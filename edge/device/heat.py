@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hardware.clock import Clock
 from planner.choosing.breaker import Breaker
@@ -29,6 +29,13 @@ class Heat:
         self._lock = threading.Lock()
         self._patience = _PATIENCE
         self._cap_khz = self.ladder_khz[-1]
+        self._slowed: tuple[str, ...] = ()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Calls back when other clocks are believed, or something else slows the device down; from any thread. It must
+        return at once."""
+        self._listeners.append(listener)
 
     @property
     def believed_khz(self) -> frozenset[int] | None:
@@ -47,6 +54,12 @@ class Heat:
         """The highest clock that is believed."""
         return self._cap_now_khz()
 
+    def slowed(self, words: tuple[str, ...]) -> None:
+        """What slows the device down now, in words."""
+        if words != self._slowed:
+            self._slowed = words
+            self._tell()
+
     def missed(self, wanted_khz: int, *, reached_khz: int | None = None, why: str = "") -> None:
         """A clock was asked for, and this one reached (None: nobody knows): believe what is below, for a while."""
         limit_khz = wanted_khz - 1 if reached_khz is None else min(reached_khz, wanted_khz - 1)
@@ -56,8 +69,10 @@ class Heat:
             tried_again = self._patience.allows(now_ms)
             self._cap_khz = cap_khz if tried_again else min(cap_khz, before_khz)
             self._patience = self._patience.failed(now_ms)
-            if self._cap_khz != before_khz:
-                logger.warning("clocks above %s kHz are left alone for now: %s", self._cap_khz, why or "not reached")
+            changed = self._cap_khz != before_khz
+        if changed:
+            logger.warning("clocks above %s kHz are left alone for now: %s", cap_khz, why or "not reached")
+            self._tell()
 
     def held(self, khz: int) -> None:
         """A clock was asked for and reached."""
@@ -67,6 +82,11 @@ class Heat:
             self._patience = self._patience.succeeded()
             self._cap_khz = self.ladder_khz[-1]
         logger.info("clock %s kHz is reached again", khz)
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def _cap_now_khz(self) -> int:
         with self._lock:

@@ -71,6 +71,8 @@ class Outbox:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
+        self._when_losing: list[Callable[[], None]] = []
+        self._losing = False
         self._sequence = 0
         self._written = 0
         self._path = path
@@ -131,6 +133,7 @@ class Outbox:
                     gone += sum(self._database.execute(sql, span).rowcount for sql in _LET_GO.values())
             self._waiting -= gone
             self._written += gone
+            self._losing = self._losing and not gone
         return gone
 
     def tend(self) -> None:
@@ -162,6 +165,11 @@ class Outbox:
     def on_append(self, listener: Callable[[], None]) -> None:
         """Calls back, on the thread that appended, after each record."""
         self._listeners.append(listener)
+
+    def on_loss(self, listener: Callable[[], None]) -> None:
+        """Calls back when records begin to be lost: at the first one since some were acknowledged. It must return at once,
+        and ask nothing here."""
+        self._when_losing.append(listener)
 
     def close(self) -> None:
         with self._lock:
@@ -213,8 +221,10 @@ class Outbox:
             gone = drop_oldest(self._database, lesser, _DROPPED_AT_ONCE)
             self._waiting -= gone
             if gone:
+                self._lost()
                 return
         count_dropped(self._database, kind, 1)
+        self._lost()
         raise OutboxFailed(f"the outbox is full of what counts more than a {kind}; is the backend away?")
 
     def _batch_of(self, rows: Sequence[tuple[Any, ...]], *, max_bytes: int) -> Batch | None:
@@ -241,6 +251,13 @@ class Outbox:
             self._database.execute(_LET_GO[kind], (row_id, row_id))
             count_dropped(self._database, kind, 1)
         self._waiting -= 1
+        self._lost()
+
+    def _lost(self) -> None:
+        if not self._losing:
+            self._losing = True
+            for listener in self._when_losing:
+                listener()
 
 
 def _content(sequence: int, kind: str, body: bytes) -> dict[str, Any]:

@@ -112,6 +112,23 @@ def test_each_change_is_said_once(accelerators, usb, clock, caplog):
     assert "left alone for 5 s" in caplog.text and "works again" in caplog.text
 
 
+def test_each_change_is_told_to_who_listens_once(accelerators, usb, clock):
+    told = []
+    accelerators.on_change(lambda: told.append(clock()))
+    for _ in range(3):
+        accelerators.failed(STD, "the head hung")
+    usb.unplug()
+    for _ in range(3):
+        accelerators.usable()
+    usb.plug()
+    clock.sleep(1)
+    for _ in range(3):
+        accelerators.worked(STD)
+    accelerators.usable()
+
+    assert len(told) == 4
+
+
 @pytest.mark.parametrize(("head_ms", "seconds"), [(0.0, None), (5.0, 0.8), (434.0, 4.34)])
 def test_a_head_hangs_when_it_takes_many_times_what_was_predicted(head_ms, seconds):
     assert limit_s(head_ms) == (None if seconds is None else pytest.approx(seconds))

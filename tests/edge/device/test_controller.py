@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.device.controller import Controller
+from edge.device.heat import Heat
 from hardware.board import Applied, ClockNotApplied
 from hardware.clock import VirtualClock
 from hardware.throttling import Slowdown
@@ -183,3 +184,15 @@ def test_a_clock_that_another_program_changed_is_set_again(controller, clock):
     controller.apply_nearest(at(1800))
 
     assert controller.board.asked_khz == [1_800_000, 1_800_000]
+
+
+def test_what_slows_the_board_down_is_passed_on_when_it_begins_and_ends(clock):
+    heat, told = Heat(SlowBoard(clock).ladder_khz(), clock=clock), []
+    controller = Controller(SlowBoard(clock), heat=heat, clock=clock)
+    controller.apply_top_clock()
+    heat.on_change(lambda: told.append(controller.board.word.now))
+    for word in (0x1, 0x1, 0x0, 0x0):
+        controller.board.word = Slowdown(word)
+        run(controller, clock)
+
+    assert told == [("under-voltage",), ()]

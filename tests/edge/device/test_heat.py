@@ -91,3 +91,18 @@ def test_a_change_is_logged_once(heat, clock, caplog):
         "clocks above 1400000 kHz are left alone for now: heat",
         "clock 1800000 kHz is reached again",
     ]
+
+
+def test_each_change_is_told_once_to_who_listens(heat):
+    told = []
+    heat.on_change(lambda: told.append(heat.top_khz))
+
+    for _ in range(3):
+        heat.slowed(("throttled",))
+    for _ in range(3):
+        heat.missed(1_800_000, why="throttled")
+    heat.slowed(())
+    heat.held(1_800_000)
+    heat.held(1_800_000)
+
+    assert told == [1_800_000, 1_400_000, 1_400_000, 1_800_000]

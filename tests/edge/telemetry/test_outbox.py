@@ -130,6 +130,19 @@ def test_without_samples_measurements_go_before_requests_and_then_the_oldest_req
     assert kept[INFERENCE] == list(range(dropped[INFERENCE], 5000)) and dropped[INFERENCE] > 0
 
 
+def test_that_records_begin_to_be_lost_is_told_once_until_some_get_through(make):
+    outbox, told = make(), []
+    outbox.on_loss(lambda: told.append(len(outbox)))
+    filled(outbox, SAMPLE, 4000)
+    filled(outbox, SAMPLE, 4000)
+    assert len(told) == 1
+
+    outbox.acknowledge(Ack(outbox.boot, ((1, 8000),)))
+    filled(outbox, SAMPLE, 9000)
+
+    assert len(told) == 2
+
+
 @pytest.mark.parametrize("kind", [SAMPLE, MEASUREMENT])
 def test_what_counts_less_does_not_drive_out_requests(make, kind):
     outbox = make()
