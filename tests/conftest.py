@@ -60,7 +60,9 @@ def pytest_runtest_protocol(item: pytest.Item):
         return (yield)
     here = Path(__file__)
     with here.open() as running, (here.parent.parent / "setup.cfg").open() as waiting:
-        fcntl.flock(waiting, fcntl.LOCK_EX)  # one at a time asks to run, so that a stream of others cannot hold up one alone
+        fcntl.flock(
+            waiting, fcntl.LOCK_EX
+        )  # one at a time asks to run, so that a stream of others cannot hold up one alone
         fcntl.flock(running, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
         fcntl.flock(waiting, fcntl.LOCK_UN)
         return (yield)
