@@ -13,9 +13,9 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
+from edge.children import environment
 from edge.device.ring import Kind, Ring
 from edge.device.sampling import SAMPLE_EVERY_S, Fact, Found, Lost, Opened, Opener, Refused
 from hardware.clock import Clock
@@ -187,7 +187,7 @@ class Sampler:
             stdin=subprocess.PIPE,
             pass_fds=descriptors,
             process_group=0,  # an interrupt from the keyboard is for the front alone
-            env=_environment(),
+            env=environment(),
         )
         if process.stdin:
             with contextlib.suppress(BrokenPipeError):  # it died at once, which shows elsewhere
@@ -235,12 +235,6 @@ class Sampler:
             logger.warning("the power meter cannot be opened any more: %s", error)
         else:
             self._refused = error
-
-
-def _environment() -> dict[str, str]:
-    """The same modules as here, and none of the agent's settings, tokens among them."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DYNASPLIT_")}
-    return {**kept, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:

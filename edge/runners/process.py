@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import logging
-import multiprocessing
+import mmap
 import os
 import pickle
-import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnContext
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from edge.runners.port import Call, Opener, RunnerKey, RunnerLost, Shelf, open_bundle
+from edge.children import environment
+from edge.runners.pipe import receive, send
+from edge.runners.port import Call, Opener, RunnerKey, RunnerLost, open_bundle
 from models.running.runner import Head, RunnerFailed
 from protocol.configuration import EdgeAccelerator
 from protocol.errors import DynaSplitError
 from protocol.tensors import Array
 
 logger = logging.getLogger(__name__)
+
+_CHILD = "edge.runners.child"
 
 _STUCK_AFTER_S = 30.0
 """A call may be asked twice, and a child takes its time to die; after that something is wrong."""
@@ -51,19 +54,19 @@ class RunnerProcess:
         self._cache_dir = cache_dir
         self._timeout_s = timeout_s
         self._open_timeout_s = open_timeout_s
-        self._context = multiprocessing.get_context("spawn")
         self._lock = threading.Lock()
         self._first_head_s = first_head_s
         self._runtimes: dict[RunnerKey, str] = {}
         self._ran: set[tuple[RunnerKey, int]] = set()
-        self._child: BaseProcess | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self._taken = _flag(self._context)
+        self._taken = mmap.mmap(-1, 1)
+        self._knows = self._needed = False
         self._closed = False
         self._due_s: float | None = None
 
     def start(self) -> None:
-        """Starts the child; it is ready some hundred milliseconds later, and calls wait for that."""
+        """Starts the child. What runs networks is loaded with the first of them, or at once where it takes another one's place."""
         with self._lock:
             self._ready()
 
@@ -109,7 +112,7 @@ class RunnerProcess:
     def obstacle(self) -> str:
         """A child that has died is replaced on the way, unless a request is just doing so."""
         child = self._child
-        if child is not None and not wait([child.sentinel], timeout=0):
+        if child is not None and child.poll() is None:
             return ""
         if not self._closed and self._lock.acquire(blocking=False):
             try:
@@ -160,13 +163,14 @@ class RunnerProcess:
     def _exchanged(self, call: Call, timeout_s: float) -> Any:
         """One call and its answer; _PipeBroke when the child had not taken the call yet, RunnerLost when it had."""
         connection = self._ready()
-        self._taken.value = False
+        self._taken[0] = False
         try:
+            self._tell(connection)
             send(connection, call)
             answered = connection.poll(timeout_s)
             answer = receive(connection) if answered else None
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            if not self._taken.value:
+            if not self._taken[0]:
                 raise _PipeBroke from error
             raise self._lost(f"the runner died during {call}", patience_s=0.2) from error
         if not answered:
@@ -176,7 +180,7 @@ class RunnerProcess:
     def _lost(self, what: str, *, patience_s: float) -> RunnerLost:
         child = self._child
         self._end(patience_s=patience_s)
-        code = f" (exit code {child.exitcode})" if child else ""
+        code = f" (exit code {child.returncode})" if child else ""
         logger.error("%s%s; starting a new one", what, code)
         self._start()
         return RunnerLost(f"{what}{code}; a new one was started")
@@ -185,86 +189,60 @@ class RunnerProcess:
         """The pipe to a child that lives."""
         if self._closed:
             raise RunnerFailed("the runner is closed; the agent is ending")
-        if self._child is None or self._connection is None or not self._child.is_alive():
+        if self._child is None or self._connection is None or self._child.poll() is not None:
             self._end(patience_s=0.0)
             return self._start()
         return self._connection
 
     def _start(self) -> Connection:
-        front, back = self._context.Pipe()
-        self._taken = _flag(self._context)
-        self._child = self._context.Process(
-            target=serve, args=(back, self._taken, self._opener, self._cache_dir), name="runner", daemon=True
-        )
-        self._child.start()
-        back.close()
-        self._connection = front
+        front, back = Pipe()
+        flag = os.memfd_create("taken")
+        try:
+            os.ftruncate(flag, 1)
+            self._taken = mmap.mmap(flag, 1)
+            descriptors = (back.fileno(), flag)
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", _CHILD, *map(str, descriptors)],
+                stdin=subprocess.PIPE,
+                pass_fds=descriptors,
+                process_group=0,  # an interrupt from the keyboard is for the front alone
+                env=environment(),
+            )
+        finally:
+            os.close(flag)
+            back.close()
+        self._connection, self._knows = front, False
+        if self._needed:
+            with contextlib.suppress(OSError):  # it died at once, which shows when it is asked
+                self._tell(front)
         return front
+
+    def _tell(self, connection: Connection) -> None:
+        """What the child runs: it begins to load that now, once and for all."""
+        if not self._knows:
+            send(connection, (self._opener, self._cache_dir))
+            self._knows = self._needed = True
 
     def _end(self, *, patience_s: float) -> None:
         if self._connection is not None:
             self._connection.close()
         if self._child is not None:
-            self._child.join(patience_s)
-            if self._child.is_alive():
-                self._child.kill()
-                self._child.join()
+            _awaited(self._child, patience_s)
         self._child = self._connection = None
         self._runtimes.clear()
         self._ran.clear()
 
 
+def _awaited(child: subprocess.Popen[bytes], patience_s: float) -> None:
+    """Its end, by force when it takes longer than that."""
+    try:
+        child.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    if child.stdin:
+        child.stdin.close()
+
+
 class _PipeBroke(Exception):
     """The child was gone before it took a call, so that the call may be sent again."""
-
-
-def _flag(context: SpawnContext) -> ctypes.c_bool:
-    """A bool in memory that the child shares. Through the pipe it would cost each call a change of process more."""
-    flag: ctypes.c_bool = context.RawValue(ctypes.c_bool, False)
-    return flag
-
-
-def serve(connection: Connection, taken: ctypes.c_bool, opener: Opener, cache_dir: Path | None) -> None:
-    """The child's life: answers calls until the front closes the pipe or dies. `taken` tells the front that it has a call."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_the_front, daemon=True).start()
-    shelf = Shelf(opener, cache_dir)
-    try:
-        while True:
-            call = receive(connection)
-            taken.value = True
-            send(connection, _answer(shelf, call))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        shelf.close()
-
-
-def _answer(shelf: Shelf, call: Call) -> Any:
-    try:
-        return shelf.answer(call)
-    except DynaSplitError as error:
-        return error
-
-
-def _end_with_the_front() -> None:
-    """Also when a call hangs in native code and nobody reads the pipe: a child without its front is of no use."""
-    front = multiprocessing.parent_process()
-    if front is not None:
-        wait([front.sentinel])
-        os._exit(1)
-
-
-def send(connection: Connection, value: Any) -> None:
-    """Pickles with the arrays' bytes out of band (PEP 574): they go from the array into the pipe without a copy."""
-    buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    connection.send_bytes(len(buffers).to_bytes(4, "little") + head)
-    for buffer in buffers:
-        connection.send_bytes(buffer.raw())
-
-
-def receive(connection: Connection) -> Any:
-    """The counterpart of `send`; arrays refer to the bytes received, which nobody else holds."""
-    head = memoryview(connection.recv_bytes())
-    count = int.from_bytes(head[:4], "little")
-    return pickle.loads(head[4:], buffers=[connection.recv_bytes() for _ in range(count)])  # noqa: S301 - our own child

@@ -108,6 +108,15 @@ def test_what_a_runtime_raises_is_an_error_and_the_child_lives_on(make, faulty, 
     assert runner.pid == child
 
 
+def test_until_a_bundle_is_there_the_child_has_loaded_nothing_and_nobody_stands_beside_it(make, key):
+    before = set(psutil.Process().children(recursive=True))
+    runner = make(opener=open_fake)
+    runner.start()
+    assert [child.pid for child in set(psutil.Process().children(recursive=True)) - before] == [runner.pid]
+    assert not any("numpy" in mapped.path for mapped in psutil.Process(runner.pid).memory_maps())
+    assert runner.open(key) == "fake"
+
+
 def test_closing_ends_the_child(make, key):
     runner = make(opener=open_fake)
     runner.open(key)
