@@ -9,11 +9,12 @@ import argparse
 import sys
 
 from tools.benches import models
+from tools.benches.edge import bench as edge
 from tools.benches.planner import bench as planner
 
 SUMMARY = "measure what DynaSplit costs on this machine, against its targets"
 
-SUBJECTS = {"models": models, "planner": planner}
+SUBJECTS = {"models": models, "planner": planner, "edge": edge}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

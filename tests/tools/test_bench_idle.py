@@ -16,4 +16,5 @@ def test_an_idle_agent_is_measured_with_all_its_processes():
         True,
     ]
     assert all(0 < figures["pss_mib"] <= figures["rss_mib"] for figures in found.values())
-    assert [target.unit for target in idle.targets(found)] == ["%", "MiB"] * 2
+    assert [target.unit for target in idle.targets(found)] == ["%", "MiB", "MiB"] * 2
+    assert {process["name"] for process in found["pi4"]["processes"]} == {"front", "runner", "sampler"}

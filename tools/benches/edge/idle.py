@@ -31,6 +31,9 @@ _START_S = 60.0
 _SETTLE_S = 5.0
 _MIB = 1 << 20
 
+_NAMES = {"front": "--config", "sampler": "edge.device.sampler_process", "runner": "edge.runners.child"}
+"""The agent's processes, by a word of their command lines."""
+
 
 def facts(*, seconds: float = 60.0) -> dict[str, Any]:
     """Of an agent on the emulated board, and of one that takes a file tree for a Pi 4 with a power sensor, so that its sampler
@@ -42,13 +45,15 @@ def facts(*, seconds: float = 60.0) -> dict[str, Any]:
 
 
 def targets(found: Mapping[str, Any]) -> list[Target]:
-    """What is asked of an agent before a bundle is loaded: all its processes together."""
+    """What is asked of an agent before a bundle is loaded, of all its processes together. RSS counts a page in each process
+    that has it, PSS once: the limit holds for both."""
     return [
         target
         for name, figures in found.items()
         for target in (
             Target(f"idle agent ({name}), CPU of one core", figures["cpu_percent"], CPU_PERCENT, "%"),
-            Target(f"idle agent ({name}), memory of all processes", figures["pss_mib"], MEMORY_MIB, "MiB"),
+            Target(f"idle agent ({name}), PSS of all processes", figures["pss_mib"], MEMORY_MIB, "MiB"),
+            Target(f"idle agent ({name}), RSS of all processes", figures["rss_mib"], MEMORY_MIB, "MiB"),
         )
     ]
 
@@ -73,10 +78,20 @@ def _figures(front: psutil.Process, seconds: float) -> dict[str, Any]:
         "pss_mib": sum(each.pss for each in memory) / _MIB,
         "rss_mib": sum(each.rss for each in memory) / _MIB,
         "processes": [
-            {"rss_mib": each.rss / _MIB, "pss_mib": each.pss / _MIB, "cpu_percent": 100 * cpu_s / took_s}
-            for each, cpu_s in zip(memory, spent, strict=True)
+            {
+                "name": name,
+                "rss_mib": each.rss / _MIB,
+                "pss_mib": each.pss / _MIB,
+                "cpu_percent": 100 * cpu_s / took_s,
+            }
+            for name, each, cpu_s in zip(map(_name, processes), memory, spent, strict=True)
         ],
     }
+
+
+def _name(process: psutil.Process) -> str:
+    words = process.cmdline()
+    return next((name for name, word in _NAMES.items() if any(word in each for each in words)), "another")
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -55,8 +55,10 @@ def facts(folder: Path, *, requests: int, decisions: int) -> dict[str, Any]:
 def targets(found: Mapping[str, Any]) -> list[Target]:
     """What is asked of the agent."""
     slowest_ms = max(found["quietest_ms"].values())
+    median_ms = max(figures["median"] for figures in found["overhead_ms"].values())
     return [
-        Target("agent: beside head, wire and tail, median of the quietest round", slowest_ms, OVERHEAD_MS, "ms"),
+        Target("agent: beside head, wire and tail, median", median_ms, OVERHEAD_MS, "ms"),
+        Target("agent: the same, median of the quietest round", slowest_ms, OVERHEAD_MS, "ms"),
         Target(
             "agent: deciding and applying what is set already, CPU", found["decision_ms"]["median"], DECISION_MS, "ms"
         ),

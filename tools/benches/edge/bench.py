@@ -1,0 +1,78 @@
+"""`dynasplit bench edge`: what the agent adds to a request, how regularly power is sampled, and what an idle agent takes.
+
+Everything runs on this machine: an emulated Raspberry Pi 4 and a file tree in place of a device, backend and broker beside the
+agent. Times and memory are measured, and are those of this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.benches.circumstances import circumstances
+from tools.benches.edge import idle, overhead, sampling
+from tools.benches.edge.summary import show
+from tools.benches.figures import Target
+from tools.output import add_json_argument, check_json_target, console, write_json
+
+SUMMARY = "the agent: its overhead, its power sampler, and what it takes while idle"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long, or how often, each part measures."""
+
+    sampling_s: float = 60.0
+    idle_s: float = 60.0
+    requests: int = 300
+    decisions: int = 2000
+
+
+QUICK = Effort(sampling_s=4.0, idle_s=3.0, requests=40, decisions=200)
+
+Part = tuple[str, Callable[[], dict[str, Any]], Callable[[Mapping[str, Any]], list[Target]]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--quick", action="store_true", help="a few seconds and requests for each part: a look, no result"
+    )
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    started_s = time.monotonic()
+    check_json_target(arguments.json)
+    out = console()
+    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick}
+    targets: list[Target] = []
+    with tempfile.TemporaryDirectory() as folder:
+        parts = _parts(QUICK if arguments.quick else Effort(), Path(folder))
+        for done, (name, measure, held_to) in enumerate(parts, start=1):
+            out.print(f"measuring {name} …")
+            facts[name] = measure()
+            targets += held_to(facts[name])
+            facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
+            facts |= {"seconds": round(time.monotonic() - started_s, 1), "complete": done == len(parts)}
+            if arguments.json != "-" or facts["complete"]:
+                write_json(arguments.json, facts)
+    show(facts, out)
+    return 0 if facts["met"] else 1
+
+
+def _parts(effort: Effort, folder: Path) -> Sequence[Part]:
+    """The idle agent first: what the others start and load is then not in this process's pages, which its own share."""
+    return (
+        ("idle", lambda: idle.facts(seconds=effort.idle_s), idle.targets),
+        (
+            "overhead",
+            lambda: overhead.facts(folder, requests=effort.requests, decisions=effort.decisions),
+            overhead.targets,
+        ),
+        ("sampling", lambda: sampling.facts(seconds=effort.sampling_s), sampling.targets),
+    )
