@@ -21,6 +21,7 @@ from protocol.errors import InvalidInput, ServiceMissing
 from protocol.topics import check_name
 from tools.backend import Backend
 from tools.output import add_json_argument, check_target, console, write_json, write_text
+from tools.tokens import add_backend_token
 from tools.web import Web
 
 SUMMARY = "make a device one of the fleet by a one-use code"
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     device.add_argument("--ca", type=Path, metavar="PEM", help="the authority that signed the backend's certificate")
     device.add_argument("--force", action="store_true", help="write over a settings file that is there")
     operator = parser.add_argument_group("for the operator")
-    operator.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_backend_token(operator)
     operator.add_argument("--ttl", type=float, default=_TTL_S, metavar="SECONDS", help="how long the code is good")
     operator.add_argument("--replace", action="store_true", help="the device is registered already: its old token goes")
     operator.add_argument(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from protocol.table import Table
 from tools.agent import Agent
 from tools.output import add_json_argument, check_json_target, console, write_json
 from tools.push import read_table
+from tools.tokens import add_agent_token
 
 SUMMARY = "why a configuration is chosen, and each other one is not"
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--table", type=Path, metavar="TABLE.json", help="a table made by dynasplit optimize")
     source.add_argument("--agent", metavar="URL", help="ask a device for what it would do now (operator token)")
     parser.add_argument("--network", help="which of the agent's networks")
-    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_agent_token(parser)
     parser.add_argument("--deadline", type=float, metavar="MS", help="what is left of it; without it the cheapest")
     parser.add_argument("--account", choices=[account.value for account in Account], help="whose energy counts")
     parser.add_argument("--min-accuracy", type=float, metavar="SHARE", help="what the request wants at least")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from protocol.tensors import Array, Tensor, TensorSpec
 from tools.agent import Agent, Answer
 from tools.images import check_image_input, read_pixels
 from tools.output import add_json_argument, console, write_json
+from tools.tokens import add_agent_token
 
 SUMMARY = "send one image to an agent"
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--account", choices=[account.value for account in Account], help="whose energy counts")
     parser.add_argument("--strategy", help="another strategy than dynasplit (operator token)")
-    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_agent_token(parser)
     add_json_argument(parser)
 
 

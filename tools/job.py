@@ -6,7 +6,6 @@ A device that is off finds its jobs when it comes back. With --wait the exit cod
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from protocol.jobs import JobKind, JobState
 from tools.backend import Backend
 from tools.output import add_json_argument, console, write_json
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, parse_codecs
+from tools.tokens import add_backend_token
 
 SUMMARY = "have a device profile a network, look at its table again, or restart"
 
@@ -58,7 +58,7 @@ def _word(
     word = words.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     word.add_argument("device", metavar="DEVICE")
     word.add_argument("--backend", required=True, metavar="URL")
-    word.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_backend_token(word)
     add_json_argument(word)
     return word
 

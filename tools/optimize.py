@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from tools.optimizing.printing import note, show, steps
 from tools.optimizing.searches import METHODS, Order, Outcome, method_named, search, standing
 from tools.optimizing.worlds import World, recorded_world
 from tools.output import add_json_argument, check_json_target, check_target, write_json, write_text
+from tools.tokens import add_agent_token, add_backend_token
 
 SUMMARY = "make a table from measurements, or measure what it needs"
 
@@ -70,7 +70,8 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", default="", metavar="DIGEST", help="needed where the measurements are of several")
     parser.add_argument("--device", default="", help="needed where the measurements are of several")
     parser.add_argument("--run", dest="tag", default="", metavar="TAG", help="only measurements with this tag")
-    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_backend_token(parser)
+    add_agent_token(parser, "--agent-token")
     parser.add_argument(
         "--bundle-folder", type=Path, metavar="BUNDLE", help="measure this bundle on the device, instead of looking up"
     )

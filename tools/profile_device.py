@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from tools.agent import Agent
 from tools.backend import Backend
 from tools.output import add_json_argument, check_json_target, check_target, console, write_json, write_text
 from tools.progress import progress
+from tools.tokens import add_agent_token, add_backend_token, agent_token
 
 SUMMARY = "measure a network on a device"
 
@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by dynasplit cut")
     parser.add_argument("--backend", required=True, metavar="URL")
     parser.add_argument("--agent", required=True, metavar="URL")
-    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_backend_token(parser)
+    add_agent_token(parser, "--agent-token")
     parser.add_argument("--samples", type=Path, metavar="NPZ", help="inputs to run ('images'); random ones by default")
     parser.add_argument(
         "--codecs", default=",".join(DEFAULT_CODECS), help="wire codecs to measure (default: %(default)s)"
@@ -68,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     codecs = parse_codecs(arguments.codecs)
     bundle = Bundle.open(arguments.bundle)
     inputs, accuracies = inputs_of(bundle, arguments.samples), _accuracies(bundle, arguments.metric)
-    backend, agent = Backend(arguments.backend, token=arguments.token), Agent(arguments.agent, token=arguments.token)
+    backend = Backend(arguments.backend, token=arguments.token)
+    agent = Agent(arguments.agent, token=agent_token(arguments))
     prepare(backend, agent, bundle)
     space = space_of(agent, bundle, codecs)
     configurations = plan(space)

@@ -6,7 +6,6 @@ Going back to an old table is the same: its content is signed again under a newe
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from protocol.table import Table
 from tools import keys
 from tools.backend import Backend
 from tools.output import add_json_argument, console, read_text, write_json
+from tools.tokens import add_backend_token
 
 SUMMARY = "sign a table and push it to its device"
 
@@ -28,7 +28,7 @@ _POLL_S = 0.1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", type=Path, metavar="TABLE.json", help="a table made by dynasplit optimize")
     parser.add_argument("--backend", required=True, metavar="URL")
-    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_backend_token(parser)
     parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key made by dynasplit keys")
     parser.add_argument(
         "--wait", type=float, default=30.0, metavar="SECONDS", help="for the device's report; 0: don't wait"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from tools.reports.records import BackendRecords, Records, WithTables, asked_for
 from tools.reports.savings import facts_of, not_counted
 from tools.reports.showing import show
 from tools.reports.sums import OURS, Line, sum_up
+from tools.tokens import add_backend_token
 
 SUMMARY = "what was saved against a baseline"
 
@@ -62,7 +62,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|URL",
         help="read JSON lines as GET /api/v1/inferences answers them, or a database (sqlite:///…, postgresql://…)",
     )
-    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_backend_token(parser)
     parser.add_argument(
         "--table",
         dest="tables",

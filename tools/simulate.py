@@ -6,7 +6,6 @@ The outcome of every request is drawn from the recorded trials of the configurat
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -35,6 +34,7 @@ from tools.measurements.sources import ORIGIN, read
 from tools.output import add_json_argument, check_json_target, read_text, write_json
 from tools.progress import progress
 from tools.simulated import facts_of, show
+from tools.tokens import add_backend_token
 from tools.workload import draw_deadlines
 
 SUMMARY = "replay recorded trials: what each strategy would have cost on a workload"
@@ -90,7 +90,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", default="", metavar="DIGEST", help="needed where the measurements are of several")
     parser.add_argument("--device", default="", help="needed where the measurements are of several")
     parser.add_argument("--run", dest="tag", default="", metavar="TAG", help="only measurements with this tag")
-    parser.add_argument("--token", default=os.environ.get("DYNASPLIT_OPERATOR_TOKEN", ""), help="operator token")
+    add_backend_token(parser)
     parser.add_argument("--skip-bad", action="store_true", help="leave out measurements that cannot be, and count them")
     parser.add_argument("--trust-all", action="store_true", help="learn from trials that contradict the rest as well")
 

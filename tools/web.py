@@ -97,6 +97,8 @@ class Web:
                 headers={**self._headers, **(headers or {})},
                 preload_content=whole,
             )
+            if response.status == NotAuthenticated.http_status and not self._headers:
+                raise NotAuthenticated(f"{self._name} {self.url} wants its operator's token: give it with --token")
             if response.status >= 400:
                 raise _error(response, f"{self._name} {self.url}{path}")
         except urllib3.exceptions.HTTPError as error:

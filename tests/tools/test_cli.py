@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import http.server
 import json
 import re
@@ -14,8 +15,10 @@ import pytest
 
 from models.zoo import digits_vgg
 from protocol.signing import generate_private_key, public_key_of
+from tools import infer, profile_device
 from tools.cli import VERBS, main
 from tools.stack import free_port
+from tools.tokens import agent_token
 
 ROOT = Path(__file__).parents[2]
 
@@ -227,3 +230,24 @@ def test_a_verb_that_is_not_installed_names_the_smallest_extra_that_has_it(monke
 
     assert main([verb, "anything"]) == 4
     assert f"pip install '.[{extra}]'" in _one_line(capsys)
+
+
+def test_a_device_and_the_backend_may_each_have_a_token_of_its_own(monkeypatch):
+    monkeypatch.setenv("DYNASPLIT_OPERATOR_TOKEN", "of-the-backend")
+    parser = argparse.ArgumentParser()
+    profile_device.add_arguments(parser)
+    addresses = ["bundle", "--backend", "http://b", "--agent", "http://a"]
+
+    same = parser.parse_args(addresses)
+    own = parser.parse_args([*addresses, "--agent-token", "of-the-device"])
+
+    assert (same.token, agent_token(same)) == ("of-the-backend", "of-the-backend")
+    assert (own.token, agent_token(own)) == ("of-the-backend", "of-the-device")
+
+
+def test_the_backends_token_is_not_shown_to_a_device_that_wants_none(monkeypatch):
+    monkeypatch.setenv("DYNASPLIT_OPERATOR_TOKEN", "of-the-backend")
+    parser = argparse.ArgumentParser()
+    infer.add_arguments(parser)
+
+    assert parser.parse_args(["image.png", "--network", "n"]).token == ""

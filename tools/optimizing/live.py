@@ -10,6 +10,7 @@ from tools.agent import Agent
 from tools.backend import Backend
 from tools.optimizing.worlds import Keeper, OnDevice, World, within
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, inputs_of, parse_codecs, prepare, space_of
+from tools.tokens import agent_token
 
 _TAG = "optimize"
 
@@ -26,7 +27,7 @@ def device_world(arguments: argparse.Namespace) -> World:
     codecs = parse_codecs(arguments.codecs) if arguments.codecs else DEFAULT_CODECS
     bundle = Bundle.open(arguments.bundle_folder)
     inputs = inputs_of(bundle, arguments.samples)
-    agent = Agent(arguments.agent, token=arguments.token)
+    agent = Agent(arguments.agent, token=agent_token(arguments))
     prepare(Backend(arguments.backend, token=arguments.token), agent, bundle)
     keeper = Keeper(arguments.keep) if arguments.keep else None
     device = str(agent.device()["device"])
