@@ -77,6 +77,7 @@ def test_what_was_measured_is_kept_when_a_later_part_fails(parts, tmp_path):
 
 
 @pytest.mark.system
+@pytest.mark.alone
 def test_the_parts_themselves_give_what_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "QUICK", bench.Effort(sampling_s=0.5, idle_s=0.5, requests=5, decisions=20))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from edge.settings import EdgeSettings
 from protocol.errors import DynaSplitError
@@ -34,7 +35,8 @@ def check_agent(settings: EdgeSettings) -> Iterator[Finding]:
         return
     web = Web(where, name="agent", timeout_s=_TIMEOUT_S)
     try:
-        device = web.get("/v2")["device"]["device"]
+        about = web.get("/v2")["device"]
+        device = about["device"]
     except (DynaSplitError, LookupError, TypeError) as other:
         seen = f"what listens at {where} does not answer as the agent does"
         yield error("agent", f"{seen} ({other})", f"stop it, or set another {_setting(settings)}")
@@ -44,6 +46,15 @@ def check_agent(settings: EdgeSettings) -> Iterator[Finding]:
         yield error("agent", seen, f"stop it, or set another {_setting(settings)}")
         return
     yield _ready(web, where)
+    yield from _accelerators(about.get("accelerator_health"))
+
+
+def _accelerators(health: Any) -> Iterator[Finding]:
+    """Those that it leaves alone: it has the Edge TPU, so nobody else can try it now."""
+    for kind, said in health.items() if isinstance(health, Mapping) else ():
+        if isinstance(said, Mapping) and not said.get("usable", True):
+            seen = f"the agent leaves it alone: {said.get('reason')}"
+            yield warning(f"Edge TPU {kind}", seen, "plug it in again; or stop the agent and ask the doctor once more")
 
 
 def _ready(web: Web, where: str) -> Finding:
@@ -71,6 +82,8 @@ def _obstacle(settings: EdgeSettings) -> int:
         return errno.EAGAIN
     except OSError as refused:
         return refused.errno or errno.ENOENT
+    except ValueError:  # no name of a host, or of a file
+        return errno.EINVAL
 
 
 def _connected(settings: EdgeSettings) -> socket.socket:

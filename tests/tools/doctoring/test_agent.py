@@ -60,6 +60,20 @@ def test_an_agent_that_is_not_ready_says_why(settings, api):
     assert "the runner has ended" in found.seen
 
 
+def test_an_accelerator_that_the_agent_leaves_alone_is_a_warning_with_its_reason(settings, api):
+    health = {"std": {"usable": False, "reason": "it is not on the bus"}, "max": {"usable": True, "reason": ""}}
+    api.answers["/v2"] = (200, {"device": {"device": "pi-1", "accelerator_health": health}})
+
+    _, found = check_agent(settings)
+
+    assert found.severity is Severity.WARNING
+    assert "not on the bus" in found.seen
+
+
+def test_a_host_that_can_be_none_does_not_run_an_agent(make_settings):
+    assert not runs(make_settings(host="a..b"))
+
+
 @pytest.mark.parametrize("content", [{}, {"device": None}, {"device": {"device": "pi-2"}}, ["no object"]])
 def test_a_port_that_something_else_has_taken_is_an_error(settings, api, content):
     api.answers["/v2"] = (200, content)

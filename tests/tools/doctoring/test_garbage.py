@@ -38,6 +38,7 @@ FILES = (
 )
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
 def test_garbage_in_any_file_of_the_kernel_is_no_traceback(tmp_path, garbage, capfd):
     tree = make_pi4(tmp_path)
