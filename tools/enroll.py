@@ -16,6 +16,7 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
+from hardware.boards import board_names
 from protocol.enrolment import Enrolled
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.topics import check_name
@@ -29,6 +30,8 @@ SUMMARY = "make a device one of the fleet by a one-use code"
 _TTL_S = 900.0
 _PAUSES_S = (0.5, 2.0)
 _CA_FILE = "ca.pem"
+_ROOM_BYTES = 64 * 1024
+"""More than settings and a few certificates take."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +92,9 @@ def _enrol(arguments: argparse.Namespace) -> int:
         _check_new(output)
     for target in (output, ca_target):
         check_target(target)
+    _check_room(output)
+    if arguments.board not in board_names():
+        raise InvalidInput(f"--board {arguments.board!r:.60} is not known; choose one of {', '.join(board_names())}")
     web = Web(arguments.backend, name="backend", ca_file=_readable(arguments.ca))
     enrolled = _enrolled(web, arguments.code)
     settings = _settings(enrolled, arguments, ca_file=ca_target.absolute() if enrolled.ca else None)
@@ -116,6 +122,17 @@ def _enrolled(web: Web, code: str) -> Enrolled:
 def _check_new(path: Path) -> None:
     if path.exists():
         raise InvalidInput(f"{path} is there already: this device seems to be enrolled; --force writes over it")
+
+
+def _check_room(path: Path) -> None:
+    """InvalidInput where a disk is full."""
+    beside = path.with_name(f".{path.name}.room")
+    try:
+        write_text(beside, " " * _ROOM_BYTES)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error}; make room, the code is still good") from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _hand_over(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -111,6 +112,29 @@ def test_a_folder_that_cannot_be_written_does_not_use_up_the_code(url, tmp_path,
     code = issue(url, capsys)
 
     assert main(["enroll", "--backend", url, "--code", code, "-o", str(tmp_path / "none" / "edge.toml")]) == 2
+    assert enrol(code) == 0
+
+
+def test_a_full_disk_does_not_use_up_the_code(url, tmp_path, capsys, enrol):
+    """As far as the largest file that a process may write can stand for a disk."""
+    code = issue(url, capsys)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        assert enrol(code) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert "still good" in capsys.readouterr().err
+    assert list(tmp_path.glob("*edge*")) == []
+    assert enrol(code) == 0
+
+
+def test_a_board_that_nobody_knows_does_not_use_up_the_code(url, capsys, enrol):
+    code = issue(url, capsys)
+
+    assert enrol(code, "--board", "pi-17") == 2
+    assert "emulated-pi4" in capsys.readouterr().err
     assert enrol(code) == 0
 
 
