@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from edge.api import descriptions
-from edge.api.app import Served
+from edge.api.served import Served
 from edge.assembly.device import Device, open_device
 from edge.assembly.networks import Shelf, open_networks
 from edge.assembly.serving import open_agent, open_bounds

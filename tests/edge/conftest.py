@@ -18,7 +18,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from edge.api import descriptions
-from edge.api.app import Served, create_app
+from edge.api.app import create_app
+from edge.api.served import Served
 from edge.device.accelerators import Accelerators
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller

@@ -12,6 +12,7 @@ from edge.offload.cloud import CloudFailed
 from edge.runners.port import RunnerLost, RunnersHere, open_fake
 from planner.choosing.limits import Limits
 from protocol.configuration import Codec
+from protocol.content_encoding import MAX_BODY_BYTES
 from protocol.inference import HEADER_LENGTH, Message, pack_request, unpack_request
 from protocol.measurement import Measurement
 from protocol.messages import Inference, RecordKind
@@ -411,9 +412,11 @@ def test_errors_of_the_framework_are_json_too(serving):
     assert error_of(serving.client.get("/v2/models/digits/infer"), 405)
 
 
-def test_a_body_that_is_too_large_is_refused(serving):
-    serving.client.application.config["MAX_CONTENT_LENGTH"] = 10
-    error_of(serving.post("/v2/models/digits/infer", b"x" * 11), 413)
+@pytest.mark.parametrize("path", ["/v2/models/digits/infer", "/v2/models/digits/explain"])
+def test_a_body_that_is_too_large_is_refused(serving, path):
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    stated = {"CONTENT_LENGTH": str(MAX_BODY_BYTES + 1)}
+    error_of(serving.client.post(path, headers=headers, environ_overrides=stated), 413)
 
 
 def test_the_server_describes_itself_and_its_networks(serving, digits):
