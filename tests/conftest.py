@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import settings
+from werkzeug.routing import Rule
 
 import cloud
 from cloud.broker import initial
 
 _BROKER_PATIENCE_S = 30.0
+
+settings.register_profile("by hand", max_examples=25, deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "by hand")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,6 +81,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def routes_compiled_once() -> Iterator[None]:
+    """Hundreds of tests make an app of their own, of the same routes: Werkzeug compiles each of these only once for all."""
+    compiled: dict[tuple[str, bool], Callable[..., tuple[str, str]]] = {}
+    compile_it = Rule._compile_builder
+
+    def remembered(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (f"{rule.rule} {rule.defaults} {rule._trace}", append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_it(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", remembered)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ class _Stranger(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def stranger():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stranger)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()

@@ -49,7 +49,7 @@ def url(tmp_path, accounts) -> Iterator[str]:
     )
     app = create_app(settings, store=MemoryStore(), publisher=MemoryPublisher(), accounts=accounts)
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -221,7 +221,7 @@ def https(certificates) -> Iterator[str]:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificates / "server.pem")
     server = make_server("127.0.0.1", 0, Response('{"error": "nobody issued this code"}', 404), ssl_context=tls)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"https://127.0.0.1:{server.server_port}"
     server.shutdown()

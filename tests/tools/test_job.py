@@ -53,7 +53,7 @@ def job(store, publisher, tmp_path) -> Iterator[Callable[..., int]]:
     """Runs `dynasplit job` against a backend on loopback."""
     settings = BackendSettings(data_dir=tmp_path / "cloud", operator_token=OPERATOR, node_busy_watts=40.0)
     server = make_server("127.0.0.1", 0, create_app(settings, store=store, publisher=publisher), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
     yield lambda *words: main(["job", *words, "--backend", url, "--token", OPERATOR])
