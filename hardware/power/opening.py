@@ -29,13 +29,14 @@ logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 ESTIMATED = "estimated"
+EXEC = "exec"
 
 _PLUGS: dict[str, Callable[[str], PlugProtocol]] = {"shelly1": shelly1, "shelly2": shelly2, "tasmota": tasmota}
 
 _BARE = (AUTO, "pmic", "rapl", ESTIMATED)
 """Kinds with nothing to say."""
 
-KINDS = (AUTO, "hwmon", "iio", "pmic", "rapl", "nvml", *_PLUGS, "exec", ESTIMATED)
+KINDS = (AUTO, "hwmon", "iio", "pmic", "rapl", "nvml", *_PLUGS, EXEC, ESTIMATED)
 
 _PI_5 = b"brcm,bcm2712"
 
@@ -69,7 +70,7 @@ class MeterSpec:
             raise InvalidInput(f"meter '{self.kind}' takes nothing after it, unlike {self.argument!r:.60}")
         if self.kind in _PLUGS:
             _PLUGS[self.kind](self.argument)
-        if self.kind == "exec":
+        if self.kind == EXEC:
             words(self.argument)
         if self.kind == "nvml":
             _gpu(self.argument)
@@ -188,6 +189,6 @@ _OPENERS: dict[str, _Opener] = {
     "rapl": _rapl,
     "nvml": _nvml,
     **dict.fromkeys(_PLUGS, _plug),
-    "exec": _exec,
+    EXEC: _exec,
     ESTIMATED: _estimated,
 }

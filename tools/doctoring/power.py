@@ -12,7 +12,7 @@ from hardware.boards import board_names
 from hardware.clock import Clock, Sleep
 from hardware.power.estimated import EstimatedMeter
 from hardware.power.meter import MeterLost, Reading
-from hardware.power.opening import AUTO, found_here
+from hardware.power.opening import AUTO, EXEC, found_here
 from hardware.profile import profile_of
 from protocol.configuration import Provenance
 from protocol.errors import DynaSplitError, NotFound
@@ -65,9 +65,9 @@ def _first(meter: Sampler, *, clock: Clock, sleep: Sleep) -> Reading:
 
 
 def _which(device: Device) -> str:
-    """The meter in words; what it is named after (a command, a plug) may hold a password, and stands in the settings."""
+    """The meter in words, without its command, which may hold a password."""
     if device.meter.kind != AUTO:
-        return f"meter {device.meter.kind}"
+        return f"meter {EXEC if device.meter.kind == EXEC else device.meter}"
     try:
         return found_here(device.meter.sys)[1]
     except NotFound:

@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from protocol.errors import ServiceMissing
 from tools.benches.circumstances import circumstances
-from tools.benches.edge import idle, overhead, sampling
+from tools.benches.edge import idle, sampling
 from tools.benches.edge.summary import show
 from tools.benches.figures import Target
 from tools.output import add_json_argument, check_json_target, console, write_json
@@ -48,11 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     started_s = time.monotonic()
     check_json_target(arguments.json)
+    overhead = _overhead()
     out = console()
     facts: dict[str, Any] = circumstances() | {"quick": arguments.quick}
     targets: list[Target] = []
     with tempfile.TemporaryDirectory() as folder:
-        parts = _parts(QUICK if arguments.quick else Effort(), Path(folder))
+        parts = _parts(QUICK if arguments.quick else Effort(), Path(folder), overhead)
         for done, (name, measure, held_to) in enumerate(parts, start=1):
             out.print(f"measuring {name} …")
             facts[name] = measure()
@@ -65,7 +68,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if facts["met"] else 1
 
 
-def _parts(effort: Effort, folder: Path) -> Sequence[Part]:
+def _overhead() -> ModuleType:
+    """Brings agent, backend and broker with it, for which the other benches have no use; ServiceMissing without their packages."""
+    try:
+        from tools.benches.edge import overhead
+    except ModuleNotFoundError as missing:
+        raise ServiceMissing(
+            f"package '{missing.name}' is missing: bench edge starts agent, backend and broker; install them: "
+            "pip install -c constraints.txt '.[demo]'"
+        ) from missing
+    return overhead
+
+
+def _parts(effort: Effort, folder: Path, overhead: ModuleType) -> Sequence[Part]:
     """The idle agent first: what the others start and load is then not in this process's pages, which its own share."""
     return (
         ("idle", lambda: idle.facts(seconds=effort.idle_s), idle.targets),
