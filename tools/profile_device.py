@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge.device.capabilities import check_accelerated
+from edge.jobs.attempt import PATIENCE_S
 from models.accuracy.evaluation import Accuracies, known_of
 from models.accuracy.samples import Samples
 from models.bundle import Bundle
@@ -23,7 +26,7 @@ from models.manifest import Manifest
 from planner.profiling import plan
 from planner.space import Space
 from protocol.configuration import Codec, Configuration, EdgeAccelerator, Provenance, choose
-from protocol.errors import InvalidInput
+from protocol.errors import InvalidInput, Overloaded, ServiceMissing
 from protocol.measurement import Measurement
 from protocol.tensors import Array, Tensor
 from protocol.topics import check_name
@@ -134,14 +137,28 @@ def measure(
     repeats: int,
     run: str,
     step: Callable[[], None],
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Measurement]:
-    """Runs each configuration `repeats` times on inputs [N, …] in turn; the agent's measurements."""
+    """Runs each configuration `repeats` times on inputs [N, …] in turn; the agent's measurements.
+
+    What may go well later, as on a device that is too hot now, is tried again for two minutes, and then is an error.
+    """
     network, spec = bundle.manifest.network, bundle.manifest.inputs[0]
     for configuration in configurations:
         for repeat in range(repeats):
             tensor = Tensor(spec.name, inputs[repeat % len(inputs)][None])
-            yield agent.measure(network, [tensor], configuration, run=run)
+            yield _patiently(partial(agent.measure, network, [tensor], configuration, run=run), sleep)
             step()
+
+
+def _patiently(act: Callable[[], Measurement], sleep: Callable[[float], None]) -> Measurement:
+    for pause_s in PATIENCE_S:
+        try:
+            return act()
+        except (Overloaded, ServiceMissing) as error:
+            console().print(f"waiting {pause_s:g} s: {error}", style="yellow", markup=False, highlight=False)
+            sleep(pause_s)
+    return act()
 
 
 def _accuracies(bundle: Bundle, metric: str | None) -> Accuracies | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ def within(space: Space, measurements: Iterable[Measurement]) -> tuple[Measureme
 class OnDevice:
     """A campaign's `Measurer` on a device: runs each configuration through its agent, and keeps what came out at once.
 
-    A configuration that the device refuses gives nothing. ServiceMissing when the agent is away.
+    A configuration that the device refuses gives nothing. ServiceMissing when the agent is away for minutes.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class OnDevice:
         repeats: int,
         run: str,
         keep: Callable[[Measurement], None],
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._agent = agent
         self._bundle = bundle
@@ -101,6 +103,7 @@ class OnDevice:
         self._repeats = repeats
         self._run = run
         self._keep = keep
+        self._sleep = sleep
 
     def measure(self, configuration: Configuration) -> Sequence[Measurement]:
         from tools.profile_device import measure
@@ -115,6 +118,7 @@ class OnDevice:
                 repeats=self._repeats,
                 run=self._run,
                 step=lambda: None,
+                sleep=self._sleep,
             ):
                 self._keep(item)
                 found.append(item)

@@ -55,7 +55,8 @@ class Device:
 
 
 def on(device, keep=lambda _measurement: None, there=()) -> World:
-    measurer = OnDevice(device, BUNDLE, np.zeros((2, 4), np.float32), repeats=2, run="search", keep=keep)
+    inputs = np.zeros((2, 4), np.float32)
+    measurer = OnDevice(device, BUNDLE, inputs, repeats=2, run="search", keep=keep, sleep=lambda _s: None)
     return World(SPACE, measurer, tuple(there), origin=("digits", "pi-1", "b" * 64), live=True)
 
 
