@@ -17,8 +17,9 @@ from protocol.errors import AcceleratorFailed
 
 logger = logging.getLogger(__name__)
 
-_WAKES_WITHIN_S = 8.0
-"""Power, enumeration and a busy bus; the firmware is loaded later, by the library."""
+_WAKES_WITHIN_S = 3.0
+"""Power and enumeration on a busy bus; the firmware is loaded later, by the library. A request waits for one that was pulled out
+meanwhile so long at most."""
 _LOOK_EVERY_S = 0.05
 
 NOTE = "edgetpu-port"
@@ -82,7 +83,10 @@ def restore_power(note: Path, hub: HubPower) -> bool:
 
 
 class PluggedEdgeTpu:
-    """The EdgeTpu port on presence by sysfs. Without `saving` its power is never touched."""
+    """The EdgeTpu port on presence by sysfs. Without `saving` its power is never touched.
+
+    Switching a port takes seconds. Who rests, as each request on the CPU does, never waits for that; who wakes it does.
+    """
 
     def __init__(
         self,
@@ -101,6 +105,7 @@ class PluggedEdgeTpu:
         self._sleep = sleep
         self._later = later
         self._lock = threading.Lock()
+        self._power = threading.Lock()
         self._resting = False
         self._cancel: Cancel | None = None
         self._cut = saving.noted() if saving else None
@@ -109,12 +114,15 @@ class PluggedEdgeTpu:
         return self._cut is not None or self._presence.now()
 
     def wake(self) -> None:
-        with self._lock:
-            self._stay_awake()
+        self._stay_awake()
+        if self._saving is None and self._cut is None:
+            self._look()
+            return
+        with self._power:
             if self._cut is not None:
                 self._power_up(self._cut)
-            elif not self._presence.now():
-                raise AcceleratorFailed("the Edge TPU is not on the bus: is it plugged in, and does its light go on?")
+            else:
+                self._look()
 
     def rest(self) -> None:
         with self._lock:
@@ -124,31 +132,37 @@ class PluggedEdgeTpu:
             self._cancel = self._later(self._saving.after_s, self._power_down)
 
     def restore(self) -> None:
-        with self._lock:
-            self._stay_awake()
+        self._stay_awake()
+        with self._power:
             if self._cut is not None and self._saving is not None:
-                port, self._cut = self._cut, None
                 try:
-                    self._saving.give(port)
+                    self._saving.give(self._cut)
+                    self._cut = None
                 except AcceleratorFailed as error:
                     logger.warning("the Edge TPU's port stays without power: %s", error)
 
+    def _look(self) -> None:
+        if not self._presence.now():
+            raise AcceleratorFailed("the Edge TPU is not on the bus: is it plugged in, and does its light go on?")
+
     def _stay_awake(self) -> None:
-        self._resting = False
-        if self._cancel is not None:
-            self._cancel()
-            self._cancel = None
+        with self._lock:
+            self._resting = False
+            if self._cancel is not None:
+                self._cancel()
+                self._cancel = None
 
     def _power_down(self) -> None:
         """After enough rest. Where it cannot be done it is said once and not tried again."""
-        with self._lock:
-            if not self._resting or self._saving is None or self._cut is not None:
+        with self._power:
+            saving = self._saving
+            if not self._resting or saving is None or self._cut is not None:
                 return
-            port = self._saving.port or (self._presence.port() if self._presence.look() else None)
+            port = saving.port or (self._presence.port() if self._presence.look() else None)
             if port is None:
                 return
             try:
-                self._saving.cut(port)
+                saving.cut(port)
             except (AcceleratorFailed, OSError) as error:
                 logger.warning("the Edge TPU keeps its power: %s", error)
                 self._saving = None
@@ -157,10 +171,10 @@ class PluggedEdgeTpu:
             logger.info("port %s of hub %s is without power until the Edge TPU is needed", port.port, port.location)
 
     def _power_up(self, port: HubPort) -> None:
-        """However that ends, the port has been told: the next call looks at the bus alone."""
-        self._cut = None
+        """A port that stays without power is told again by the next call; one that has it is looked at alone."""
         if self._saving is not None:
             self._saving.give(port)
+        self._cut = None
         deadline_s = self._clock() + _WAKES_WITHIN_S
         while not self._presence.look():
             if self._clock() >= deadline_s:

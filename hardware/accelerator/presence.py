@@ -43,11 +43,14 @@ class Presence:
         self._sys = sys
         self._clock = clock
         self._known: Path | None = None
+        self._on_pci: Path | None = None
         self._away_until_s = float("-inf")
 
     def now(self) -> bool:
         """Whether it is there. A TPU that was just plugged in is seen a second later at most."""
         if self._known is not None and _product(self._known) in _PRODUCTS:
+            return True
+        if self._on_pci is not None and os.path.exists(self._on_pci):  # noqa: PTH110 - every request asks
             return True
         if self._known is None and self._clock() < self._away_until_s:
             return False
@@ -56,7 +59,8 @@ class Presence:
     def look(self) -> bool:
         """The same, looking everywhere."""
         self._known = find_usb(self._sys)
-        if self._known is None and find_pci(self._sys) is None:
+        self._on_pci = None if self._known else find_pci(self._sys)
+        if self._known is None and self._on_pci is None:
             self._away_until_s = self._clock() + _LOOK_EVERY_S
             return False
         self._away_until_s = float("-inf")

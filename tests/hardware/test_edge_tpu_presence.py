@@ -74,3 +74,19 @@ def test_a_hub_that_says_it_did_and_did_not_is_found_out():
     said = "  Port 4: 0507 power\nSent power off request\nNew status for hub 1-1\n  Port 4: 0507 power highspeed\n"
     with pytest.raises(AcceleratorFailed, match="did not switch the port off"):
         HubPower(lambda _: (0, said)).switch(HubPort("1-1", 4), on=False)
+
+
+def test_for_one_on_pcie_the_bus_is_not_walked_through_either(tmp_path):
+    tree = make_pi4(tmp_path)
+    apex = tmp_path / "class/apex/apex_0"
+    apex.mkdir(parents=True)
+    presence = Presence(tmp_path)
+    assert presence.now()
+    tree.plug_usb("1a6e", "089a")
+
+    assert presence.now()
+    assert presence.port() is None, "it looked at USB"
+
+    apex.rmdir()
+    tree.unplug_usb()
+    assert not presence.now()
