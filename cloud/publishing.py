@@ -12,12 +12,15 @@ from protocol.documents import canonical_bytes
 from protocol.errors import ServiceMissing
 from protocol.mqtt import BrokerAddress, publish_once
 
+_PATIENCE_S = 5.0
+"""How long a broker may take to acknowledge."""
+
 
 class Publisher(Protocol):
     """Publishes retained messages. Thread-safe."""
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Returns once the broker has the message, or a bus that stands; ServiceMissing when none takes it within seconds."""
+        """Returns once the broker has the message; ServiceMissing when none takes it within seconds."""
         ...
 
 
@@ -43,14 +46,14 @@ class NoBroker:
 
 
 class BusPublisher:
-    """Publishes by a bus that stands, as ingest has one."""
+    """Publishes by a bus that stands, as ingest has one. Not from the bus's own thread."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     def publish(self, topic: str, payload: bytes) -> None:
-        if not self._bus.publish(topic, payload, retain=True):
-            raise ServiceMissing(f"{topic} cannot be published: the broker is not connected")
+        if not self._bus.publish(topic, payload, retain=True, patience_s=_PATIENCE_S):
+            raise ServiceMissing(f"{topic} cannot be published: the broker is not connected, or acknowledges nothing")
 
 
 class MemoryPublisher:

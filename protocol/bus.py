@@ -26,7 +26,8 @@ class Bus(Protocol):
 
     All methods may be called from any thread and return without waiting for the broker. Handlers run on one thread of
     the bus, one message at a time. Messages may be lost or repeated by the broker; what must not be lost is
-    acknowledged at a higher level. Subscriptions and `on_connect` callbacks are renewed at every reconnect.
+    acknowledged at a higher level. What was on its way when a connection broke is not sent again: what is still true is
+    said anew in an `on_connect` callback. Subscriptions and these callbacks are renewed at every reconnect.
     """
 
     def start(self) -> None:
@@ -38,8 +39,12 @@ class Bus(Protocol):
         within two seconds."""
         ...
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Hands a message to the broker; False when it was not connected and the message was dropped."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, patience_s: float = 0.0) -> bool:
+        """Hands a message to the broker; False when it was not connected and the message was dropped.
+
+        With `patience_s` it waits so many seconds for the broker's acknowledgement, and is False when none came: not to be
+        asked for on the bus's own thread, which the acknowledgement comes in on.
+        """
         ...
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
@@ -108,7 +113,7 @@ class InMemoryBus:
         if self._will:
             self._hub.route(self._will.topic, self._will.payload, retain=True)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, patience_s: float = 0.0) -> bool:  # noqa: ARG002 - delivery is at once
         if not self._connected:
             return False
         self._hub.route(topic, payload, retain=retain)

@@ -77,7 +77,9 @@ def _without_password(url: str) -> str:
 class MqttBus:
     """A `Bus` on a broker. Reconnects by itself; subscriptions and callbacks are renewed each time.
 
-    Why it cannot connect is logged once, and again only when the reason changes or a connection stood in between.
+    Nothing that was published before a reconnect is sent after it: paho would keep all that was not acknowledged, and send it
+    behind what is newer. Why it cannot connect is logged once, and again only when the reason changes or a connection stood in
+    between.
     """
 
     def __init__(self, address: BrokerAddress, *, client_id: str, will: Will | None = None) -> None:
@@ -85,10 +87,12 @@ class MqttBus:
         self._handlers: list[tuple[str, Handler]] = []
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
-        self._stood = False
+        self._gate = threading.Lock()
+        self._stands = False
         self._complaint = ""
         self._latest: paho.MQTTMessageInfo | None = None
         self._client = _client(address, client_id, will)
+        self._client.on_pre_connect = self._begin_anew
         self._client.on_connect = self._connected_now
         self._client.on_connect_fail = self._not_reached
         self._client.on_disconnect = self._disconnected
@@ -97,7 +101,7 @@ class MqttBus:
 
     @property
     def connected(self) -> bool:
-        return self._client.is_connected()
+        return self._stands and self._client.is_connected()
 
     def start(self) -> None:
         self._client.connect_async(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
@@ -111,11 +115,15 @@ class MqttBus:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        if not self.connected:
-            return False
-        self._latest = self._client.publish(topic, payload, qos=_QOS, retain=retain)
-        return self._latest.rc == paho.MQTT_ERR_SUCCESS
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, patience_s: float = 0.0) -> bool:
+        with self._gate:
+            if not self.connected:
+                return False
+            info = self._latest = self._client.publish(topic, payload, qos=_QOS, retain=retain)
+        if info.rc == paho.MQTT_ERR_SUCCESS and patience_s > 0:
+            info.wait_for_publish(patience_s)
+            return info.is_published()
+        return info.rc == paho.MQTT_ERR_SUCCESS
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
         with self._lock:
@@ -129,11 +137,17 @@ class MqttBus:
         if self.connected:
             callback()
 
+    def _begin_anew(self, client: paho.Client, _data: Any) -> None:
+        """Before each attempt to connect. Behind the gate: who found the last connection standing has published by now."""
+        with self._gate:
+            self._stands = False
+            client.drop_out_messages()
+
     def _connected_now(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         if reason.is_failure:
             self._complain(f"refused the connection: {reason}; check user and password")
             return
-        self._stood, self._complaint = True, ""
+        self._stands, self._complaint = True, ""
         logger.info("connected to broker %s", self._address)
         with self._lock:
             patterns, callbacks = [pattern for pattern, _ in self._handlers], list(self._callbacks)
@@ -143,9 +157,10 @@ class MqttBus:
             callback()
 
     def _disconnected(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
-        if reason.is_failure and self._stood:
+        """paho may hold its own locks while it calls this: it must take none, and leave its messages alone."""
+        if reason.is_failure and self._stands:
             logger.warning("lost broker %s: %s; trying again", self._address, reason)
-        self._stood = False
+        self._stands = False
 
     def _not_reached(self, _client: paho.Client, _data: Any) -> None:
         """paho tells no reason, but calls this while it handles the error."""

@@ -10,7 +10,10 @@ from protocol.messages import TableReport
 
 
 class Reports:
-    """The latest report of each network, published retained. May be called from any thread."""
+    """The latest report of each network, published retained. May be called from any thread.
+
+    Told under a lock: what a thread tells again must not come behind what another has to tell by now.
+    """
 
     def __init__(self, bus: Bus, *, device: str) -> None:
         self._bus = bus
@@ -25,13 +28,12 @@ class Reports:
         """Publishes a report now, or with the next connect."""
         with self._lock:
             self._latest[report.network] = report
-        self._publish(report)
+            self._publish(report)
 
     def _publish_all(self) -> None:
         with self._lock:
-            latest = list(self._latest.values())
-        for report in latest:
-            self._publish(report)
+            for report in self._latest.values():
+                self._publish(report)
 
     def _publish(self, report: TableReport) -> None:
         self._bus.publish(topics.reported(self._device, report.network), report.to_bytes(), retain=True)

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 SCHEMA = 1
 _LONGEST_DELAY_S = 5.0
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ class HomeAssistant:
         with self._lock:
             former, payload = self._known, self._payload()
             self._remember()
-        if former.topic not in ("", self._topic):
-            self._bus.publish(former.topic, b"", retain=True)
-        if self._bus.publish(self._topic, payload, retain=True):
-            self._sent = payload
+            if former.topic not in ("", self._topic):
+                self._bus.publish(former.topic, b"", retain=True)
+            if self._bus.publish(self._topic, payload, retain=True):
+                self._sent = payload
 
     def _payload(self) -> bytes:
         composed = self._compose()
@@ -143,18 +144,28 @@ class HomeAssistant:
 
 
 class Withdrawal:
-    """Takes back, with the first connect, what an earlier start announced: it would stay in Home Assistant for ever."""
+    """Takes back what an earlier start announced: it would stay in Home Assistant for ever.
 
-    def __init__(self, bus: Bus, announcements: Announcements) -> None:
+    With each connect, until the broker has acknowledged it, which is waited for beside the bus's thread.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        announcements: Announcements,
+        *,
+        after: Callable[[float, Callable[[], None]], None] = _after,
+    ) -> None:
         self._bus = bus
         self._announcements = announcements
+        self._after = after
 
     def start(self) -> None:
         if self._announcements.read().topic:
-            self._bus.on_connect(self._withdraw)
+            self._bus.on_connect(lambda: self._after(0.0, self._withdraw))
 
     def _withdraw(self) -> None:
         topic = self._announcements.read().topic
-        if topic and self._bus.publish(topic, b"", retain=True):
+        if topic and self._bus.publish(topic, b"", retain=True, patience_s=_PATIENCE_S):
             logger.info("taken back from Home Assistant: %s", topic)
             self._announcements.keep(Announced())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from protocol import topics
 from protocol.bus import Bus, Will
 from protocol.presence import Availability
@@ -13,18 +15,24 @@ def last_will(device: str) -> Will:
 
 
 class Presence:
-    """Says `online`, retained, after every connect (the will may have spoken meanwhile), and `stopped` at a clean end."""
+    """Says `online`, retained, after every connect (the will may have spoken meanwhile), and `stopped` at a clean end, after
+    which nothing else is said."""
 
     def __init__(self, bus: Bus, *, device: str) -> None:
         self._bus = bus
         self._topic = topics.availability(device)
+        self._lock = threading.Lock()
+        self._word = Availability.ONLINE
 
     def start(self) -> None:
-        self._bus.on_connect(lambda: self._say(Availability.ONLINE))
+        self._bus.on_connect(self._say)
 
     def stop(self) -> None:
         """Call it before the bus is stopped: a clean goodbye does not send the will."""
-        self._say(Availability.STOPPED)
+        with self._lock:
+            self._word = Availability.STOPPED
+        self._say()
 
-    def _say(self, word: Availability) -> None:
-        self._bus.publish(self._topic, word.to_bytes(), retain=True)
+    def _say(self) -> None:
+        with self._lock:
+            self._bus.publish(self._topic, self._word.to_bytes(), retain=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -257,3 +258,26 @@ def test_a_cleared_table_changes_nothing(follow, operator, device, hub, signed, 
     wait_until(lambda: reported(hub) is not None)
     operator.publish(topics.desired("pi-1", "digits"), b"", retain=True)
     assert digest_in_use(device) == signed.table.digest
+
+
+def test_what_is_told_again_after_a_connect_never_comes_behind_what_is_newer():
+    hub = InMemoryHub()
+    older, newer = (TableReport("digits", digit * 64, 1, TableState.APPLIED) for digit in "12")
+    bus, told = InMemoryBus(hub), threading.Event()
+    reports = Reports(bus, device="pi-1")
+    reports(older)
+    plain, tellers = bus.publish, []
+
+    def publish(*arguments, **options) -> bool:
+        if not tellers:
+            tellers.append(threading.Thread(target=lambda: (reports(newer), told.set())))
+            tellers[0].start()
+            told.wait(0.2)
+        return plain(*arguments, **options)
+
+    bus.publish = publish  # type: ignore[method-assign]
+    reports.start()
+    bus.start()
+    tellers[0].join(20)
+
+    assert reported(hub) == newer

@@ -171,3 +171,13 @@ def test_presence_is_told_after_every_connect_and_at_the_end(hub, bus):
     assert hub.retained[topic] == b"online"
     presence.stop()
     assert hub.retained[topic] == b"stopped"
+
+
+def test_a_device_that_stopped_is_not_online_again_with_a_late_connect(hub, bus):
+    presence = Presence(bus, device=DEVICE)
+    presence.start()
+    bus.start()
+    presence.stop()
+    bus.vanish()
+    bus.start()
+    assert hub.retained[topics.availability(DEVICE)] == b"stopped"

@@ -220,17 +220,36 @@ def test_when_it_is_switched_off_the_device_is_taken_back_once(house):
     bus.stop()
     for _ in range(2):
         off = InMemoryBus(house.hub)
-        Withdrawal(off, Announcements(house.path)).start()
+        Withdrawal(off, Announcements(house.path), after=house.later).start()
         off.start()
+        house.later.happen()
         off.stop()
     assert TOPIC not in house.hub.retained
     assert house.sent[1:] == [b""]
 
 
+def test_a_device_that_was_not_taken_back_is_taken_back_with_the_next_connect(house):
+    bus, _ = house.device()
+    bus.start()
+    bus.stop()
+    off = InMemoryBus(house.hub)
+    Withdrawal(off, Announcements(house.path), after=house.later).start()
+    off.start()
+    off.stop()
+    house.later.happen()
+    assert TOPIC in house.hub.retained
+
+    off.start()
+    house.later.happen()
+
+    assert TOPIC not in house.hub.retained
+
+
 def test_who_never_announced_anything_says_nothing(house):
     off = InMemoryBus(house.hub)
-    Withdrawal(off, Announcements(house.path)).start()
+    Withdrawal(off, Announcements(house.path), after=house.later).start()
     off.start()
+    house.later.happen()
     assert house.sent == []
 
 
