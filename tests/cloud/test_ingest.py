@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from cloud.ingest import Ingest
+from cloud.jobs.publishing import publish_jobs
 from cloud.memory_store import MemoryStore
+from cloud.publishing import BusPublisher
 from cloud.store import Selection, Store
 from protocol import topics
 from protocol.bus import InMemoryBus, InMemoryHub
@@ -486,8 +488,9 @@ def test_a_job_that_has_ended_leaves_the_list_of_its_device(start, device, hub):
     store = MemoryStore()
     store.add_job("pi-1", Job("a", JobKind.RESTART), at=1.0)
     store.add_job("pi-1", Job("b", JobKind.RESTART), at=2.0)
+    publish_jobs(store, BusPublisher(device.bus), device="pi-1")
+    assert job_list(hub) == ["a", "b"]
     start(store)
-    wait_until(lambda: job_list(hub) == ["a", "b"])
 
     device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.IN_PROGRESS).to_bytes())
     device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.SUCCEEDED).to_bytes())
@@ -500,7 +503,6 @@ def test_a_device_that_tells_again_of_an_ended_job_is_sent_its_list_again(start,
     store = MemoryStore()
     store.add_job("pi-1", Job("a", JobKind.RESTART), at=1.0)
     start(store)
-    wait_until(lambda: job_list(hub) == ["a"])
     device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.FAILED).to_bytes())
     wait_until(lambda: job_list(hub) == [])
     hub.retained.clear()

@@ -62,7 +62,7 @@ def test_the_backend_serves_after_every_broken_body(real, whole_request):
         },
     )
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=2 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.one_of(st.binary(max_size=200), st.lists(header, max_size=2)), st.integers(0, len(pristine)))
     def broken(content, place):
         if isinstance(content, bytes):

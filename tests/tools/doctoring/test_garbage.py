@@ -22,20 +22,14 @@ GARBAGE = {
     "other digits": "٣٤".encode(),
 }
 
-FILES = (
-    f"{CPUFREQ}/policy0/scaling_available_frequencies",
-    f"{CPUFREQ}/policy0/scaling_governor",
-    f"{CPUFREQ}/policy0/scaling_cur_freq",
-    f"{CPUFREQ}/policy0/scaling_available_governors",
-    "class/thermal/thermal_zone0/temp",
-    "class/thermal/thermal_zone0/type",
-    "class/hwmon/hwmon1/name",
-    "firmware/devicetree/base/compatible",
-    "bus/usb/devices/2-1/idVendor",
-    "bus/usb/devices/2-1/idProduct",
-    "bus/usb/devices/2-1/busnum",
-    "devices/platform/soc/soc:firmware/get_throttled",
+POLICY, ZONE, USB = f"{CPUFREQ}/policy0", "class/thermal/thermal_zone0", "bus/usb/devices/2-1"
+TOGETHER = (
+    (f"{POLICY}/scaling_available_frequencies", f"{ZONE}/temp", f"{USB}/idVendor", "class/hwmon/hwmon1/name"),
+    (f"{POLICY}/scaling_governor", f"{ZONE}/type", f"{USB}/idProduct"),
+    (f"{POLICY}/scaling_cur_freq", "devices/platform/soc/soc:firmware/get_throttled", f"{USB}/busnum"),
+    (f"{POLICY}/scaling_available_governors", "firmware/devicetree/base/compatible"),
 )
+"""Files of checks that know nothing of each other: no garbage hides another's."""
 
 
 @pytest.mark.system
@@ -43,15 +37,16 @@ FILES = (
 def test_garbage_in_any_file_of_the_kernel_is_no_traceback(tmp_path, garbage, capfd):
     tree = make_pi4(tmp_path)
     tree.plug_usb("1a6e", "089a")
-    for name in FILES:
-        path = tmp_path / name
-        kept = path.read_bytes()
-        path.write_bytes(garbage)
+    for names in TOGETHER:
+        kept = {path: path.read_bytes() for path in (tmp_path / name for name in names)}
+        for path in kept:
+            path.write_bytes(garbage)
 
         findings = [*doctor.examined(None, sysfs=tmp_path)]
         doctor._print(findings)
 
-        path.write_bytes(kept)
+        for path, content in kept.items():
+            path.write_bytes(content)
         assert findings
         assert all(finding.seen.isprintable() for finding in findings)
     said = capfd.readouterr().err
