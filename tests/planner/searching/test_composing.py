@@ -50,7 +50,10 @@ def test_it_spends_the_budget_and_measures_nothing_twice(world, budget):
 
 
 def test_with_budget_enough_it_measures_everything(world):
-    device, space = Device(world), replace(SPACE, codecs=(Codec.RAW,), cuts=(0, 1, 4, 6), cloud_accelerators=(CloudAccelerator.CPU,))
+    device, space = (
+        Device(world),
+        replace(SPACE, codecs=(Codec.RAW,), cuts=(0, 1, 4, 6), cloud_accelerators=(CloudAccelerator.CPU,)),
+    )
 
     composed(device, 10_000, space=space)
 
