@@ -9,8 +9,8 @@ from edge.device.accelerators import Accelerators
 from edge.device.controller import Controller
 from edge.device.edge_tpu import emulated_usb, open_edge_tpu
 from edge.device.heat import Heat
-from edge.device.metering import start_meter
-from edge.device.sampler import Sampler
+from edge.metering.sampler import Sampler
+from edge.metering.starting import start_meter
 from edge.runners.emulated_tpu import EmulatedTpuOpener
 from edge.runners.port import BundleOpener, Opener, RunnerKey
 from edge.runners.process import RunnerProcess

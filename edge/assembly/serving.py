@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 from edge.assembly.device import Device
 from edge.device.capabilities import Capabilities
-from edge.device.metering import energies_of
 from edge.device.throttle_guard import ThrottleGuard
+from edge.metering.starting import energies_of
 from edge.offload.allowance import Allowance
 from edge.offload.cloud import Cloud, Ration, RemoteCloud, Transport
 from edge.offload.transport import EmulatedLink, HttpTransport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from edge.device.metering import draws_of
+from edge.metering.starting import draws_of
 from edge.settings import EdgeSettings
 from edge.telemetry.courier import Courier
 from edge.telemetry.outbox import Outbox

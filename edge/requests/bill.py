@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.device.energy import Stretch
+from edge.metering.energy import Stretch
 from edge.offload.cloud import TailReply
 from protocol.configuration import Provenance
 from protocol.measurement import Cost

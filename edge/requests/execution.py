@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from edge.device.accelerators import Accelerators, limit_s
 from edge.device.controller import Controller, Switched
-from edge.device.energy import Energies, Stretch, Window
 from edge.device.throttle_guard import ThrottleGuard
+from edge.metering.energy import Energies, Stretch, Window
 from edge.offload.cloud import AllowanceSpent, Cloud, CloudFailed, TailCall
 from edge.requests.bill import Circumstances, bill
 from edge.requests.head_work import head_work

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.device.drawn import Draws
+from edge.metering.drawn import Draws
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.outbox_file import OutboxFailed
 from edge.telemetry.wall_clock import WallClock

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.device.energy import Energies
-from edge.device.gauge import DirectGauge
-from edge.device.sampled_gauge import SampledGauge
-from edge.device.sampler_here import SamplerHere
+from edge.metering.energy import Energies
+from edge.metering.gauge import DirectGauge
+from edge.metering.sampled_gauge import SampledGauge
+from edge.metering.sampler_here import SamplerHere
 from hardware.clock import VirtualClock
 from hardware.power.scripted import ScriptedMeter, Step
 from protocol.configuration import Provenance

@@ -23,10 +23,10 @@ from edge.api.served import Served
 from edge.device.accelerators import Accelerators
 from edge.device.capabilities import Capabilities
 from edge.device.controller import Controller
-from edge.device.energy import Energies
-from edge.device.gauge import DirectGauge
 from edge.device.heat import Heat
 from edge.device.throttle_guard import ThrottleGuard
+from edge.metering.energy import Energies
+from edge.metering.gauge import DirectGauge
 from edge.offload.allowance import Allowance
 from edge.offload.cloud import FakeCloud, TailCall
 from edge.requests.agent import Agent

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from edge.device.metering import start_meter
-from edge.device.sampler import Sampler
+from edge.metering.sampler import Sampler
+from edge.metering.starting import start_meter
 from hardware.boards import board_names
 from hardware.clock import Clock, Sleep
 from hardware.power.estimated import EstimatedMeter

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from edge.device.drawn import CountedDraws
+from edge.metering.drawn import CountedDraws
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.samples import Samples, Senses
 from hardware.clock import VirtualClock

@@ -31,7 +31,7 @@ _START_S = 60.0
 _SETTLE_S = 5.0
 _MIB = 1 << 20
 
-_NAMES = {"front": "--config", "sampler": "edge.device.sampler_process", "runner": "edge.runners.child"}
+_NAMES = {"front": "--config", "sampler": "edge.metering.sampler_process", "runner": "edge.runners.child"}
 """The agent's processes, by a word of their command lines."""
 
 

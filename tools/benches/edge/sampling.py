@@ -17,10 +17,10 @@ from typing import Any
 
 import psutil
 
-from edge.device.energy import Energies, Stretch
-from edge.device.sampled_gauge import SampledGauge
-from edge.device.sampler import Sampler
-from edge.device.sampling import Opener
+from edge.metering.energy import Energies, Stretch
+from edge.metering.sampled_gauge import SampledGauge
+from edge.metering.sampler import Sampler
+from edge.metering.sampling import Opener
 from hardware.power.opening import MeterSpec, open_meter
 from tools.benches.edge.wave_meter import OpenWave, joules_at
 from tools.benches.figures import Target, spread

@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge.device.ring import Kind, Slot, Torn
-from edge.device.sampled_gauge import Sampled
+from edge.metering.ring import Kind, Slot, Torn
+from edge.metering.sampled_gauge import Sampled
 from hardware.power.meter import MeterLost, PowerMeter, Reading
 from protocol.configuration import Provenance
 

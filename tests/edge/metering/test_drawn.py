@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge.device.drawn import CountedDraws, Drawn, SampledDraws
-from edge.device.sampler_here import SamplerHere
+from edge.metering.drawn import CountedDraws, Drawn, SampledDraws
+from edge.metering.sampler_here import SamplerHere
 from hardware.clock import VirtualClock
 from hardware.power.scripted import ScriptedMeter, Step
 from protocol.configuration import Provenance

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from edge.device import ring as rings
-from edge.device.ring import Kind, Ring, Slot, Torn
+from edge.metering import ring as rings
+from edge.metering.ring import Kind, Ring, Slot, Torn
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.device.gauge import Tally
-from edge.device.ring import Kind, Ring, Slot
+from edge.metering.gauge import Tally
+from edge.metering.ring import Kind, Ring, Slot
 from hardware.clock import Clock
 from hardware.power.meter import MeterLost, PowerMeter, Reading
 from protocol.configuration import Provenance

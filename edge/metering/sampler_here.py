@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from edge.device.ring import Ring
-from edge.device.sampling import Fact, Sampling
+from edge.metering.ring import Ring
+from edge.metering.sampling import Fact, Sampling
 from hardware.clock import VirtualClock
 from hardware.power.meter import PowerMeter
 from protocol.configuration import Provenance

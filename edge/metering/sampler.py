@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import IO
 
 from edge.children import environment
-from edge.device.ring import Kind, Ring
-from edge.device.sampling import SAMPLE_EVERY_S, Fact, Found, Lost, Opened, Opener, Refused
+from edge.metering.ring import Kind, Ring
+from edge.metering.sampling import SAMPLE_EVERY_S, Fact, Found, Lost, Opened, Opener, Refused
 from hardware.clock import Clock
 from hardware.power.meter import MeterLost, Reading
 from protocol.configuration import Provenance
@@ -25,7 +25,7 @@ from protocol.errors import DynaSplitError
 
 logger = logging.getLogger(__name__)
 
-_PROCESS = "edge.device.sampler_process"
+_PROCESS = "edge.metering.sampler_process"
 
 _SILENT_S = 10.0
 """Without a sign of life for so long, the process hangs and is killed."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edge.device.energy import Energies
-from edge.device.sampled_gauge import SampledGauge
-from edge.device.sampler import Sampler
+from edge.metering.energy import Energies
+from edge.metering.sampled_gauge import SampledGauge
+from edge.metering.sampler import Sampler
 from hardware.power.meter import MeterLost
 from protocol.configuration import Provenance
 from protocol.errors import NotFound
@@ -149,7 +149,7 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 import faulty_meters
 from pathlib import Path
-from edge.device.sampler import Sampler
+from edge.metering.sampler import Sampler
 sampler = Sampler(getattr(faulty_meters, sys.argv[2])(*map(Path, sys.argv[3:])))
 sampler.start() if len(sys.argv) == 3 else sampler._thread.start()
 while sampler.pid is None:

@@ -7,11 +7,11 @@ import logging
 import time
 from contextlib import ExitStack
 
-from edge.device.drawn import CountedDraws, Draws, SampledDraws
-from edge.device.energy import Energies
-from edge.device.gauge import DirectGauge
-from edge.device.sampled_gauge import SampledGauge
-from edge.device.sampler import Sampler
+from edge.metering.drawn import CountedDraws, Draws, SampledDraws
+from edge.metering.energy import Energies
+from edge.metering.gauge import DirectGauge
+from edge.metering.sampled_gauge import SampledGauge
+from edge.metering.sampler import Sampler
 from hardware.board import Board
 from hardware.boards import board_names, estimated_meter
 from hardware.power.estimated import EstimatedMeter

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge.device.energy import Energies
-from edge.device.gauge import DirectGauge, Tally
+from edge.metering.energy import Energies
+from edge.metering.gauge import DirectGauge, Tally
 from hardware.clock import VirtualClock
 from hardware.power.meter import Reading
 from hardware.power.scripted import ScriptedMeter, Step

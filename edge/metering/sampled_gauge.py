@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from edge.device.gauge import Count, Moment
-from edge.device.ring import Kind, Ring, Slot, Torn
-from edge.device.sampling import DENSEST_S, SAMPLE_EVERY_S
+from edge.metering.gauge import Count, Moment
+from edge.metering.ring import Kind, Ring, Slot, Torn
+from edge.metering.sampling import DENSEST_S, SAMPLE_EVERY_S
 from hardware.clock import Clock
 from protocol.configuration import Provenance
 

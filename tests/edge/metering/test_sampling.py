@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from edge.device.ring import Kind
-from edge.device.sampler_here import SamplerHere
-from edge.device.sampler_process import REOPEN_S, ReopenedMeter
-from edge.device.sampling import Found, Lost, Sampling
+from edge.metering.ring import Kind
+from edge.metering.sampler_here import SamplerHere
+from edge.metering.sampler_process import REOPEN_S, ReopenedMeter
+from edge.metering.sampling import Found, Lost, Sampling
 from hardware.clock import VirtualClock
 from hardware.power.meter import MeterLost, Reading
 from hardware.power.scripted import ScriptedMeter, Step

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 from types import TracebackType
 
-from edge.device.gauge import Count, Gauge, Moment
+from edge.metering.gauge import Count, Gauge, Moment
 from protocol.configuration import Provenance
 
 _PERIODS_FOR_A_MEASUREMENT = 5

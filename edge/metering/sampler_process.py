@@ -1,4 +1,4 @@
-"""The sampler's process: `python -m edge.device.sampler_process RING FACTS NUDGES`, three file descriptors.
+"""The sampler's process: `python -m edge.metering.sampler_process RING FACTS NUDGES`, three file descriptors.
 
 The opener of the meter comes as a pickle by stdin, which stays open as long as the front lives. It is no child of
 `multiprocessing`, since that would import the agent's main module, and with it all of the agent, into a process that is to
@@ -21,8 +21,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NoReturn
 
-from edge.device.ring import Ring
-from edge.device.sampling import LONGEST_REASON, RETRY_S, Fact, Lost, Opened, Opener, Refused, Sampling
+from edge.metering.ring import Ring
+from edge.metering.sampling import LONGEST_REASON, RETRY_S, Fact, Lost, Opened, Opener, Refused, Sampling
 from hardware.clock import Clock, Sleep
 from hardware.power.meter import MeterLost, PowerMeter, Reading
 from hardware.power.opening import close_meter

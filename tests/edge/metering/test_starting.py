@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from edge.device.metering import start_meter
-from edge.device.sampler import Sampler
+from edge.metering.sampler import Sampler
+from edge.metering.starting import start_meter
 from edge.settings import EdgeSettings
 from hardware.fakes.kernel_trees import make_pi4, make_pi5
 from hardware.power.estimated import EstimatedMeter
