@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edge.device.capabilities import Capabilities
+from edge.runners.port import RunnerLost
 from edge.tables.bundles import BundleStore
 from edge.tables.history import TableHistory, TableStore
 from edge.tables.networks import Networks, Plan
@@ -23,12 +25,15 @@ from protocol.table import Table
 
 logger = logging.getLogger(__name__)
 
+_LOST_AT_MOST = 3
+"""Runners that a new table may cost: one can be killed for want of memory or power, so often in a row it is the bundle."""
+
 
 class Warmer(Protocol):
     """Opens a bundle where it will run, so that it is known to run there before a table that needs it is applied."""
 
     def __call__(self, bundle: Bundle, threads: int) -> None:
-        """Raises a DynaSplitError when the bundle cannot be opened."""
+        """Raises a DynaSplitError when the bundle cannot be opened; RunnerLost may be of no fault of its own."""
         ...
 
 
@@ -46,7 +51,8 @@ class Tables:
     A table is applied when it is signed by the pinned key, newer than the current one, made for this device and
     network, when its bundle is here or can be fetched and opened and has every row's cut, and the board every row's
     clock, and when the device's limits leave a row of it. It is on disk before it is used; the one before is kept, to go
-    back to when the current one's bundle breaks, or when the runner fails in its first requests (`probations`).
+    back to when the current one's bundle breaks, or when the runner fails in its first requests (`probations`). A runner
+    that is lost is no verdict on a table that was in use, and one on a new table only when that is so again and again.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Tables:
         self._capabilities = capabilities
         self._limits = limits
         self._warm = warm
+        self._lost: Counter[str] = Counter()
 
     @property
     def probations(self) -> Probations:
@@ -81,7 +88,7 @@ class Tables:
     def consider(self, network: str, payload: bytes) -> TableReport | None:
         """Applies or rejects what was published for a network. None when it was rejected before.
 
-        Raises ServiceMissing when the bundle cannot be fetched now: try again later.
+        Raises ServiceMissing when the bundle cannot be fetched or opened now: try again later.
         """
         history = self._store.load(network)
         fingerprint = hashlib.sha256(payload).hexdigest()
@@ -94,7 +101,7 @@ class Tables:
             known = history.current is not None and history.current.table.digest == signed.table.digest
             if known and self._in_use(network, signed.table):
                 return report
-            plan = self._checked(signed.table) if known else self._plan(network, signed, history)
+            plan = self._usable(signed.table) if known else self._new(network, signed, history, fingerprint=fingerprint)
         except ServiceMissing:
             raise
         except DynaSplitError as error:
@@ -138,7 +145,7 @@ class Tables:
             f"{probation.served + probation.failed} requests: {probation.reason}"
         )
         try:
-            plan = self._checked(before)
+            plan = self._usable(before)
         except DynaSplitError as error:
             logger.error("%s; the one before cannot be used any more: %s", reason, error)
             self.probations.end(network)
@@ -158,6 +165,20 @@ class Tables:
         else:
             self.probations.end(network)
         self._networks.apply(plan)
+
+    def _new(self, network: str, signed: SignedTable, history: TableHistory, *, fingerprint: str) -> Plan:
+        """A table that was never in use, once the runner has opened its bundle. ServiceMissing when that shall be tried again."""
+        plan = self._plan(network, signed, history)
+        try:
+            self._open(plan)
+        except RunnerLost as lost:
+            self._lost[fingerprint] += 1
+            if self._lost[fingerprint] < _LOST_AT_MOST:
+                raise ServiceMissing(f"{lost}; it is opened again later") from lost
+            del self._lost[fingerprint]
+            raise
+        del self._lost[fingerprint]
+        return plan
 
     def _plan(self, network: str, signed: SignedTable, history: TableHistory) -> Plan:
         table = signed.table
@@ -188,9 +209,20 @@ class Tables:
                 raise InvalidInput(f"row '{row.configuration}': {error}") from error
         plan = Plan.of(table, bundle)
         self._limits.check_table(plan.candidates.parts)
-        for threads in sorted({row.configuration.threads for row in table.rows}):
-            self._warm(bundle, threads)
         return plan
+
+    def _usable(self, table: Table) -> Plan:
+        """A table that was in use before; where the runner dies now, its next requests open the bundle."""
+        plan = self._checked(table)
+        try:
+            self._open(plan)
+        except RunnerLost as lost:
+            logger.warning("table %.12s of %s is used nevertheless: %s", table.digest, table.network, lost)
+        return plan
+
+    def _open(self, plan: Plan) -> None:
+        for threads in sorted({row.configuration.threads for row in plan.table.rows}):
+            self._warm(plan.bundle, threads)
 
     def _resumed(self, network: str, history: TableHistory) -> TableReport | None:
         """The current table, or the previous one where the current one cannot be used any more."""
@@ -200,7 +232,7 @@ class Tables:
                 continue
             try:
                 verify(signed, self._trust.public_key)
-                self._apply(self._checked(signed.table), probation)
+                self._apply(self._usable(signed.table), probation)
             except DynaSplitError as error:
                 logger.warning("table %.12s of %s cannot be used: %s", signed.table.digest, network, error)
                 reason = str(error)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from edge.runners.port import RunnerLost
 from edge.tables.desired import DesiredTables
 from edge.tables.history import TableHistory, TableStore
 from edge.tables.reports import Reports
@@ -139,6 +140,57 @@ def test_when_the_current_bundle_broke_it_goes_back_to_the_table_before(
     assert (report.state, report.version) == (TableState.ROLLED_BACK, 1)
     assert report.reason
     assert again.infer(inputs).status_code == 200
+
+
+@pytest.fixture
+def dying(monkeypatch):
+    """Makes a device's runner die so many times before a bundle is open."""
+
+    def dies(device, times: int) -> None:
+        honest, left = device.runners.open, [times]
+
+        def opened(key):
+            left[0] -= 1
+            if left[0] >= 0:
+                raise RunnerLost("the runner died before opening the bundle (exit code -9); a new one was started")
+            return honest(key)
+
+        monkeypatch.setattr(device.runners, "open", opened)
+
+    return dies
+
+
+def test_a_runner_killed_at_the_start_takes_no_table_out_of_service(serving, make_device, dying, inputs):
+    again = make_device()
+    dying(again, 1)
+    (report,) = again.tables.resume()
+    assert (report.state, report.version) == (TableState.APPLIED, 1)
+    assert again.infer(inputs).status_code == 200
+
+
+def test_a_runner_killed_meanwhile_is_no_reason_to_refuse_a_table_that_was_in_use(
+    serving, make_device, dying, digits, table_for
+):
+    again = make_device()
+    dying(again, 9)
+    assert again.push(table_for(digits)).state is TableState.APPLIED
+
+
+def test_a_new_table_waits_for_a_runner_that_was_killed_and_is_then_applied(device, dying, digits, table_for):
+    dying(device, 2)
+    for _ in range(2):
+        with pytest.raises(ServiceMissing, match="the runner died"):
+            device.push(table_for(digits))
+    assert device.push(table_for(digits)).state is TableState.APPLIED
+
+
+def test_a_new_table_whose_bundle_costs_one_runner_after_the_other_is_refused(device, dying, digits, table_for):
+    dying(device, 3)
+    for _ in range(2):
+        with pytest.raises(ServiceMissing):
+            device.push(table_for(digits))
+    report = device.push(table_for(digits))
+    assert report.state is TableState.REJECTED and "the runner died" in report.reason
 
 
 def test_a_request_in_flight_keeps_the_table_it_began_with(serving, digits, table_for, row):
