@@ -96,7 +96,7 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
         _make_folder(settings.data_dir)
         address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
         bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
-        notify, signs = Notifier.of(os.environ), {"server": server_answers(listening)}
+        notify, signs = Notifier.of(os.environ), {"server": server_answers(listening), "bus": lambda: bus.alive}
         app = create_app(assemble(settings, bus, stack, restart=restart, signs=signs))
         presence = Presence(bus, device=settings.device)
         presence.start()

@@ -52,7 +52,7 @@ class Bus(Protocol):
         ...
 
     def on_connect(self, callback: Callable[[], None]) -> None:
-        """Calls back after every connect, once the subscriptions stand."""
+        """Calls back after every connect, once the subscriptions stand. It must not raise, as a handler must not."""
         ...
 
     @property

@@ -91,6 +91,7 @@ class MqttBus:
         self._stands = False
         self._complaint = ""
         self._latest: paho.MQTTMessageInfo | None = None
+        self._thread: threading.Thread | None = None
         self._client = _client(address, client_id, will)
         self._client.on_pre_connect = self._begin_anew
         self._client.on_connect = self._connected_now
@@ -102,6 +103,11 @@ class MqttBus:
     @property
     def connected(self) -> bool:
         return self._stands and self._client.is_connected()
+
+    @property
+    def alive(self) -> bool:
+        """False once its thread has ended: it hears and says nothing more then, whatever `connected` is."""
+        return self._thread is None or self._thread.is_alive()
 
     def start(self) -> None:
         self._client.connect_async(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
@@ -139,6 +145,7 @@ class MqttBus:
 
     def _begin_anew(self, client: paho.Client, _data: Any) -> None:
         """Before each attempt to connect. Behind the gate: who found the last connection standing has published by now."""
+        self._thread = threading.current_thread()
         with self._gate:
             self._stands = False
             client.drop_out_messages()
@@ -154,7 +161,10 @@ class MqttBus:
         if patterns:
             client.subscribe([(pattern, _QOS) for pattern in patterns])
         for callback in callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:  # the outermost loop of the bus thread, which must outlive it and call the others
+                logger.exception("a callback failed after a connect to broker %s", self._address)
 
     def _disconnected(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         """paho may hold its own locks while it calls this: it must take none, and leave its messages alone."""
@@ -172,13 +182,18 @@ class MqttBus:
             logger.warning("broker %s %s", self._address, complaint)
 
     def _received(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError as error:
+            logger.warning("dropped a message: its topic is no text: %s", error)
+            return
         with self._lock:
-            handlers = [handler for pattern, handler in self._handlers if matches(pattern, message.topic)]
+            handlers = [handler for pattern, handler in self._handlers if matches(pattern, topic)]
         for handler in handlers:
             try:
-                handler(message.topic, bytes(message.payload))
+                handler(topic, bytes(message.payload))
             except Exception:  # the outermost loop of the bus thread, which must outlive any message
-                logger.exception("dropped a message on %s", message.topic)
+                logger.exception("dropped a message on %s", topic)
 
 
 def publish_once(address: BrokerAddress, *, client_id: str, topic: str, payload: bytes, timeout_s: float = 5.0) -> None:

@@ -154,3 +154,36 @@ def test_a_message_that_must_arrive_is_waited_for(broker, bus):
     bus.start()
     wait_until(lambda: bus.connected)
     assert not bus.publish("desired", b"1", retain=True, patience_s=0.05)
+
+
+def test_a_callback_that_raises_does_not_end_the_bus(broker, bus):
+    bus.on_connect(lambda: 1 / 0)
+    bus.on_connect(lambda: bus.publish("state", b"1"))
+    bus.start()
+    wait_until(lambda: Heard(1, "state", b"1") in broker.heard)
+    broker.break_off()
+    wait_until(lambda: Heard(2, "state", b"1") in broker.heard)
+    assert bus.alive
+
+
+def test_a_topic_that_is_no_text_does_not_end_the_bus(broker, bus):
+    got: list[bytes] = []
+    bus.subscribe("state", lambda _topic, payload: got.append(payload))
+    bus.start()
+    wait_until(lambda: bus.connected)
+    broker.send(b"\x30\x05\x00\x02\xff\xfe1")
+    broker.send(b"\x30\x08\x00\x05state2")
+    wait_until(lambda: got == [b"2"])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bus_whose_thread_ended_is_not_alive(broker, bus, monkeypatch):
+    bus.start()
+    wait_until(lambda: bus.connected)
+    assert bus.alive
+
+    def fail() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(bus._client, "loop_misc", fail)
+    wait_until(lambda: not bus.alive)
