@@ -6,10 +6,13 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
+from planner.pricing import Floats
 from protocol.errors import ServiceMissing
 from protocol.inference import unpack_reply
 from protocol.measurement import Cost
@@ -23,16 +26,19 @@ _WARM_UP = 20
 @dataclass
 class _Waits:
     """Of one kind of request, in ms, a list a round: what callers waited beside head, wire and tail, and how much of that the
-    agent saw before the outputs were there; and the front's CPU."""
+    agent saw before the outputs were there; and of the front, on average, its CPU and its waiting for a processor."""
 
     caller_ms: list[list[float]] = field(default_factory=list)
     inside_ms: list[list[float]] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
+    queued_ms: list[float] = field(default_factory=list)
 
     def add_round(self, caller: Caller, front: psutil.Process, request: bytes, count: int) -> None:
-        before_ms = _cpu_ms(front)
+        before_ms = _scheduled_ms(front)
         pairs = [_wait(caller, request) for _ in range(count)]
-        self.cpu_ms.append((_cpu_ms(front) - before_ms) / count)
+        cpu_ms, queued_ms = (_scheduled_ms(front) - before_ms) / count
+        self.cpu_ms.append(cpu_ms)
+        self.queued_ms.append(queued_ms)
         self.caller_ms.append([waited_ms for waited_ms, _ in pairs])
         self.inside_ms.append([inside_ms for _, inside_ms in pairs])
 
@@ -43,8 +49,9 @@ def measured(port: int, front: psutil.Process, requests: Mapping[str, bytes], co
     `overhead_ms`: from a request's first byte out until the last one of its answer is in, less head, wire and tail, and less
     the median of `caller_ms`: what a caller waits for as many bytes from a process that does nothing. `quietest_ms`: its median
     in the round where that is least. `inside_ms`: the part that the agent saw from the request's last byte until the outputs
-    were there; the rest is receiving, recording and answering. `cpu_ms`: of the front, a request, by round; far less than
-    `overhead_ms` means that it waited for a processor. `busy`: how much of all processors was in use, by whomever (0 to 1).
+    were there; the rest is receiving, recording and answering. Of the front, a request, by round: `cpu_ms`, all that it computes,
+    what follows the answer and its HTTP client among it; `queued_ms`, how long its threads waited for a processor: where that
+    is much, the waits tell of the load. `busy`: how much of all processors was in use, by whomever (0 to 1).
     """
     largest = max(requests.values(), key=len)
     waits = {name: _Waits() for name in requests}
@@ -72,6 +79,7 @@ def _figures(waits: Mapping[str, _Waits], alone_ms: float) -> dict[str, Any]:
         "quietest_ms": {name: round(min(map(statistics.median, rounds)), 3) for name, rounds in overheads.items()},
         "inside_ms": {name: spread([*chain.from_iterable(kind.inside_ms)]) for name, kind in waits.items()},
         "cpu_ms": {name: spread(kind.cpu_ms) for name, kind in waits.items()},
+        "queued_ms": {name: spread(kind.queued_ms) for name, kind in waits.items()},
     }
 
 
@@ -87,6 +95,9 @@ def _wait(caller: Caller, request: bytes) -> tuple[float, float]:
     return took_ms - parts_ms, cost.latency_ms - parts_ms
 
 
-def _cpu_ms(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system) * 1e3
+def _scheduled_ms(process: psutil.Process) -> Floats:
+    """What all its threads computed, and how long they waited for a processor, in ms since its start: the first two figures
+    of `schedstat`, in ns (https://docs.kernel.org/scheduler/sched-stats.html)."""
+    files = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+    figures: Floats = np.array([file.read_text().split()[:2] for file in files], dtype=np.float64)
+    return np.asarray(figures.sum(axis=0) / 1e6)
