@@ -7,8 +7,9 @@ import sqlite3
 import threading
 import uuid
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ class Outbox:
     Each start of the agent has a `boot` of its own, a UUID, and counts its records from 1; those of earlier boots keep
     theirs. With `full_sync` off, a killed process loses nothing, but a power cut may take the last records
     (https://www.sqlite.org/pragma.html#pragma_synchronous). File and log take `max_bytes` at most: when they are full the
-    oldest samples go first, then the oldest measurements, then the oldest of the requests; what went is counted.
+    oldest samples go first, then the oldest measurements, then the oldest of the requests. What went is counted, and what
+    the disk would not take.
     """
 
     def __init__(self, path: Path, *, max_bytes: int, full_sync: bool = False) -> None:
@@ -73,6 +75,7 @@ class Outbox:
         self._listeners: list[Callable[[], None]] = []
         self._when_losing: list[Callable[[], None]] = []
         self._losing = False
+        self._unkept: Counter[RecordKind] = Counter()
         self._sequence = 0
         self._written = 0
         self._path = path
@@ -97,11 +100,12 @@ class Outbox:
             )
         with self._lock:
             sequence = self._sequence + 1
-            with _failing("the outbox cannot keep a record"):
+            with _failing("the outbox cannot keep a record"), self._missed(kind):
                 self._insert(kind, self._bases[-1] + sequence, text)
             self._sequence = sequence
             self._waiting += 1
             self._written += 1
+            self._count_unkept()
         for listener in self._listeners:
             listener()
         return sequence
@@ -147,10 +151,10 @@ class Outbox:
 
     @property
     def dropped(self) -> dict[RecordKind, int]:
-        """Records that were lost to the bound, or could not be read, since the outbox was made."""
+        """Records that were lost to the bound or the disk, or could not be read, since the outbox was made."""
         with self._lock, _failing("the outbox cannot be read"):
             rows = self._database.execute("SELECT kind, count FROM dropped").fetchall()
-        return {RecordKind(kind): count for kind, count in rows}
+            return {RecordKind(kind): count + self._unkept[RecordKind(kind)] for kind, count in rows}
 
     def to_json(self) -> dict[str, Any]:
         """What waits, what of the bound it takes, and what was lost."""
@@ -173,6 +177,7 @@ class Outbox:
 
     def close(self) -> None:
         with self._lock:
+            self._count_unkept()
             self._database.close()
 
     def _begun(self) -> tuple[list[int], list[str]]:
@@ -214,6 +219,25 @@ class Outbox:
                 if error.sqlite_errorcode != sqlite3.SQLITE_FULL or has_room(self._database, len(text)):
                     raise
             self._make_room(kind)
+
+    @contextmanager
+    def _missed(self, kind: RecordKind) -> Iterator[None]:
+        """What the disk does not take is counted here until it takes something again."""
+        try:
+            yield
+        except sqlite3.Error:
+            self._unkept[kind] += 1
+            self._lost()
+            raise
+
+    def _count_unkept(self) -> None:
+        if not self._unkept:
+            return
+        with suppress(sqlite3.Error):  # it stays counted here
+            with transaction(self._database):
+                for kind, count in self._unkept.items():
+                    count_dropped(self._database, kind, count)
+            self._unkept.clear()
 
     def _make_room(self, kind: RecordKind) -> None:
         """Of what counts no more than this kind, the oldest go."""

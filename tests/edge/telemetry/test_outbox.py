@@ -235,8 +235,11 @@ def test_a_record_that_cannot_be_kept_is_an_error_and_takes_no_sequence(make, pa
     with sqlite3.connect(path) as blocker:
         blocker.execute("CREATE TRIGGER full BEFORE INSERT ON inference BEGIN SELECT RAISE(ABORT, 'full'); END")
     blocker.close()
+    losses = []
+    outbox.on_loss(lambda: losses.append(1))
     with pytest.raises(OutboxFailed, match="full"):
         outbox.append(INFERENCE, {"n": 1})
+    assert losses == [1]
     with sqlite3.connect(path) as blocker:
         blocker.execute("DROP TRIGGER full")
     blocker.close()
@@ -364,6 +367,7 @@ try:
         kept = outbox.append(RecordKind.INFERENCE, {"text": "x" * 1000})
 except OutboxFailed as error:
     print(kept, error)
+print(outbox.to_json()["dropped"])
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print(outbox.append(RecordKind.INFERENCE, {"n": 1}) == kept + 1)
 """
@@ -373,10 +377,13 @@ def test_a_disk_that_takes_no_more_is_said_and_once_it_does_again_records_are_ke
     done = subprocess.run(
         [sys.executable, "-c", FILLING_THE_DISK, str(path)], capture_output=True, text=True, check=True
     )
-    failed, again = done.stdout.splitlines()
+    failed, dropped, again = done.stdout.splitlines()
     assert "cannot keep a record" in failed and "is the disk full" in failed
     assert again == "True"
-    assert len(make(max_bytes=1 << 27)) == int(failed.split()[0]) + 1
+    assert dropped == "{'inference': 1, 'measurement': 0, 'sample': 0}"
+    after = make(max_bytes=1 << 27)
+    assert len(after) == int(failed.split()[0]) + 1
+    assert after.dropped == {INFERENCE: 1, MEASUREMENT: 0, SAMPLE: 0}
 
 
 @pytest.mark.parametrize("value", ["\ud800", "\0", float("nan")])
