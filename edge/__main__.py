@@ -18,6 +18,7 @@ from edge.api.app import create_app
 from edge.api.listening import listening_on_path, listening_on_port
 from edge.api.web_server import make_server
 from edge.assembly.agent import assemble
+from edge.data_folder import holding
 from edge.restoring import restore
 from edge.settings import EdgeSettings
 from edge.telemetry.presence import Presence, last_will
@@ -25,7 +26,7 @@ from edge.watchdog.notifying import Notifier, watchdog_period_s
 from edge.watchdog.signs import server_answers
 from edge.watchdog.watching import Watchdog
 from protocol import settings as protocol_settings
-from protocol.errors import DynaSplitError, InvalidInput
+from protocol.errors import DynaSplitError
 from protocol.mqtt import BrokerAddress, MqttBus
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
         listening = stack.enter_context(
             listening_on_path(settings.socket) if settings.socket else listening_on_port(settings.host, settings.port)
         )
-        _make_folder(settings.data_dir)
+        stack.enter_context(holding(settings.data_dir))
         address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
         bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
         notify, signs = Notifier.of(os.environ), {"server": server_answers(listening), "bus": lambda: bus.alive}
@@ -119,13 +120,6 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
 def _address(listening: socket.socket) -> str:
     name = listening.getsockname()
     return f"unix:{name}" if listening.family == socket.AF_UNIX else f"http://{name[0]}:{name[1]}"
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(f"data_dir {folder} cannot be made: {error.strerror}; set another 'data_dir'") from error
 
 
 if __name__ == "__main__":

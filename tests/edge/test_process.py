@@ -133,3 +133,8 @@ def test_settings_out_of_range_are_refused_by_name(config, change, reason):
 def test_tokens_do_not_show_in_the_settings_text(config):
     loaded = settings.load(EdgeSettings, toml=config(operator_token="very-secret"), environment={})
     assert "very-secret" not in repr(loaded)
+
+
+def test_a_start_that_is_refused_leaves_nothing_behind(config, tmp_path):
+    assert "nonesuch" in refusal(config(board="nonesuch", port=0))
+    assert not (tmp_path / "data").exists()
