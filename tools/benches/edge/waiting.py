@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -21,6 +22,7 @@ from tools.benches.figures import spread
 
 _ROUNDS = 5
 _WARM_UP = 20
+_PAUSE_S = 0.005
 
 
 @dataclass
@@ -44,7 +46,8 @@ class _Waits:
 
 
 def measured(port: int, front: psutil.Process, requests: Mapping[str, bytes], count: int) -> dict[str, Any]:
-    """So many of each kind of request, in rounds of all kinds by turns, so that what disturbs one disturbs the others.
+    """So many of each kind of request, in rounds of all kinds by turns, so that what disturbs one disturbs the others. They come
+    one by one, 5 ms after the answer to the one before: what the agent learns from that is then not in their way.
 
     `overhead_ms`: from a request's first byte out until the last one of its answer is in, less head, wire and tail, and less
     the median of `caller_ms`: what a caller waits for as many bytes from a process that does nothing. `quietest_ms`: its median
@@ -85,6 +88,7 @@ def _figures(waits: Mapping[str, _Waits], alone_ms: float) -> dict[str, Any]:
 
 def _wait(caller: Caller, request: bytes) -> tuple[float, float]:
     """What a caller waits beside head, wire and tail, and how much of it the agent tells of; in ms."""
+    time.sleep(_PAUSE_S)
     reply, took_ms = caller.ask(request)
     status, headers, body = split_reply(reply)
     if status != 200:
