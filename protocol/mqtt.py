@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from protocol.bus import Handler, Will
 from protocol.errors import InvalidInput, ServiceMissing
+from protocol.steadiness import LASTS_S, Steadiness
 from protocol.topics import matches
 
 logger = logging.getLogger(__name__)
@@ -79,11 +81,20 @@ class MqttBus:
 
     Nothing that was published before a reconnect is sent after it: paho would keep all that was not acknowledged, and send it
     behind what is newer. Why it cannot connect is logged once, and again only when the reason changes or a connection stood in
-    between.
+    between. Where connections break soon after they began it tries less and less often, and says so once.
     """
 
-    def __init__(self, address: BrokerAddress, *, client_id: str, will: Will | None = None) -> None:
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        client_id: str,
+        will: Will | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._address = address
+        self._client_id = client_id
+        self._steadiness = Steadiness(clock)
         self._handlers: list[tuple[str, Handler]] = []
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -98,7 +109,7 @@ class MqttBus:
         self._client.on_connect_fail = self._not_reached
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._received
-        self._client.reconnect_delay_set(min_delay=1, max_delay=_RECONNECT_MAX_S)
+        self._set_delay()
 
     @property
     def connected(self) -> bool:
@@ -154,8 +165,11 @@ class MqttBus:
         if reason.is_failure:
             self._complain(f"refused the connection: {reason}; check user and password")
             return
-        self._stands, self._complaint = True, ""
-        logger.info("connected to broker %s", self._address)
+        self._steadiness.began()
+        self._stands = True
+        if not self._steadiness.hopeless:
+            self._complaint = ""
+            logger.info("connected to broker %s", self._address)
         with self._lock:
             patterns, callbacks = [pattern for pattern, _ in self._handlers], list(self._callbacks)
         if patterns:
@@ -169,8 +183,23 @@ class MqttBus:
     def _disconnected(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         """paho may hold its own locks while it calls this: it must take none, and leave its messages alone."""
         if reason.is_failure and self._stands:
-            logger.warning("lost broker %s: %s; trying again", self._address, reason)
+            self._steadiness.broke()
+            self._set_delay()
+            self._bewail(reason)
         self._stands = False
+
+    def _set_delay(self) -> None:
+        least_s = self._steadiness.delay_s
+        self._client.reconnect_delay_set(min_delay=least_s, max_delay=max(least_s, _RECONNECT_MAX_S))
+
+    def _bewail(self, reason: ReasonCode) -> None:
+        if self._steadiness.hopeless:
+            self._complain(
+                f"breaks each connection soon: {reason}; does another client call itself {self._client_id} as well, and may this "
+                f"user publish and subscribe? Trying less often; nothing more is said until one lasts {LASTS_S:g} s"
+            )
+        else:
+            logger.warning("lost broker %s: %s; trying again", self._address, reason)
 
     def _not_reached(self, _client: paho.Client, _data: Any) -> None:
         """paho tells no reason, but calls this while it handles the error."""

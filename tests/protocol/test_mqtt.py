@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -112,9 +113,15 @@ def broker() -> Iterator[RudeBroker]:
 
 
 @pytest.fixture
-def bus(broker, monkeypatch) -> Iterator[MqttBus]:
+def now_s() -> list[float]:
+    """The bus' clock: one figure."""
+    return [0.0]
+
+
+@pytest.fixture
+def bus(broker, now_s, monkeypatch) -> Iterator[MqttBus]:
     """One that tries to connect again at once."""
-    made = MqttBus(broker.address, client_id="device")
+    made = MqttBus(broker.address, client_id="device", clock=lambda: now_s[0])
     monkeypatch.setattr(made._client, "_reconnect_wait", lambda: time.sleep(0.01))
     yield made
     made.stop()
@@ -187,3 +194,38 @@ def test_a_bus_whose_thread_ended_is_not_alive(broker, bus, monkeypatch):
 
     monkeypatch.setattr(bus._client, "loop_misc", fail)
     wait_until(lambda: not bus.alive)
+
+
+def _said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What stands in the log from INFO on, by a few words of each line."""
+    words = ("connected to", "lost broker", "breaks each connection")
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+    return [next(each for each in words if each in line) for line in lines]
+
+
+def test_a_broker_that_breaks_each_connection_is_tried_less_often_and_named_once(broker, bus, caplog):
+    caplog.set_level(logging.INFO)
+    broker.hostile = True
+    bus.start()
+    wait_until(lambda: broker.connections > 8)
+    assert _said(caplog) == ["connected to", "lost broker", "connected to", "breaks each connection"]
+    assert "call itself device" in caplog.text
+    wait_until(lambda: bus._client._reconnect_min_delay == 20)
+
+
+def test_after_a_connection_that_lasted_it_is_tried_at_once_again(broker, bus, now_s, caplog):
+    broker.hostile = True
+    bus.start()
+    wait_until(lambda: broker.connections > 4)
+    broker.hostile = False
+    wait_until(lambda: bus.publish("state", b"1") and bool(broker.heard))
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+
+    now_s[0] = 1000.0
+    broker.break_off()
+    count = broker.connections
+    wait_until(lambda: broker.connections > count and bus.connected)
+
+    assert _said(caplog) == ["lost broker", "connected to"]
+    assert bus._client._reconnect_min_delay == 1
