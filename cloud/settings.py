@@ -14,6 +14,7 @@ from protocol.errors import InvalidInput
 from protocol.mqtt import BrokerAddress
 from protocol.settings import PREFIX, load
 from protocol.signing import check_public_key
+from protocol.tokens import check_token
 
 SETTINGS_FILE = f"{PREFIX}SETTINGS_FILE"
 _DATABASE_FILE = "dynasplit.sqlite"
@@ -58,8 +59,7 @@ class BackendSettings:
     def __post_init__(self) -> None:
         # Once for all: Flask, for one, takes a relative path to start at the app's package.
         object.__setattr__(self, "data_dir", self.data_dir.absolute())
-        if not self.operator_token.strip():
-            raise InvalidInput("setting 'operator_token' is empty; make one with: openssl rand -hex 32")
+        check_token(self.operator_token, what="setting 'operator_token'")
         if not 0 < self.node_busy_watts < math.inf:
             raise InvalidInput(f"setting 'node_busy_watts' must be above 0 and finite, not {self.node_busy_watts}")
         if self.node_idle_watts is not None and not 0 <= self.node_idle_watts <= self.node_busy_watts:

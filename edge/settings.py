@@ -16,6 +16,7 @@ from protocol import topics
 from protocol.configuration import Account, choose
 from protocol.errors import InvalidInput
 from protocol.mqtt import BrokerAddress
+from protocol.tokens import check_token
 from protocol.topics import HOME_ASSISTANT, check_name
 
 RUN_DIR = Path("/run/dynasplit")
@@ -109,8 +110,7 @@ class EdgeSettings:
         _check_key(self.operator_public_key)
         topics.check_prefix(self.home_assistant_prefix, what="setting 'home_assistant_prefix'")
         for name in ("device_token", "operator_token"):
-            if not getattr(self, name).strip():
-                raise InvalidInput(f"setting '{name}' is empty; it must be a token")
+            check_token(getattr(self, name), what=f"setting '{name}'")
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise InvalidInput(f"setting '{name}' must lie between {low} and {high}, not {getattr(self, name)}")

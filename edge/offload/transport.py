@@ -116,6 +116,8 @@ class HttpTransport:
             if self._clock() >= end_s:
                 raise
             raise _again(f"the connection to the cloud broke: {error}") from error
+        except ValueError as error:  # its text may hold the token
+            raise CloudFailed("the request to the cloud cannot be sent: its path or a header is not plain") from error
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:

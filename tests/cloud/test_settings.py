@@ -48,6 +48,7 @@ def test_a_settings_file_is_read_before_the_environment(tmp_path):
     ("change", "named"),
     [
         ({"DYNASPLIT_OPERATOR_TOKEN": " "}, "operator_token"),
+        ({"DYNASPLIT_OPERATOR_TOKEN": "ю"}, "operator_token"),
         ({"DYNASPLIT_NODE_BUSY_WATTS": "0"}, "node_busy_watts"),
         ({"DYNASPLIT_NODE_BUSY_WATTS": "nan"}, "NODE_BUSY_WATTS"),
         ({"DYNASPLIT_NODE_BUSY_WATTS": "inf"}, "NODE_BUSY_WATTS"),

@@ -270,3 +270,14 @@ def test_a_file_without_certificates_is_refused_by_name(tmp_path):
     empty.write_text("nothing")
     with pytest.raises(InvalidInput, match=r"ca\.pem holds no certificates"):
         HttpTransport("https://cloud", token="t", ca=empty)
+
+
+@pytest.mark.parametrize("token", ["ab\ncd", "ю"])
+def test_what_cannot_stand_in_a_head_is_a_failure_of_the_cloud_like_any_other(serve, stack, token):
+    url, asked = serve()
+    transport = HttpTransport(url, token=token)
+    stack.callback(transport.close)
+    with pytest.raises(CloudFailed, match="cannot be sent") as failure:
+        transport.post("/x", WIRE, timeout_s=5)
+    assert token not in str(failure.value)
+    assert asked.times == 0
