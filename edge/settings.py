@@ -173,6 +173,12 @@ def _check_url(url: str) -> None:
         good = False
     if not good:
         raise InvalidInput(f"setting 'backend_url' must look like http://host:8000, not {url!r:.80}")
+    if "@" in parts.netloc:
+        raise InvalidInput(
+            "setting 'backend_url' holds a name or a password; leave them out: device_token is what is sent"
+        )
+    if "?" in url or "#" in url:
+        raise InvalidInput(f"setting 'backend_url' must end before any '?' or '#', not {url!r:.80}")
 
 
 def _check_key(key: str) -> None:

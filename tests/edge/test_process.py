@@ -113,6 +113,9 @@ def test_a_bad_setting_is_named_in_one_line(config):
         ({"backend_url": "localhost"}, "backend_url"),
         ({"backend_url": "http://[::1"}, "backend_url"),
         ({"backend_url": "http://host:99999"}, "backend_url"),
+        ({"backend_url": "http://host/x?y"}, "backend_url.*before any"),
+        ({"backend_url": "http://host/x#z"}, "backend_url.*before any"),
+        ({"backend_url": "http://host:http"}, "backend_url"),
         ({"operator_public_key": "ä"}, "operator_public_key"),
         ({"operator_public_key": "short"}, "operator_public_key"),
         ({"operator_token": " "}, "operator_token"),
@@ -131,6 +134,12 @@ def test_a_bad_setting_is_named_in_one_line(config):
 def test_settings_out_of_range_are_refused_by_name(config, change, reason):
     with pytest.raises(InvalidInput, match=reason):
         settings.load(EdgeSettings, toml=config(**change), environment={})
+
+
+def test_a_password_in_the_backend_s_address_is_refused_and_not_printed(config):
+    with pytest.raises(InvalidInput, match="'backend_url' holds a name or a password") as refused:
+        settings.load(EdgeSettings, toml=config(backend_url="http://user:hush@host/x?y#z"), environment={})
+    assert "hush" not in str(refused.value)
 
 
 def test_tokens_do_not_show_in_the_settings_text(config):
