@@ -120,7 +120,7 @@ class Sampler:
             raise MeterLost(
                 f"the power meter's last value is {age_s:.1f} s old; see the log for what keeps it from another"
             )
-        return Reading(slot.watts, slot.joules, slot.at_s)
+        return Reading(slot.watts, slot.joules, slot.at_s, slot.gaps)
 
     def nudge(self) -> None:
         """Asks for a sample at once. Never waits."""

@@ -35,7 +35,7 @@ class EnergyTotal:
 
     Only what is on disk is told, so that the total never goes back, not even over a power cut. It is written each time it has
     grown by a tenth of a watt hour: a cut costs no more than that. Between two looks it counts by the meter's counter, else by
-    the mean of both powers, which is an estimate. Where the file cannot be read the total begins at 0.
+    the mean of both powers, which is an estimate, as is a count over a loss of the meter. Where the file cannot be read the total begins at 0.
     """
 
     def __init__(self, meter: PowerMeter, path: Path) -> None:
@@ -68,11 +68,12 @@ class EnergyTotal:
     def _count(self, before: Reading, now: Reading) -> None:
         if before.joules is not None and now.joules is not None and now.joules >= before.joules:
             self._joules += now.joules - before.joules
-            self._kinds.add(self._meter.provenance)
-            return
-        self._joules += (before.watts + now.watts) / 2 * max(0.0, now.at_s - before.at_s)
-        measured = self._meter.provenance is Provenance.MEASURED
-        self._kinds.add(Provenance.ESTIMATED if measured else self._meter.provenance)
+            guessed = now.gaps > before.gaps
+        else:
+            self._joules += (before.watts + now.watts) / 2 * max(0.0, now.at_s - before.at_s)
+            guessed = True
+        kind = self._meter.provenance
+        self._kinds.add(Provenance.ESTIMATED if guessed and kind is Provenance.MEASURED else kind)
 
     @property
     def _sorted_kinds(self) -> tuple[Provenance, ...]:

@@ -22,11 +22,13 @@ class Reading:
 
     `watts` is the power drawn now. `joules` counts from an arbitrary start and never goes back; None where the meter
     keeps no count. `at_s` is the monotonic clock in seconds when the figures were taken, which may have been at the read before.
+    `gaps` is how often `joules` bridges a time of which nobody knows the power: what was counted over one is an estimate.
     """
 
     watts: float
     joules: float | None
     at_s: float
+    gaps: int = 0
 
 
 class PowerMeter(Protocol):

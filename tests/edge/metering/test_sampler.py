@@ -99,12 +99,14 @@ def test_a_meter_that_gets_lost_is_lost_here_too_and_comes_back(start, meters, t
     file = tmp_path / "pulled"
     sampler = start(meters.LostWhile(file))
     until(lambda: answers(sampler))
+    before = sampler.read()
     file.touch()
     until(lambda: not answers(sampler))
     with pytest.raises(MeterLost, match="does not answer"):
         sampler.read()
     file.unlink()
     until(lambda: answers(sampler))
+    assert sampler.read().gaps == before.gaps + 1
 
 
 def test_a_process_that_dies_is_replaced_and_counts_on(start, meters, caplog):

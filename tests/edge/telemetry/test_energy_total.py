@@ -68,6 +68,18 @@ def test_a_lost_meter_tells_no_power_and_what_it_missed_is_counted_later(path):
     assert [each.kwh for each in spent] == [0.0, 0.0, pytest.approx(400 / KWH_J)]
 
 
+def test_what_a_counter_bridges_while_the_meter_is_lost_is_an_estimate(path):
+    spent = total_of(
+        path, Reading(4.0, 0.0, 0.0), None, Reading(4.0, 400.0, 100.0, gaps=1), Reading(4.0, 404.0, 101.0, gaps=1)
+    )
+    assert [each.kinds for each in spent] == [
+        (),
+        (),
+        (Provenance.ESTIMATED,),
+        (Provenance.MEASURED, Provenance.ESTIMATED),
+    ]
+
+
 def test_it_goes_on_after_a_restart_and_lists_every_kind(path):
     total_of(path, Reading(4.0, 0.0, 0.0), Reading(4.0, 720.0, 180.0))
     spent = total_of(path, Reading(4.0, None, 0.0), Reading(4.0, None, 180.0))
