@@ -33,30 +33,40 @@ class Draws(Protocol):
 
 
 class SampledDraws:
-    """From all samples of the stretch. Where the meter was lost in between, its last power goes on, as an estimate."""
+    """From all samples of the stretch. Where the meter was lost in between, its last power goes on, as an estimate; what a
+    meter that was lost all the while may have drawn is in no later stretch either."""
 
     def __init__(self, sampled: Sampled) -> None:
         self._sampled = sampled
         self._last = sampled.ring.latest()
+        self._silent = False
 
     def since_last(self) -> Drawn:
-        before, provenance = self._last, self._sampled.provenance
+        slots, first = self._new()
+        self._silent = not slots
+        self._last = slots[-1] if slots else self._last
+        sound = [slot for slot in slots if slot.kind is not Kind.LOST]
+        if not sound or first is None:
+            return Drawn(None, None, None, self._sampled.provenance)
+        return _drawn(first, slots[-1], max(slot.watts for slot in sound), self._sampled.provenance)
+
+    def _new(self) -> tuple[list[Slot], Slot | None]:
+        """The samples of the stretch, and the one that it counts from: the last of the stretch before, unless that was silent
+        and samples were lost in it."""
+        last = self._last
         try:
-            slots = self._sampled.ring.since(before.at_s if before else 0.0)
+            slots = self._sampled.ring.since(last.at_s if last else 0.0)
         except Torn:
             slots = []
-        sound = [slot for slot in slots if slot.kind is not Kind.LOST]
-        if not sound:
-            return Drawn(None, None, None, provenance)
-        self._last = slots[-1]
-        first = before or slots[0]
-        if slots[-1].gaps > first.gaps and provenance is Provenance.MEASURED:
-            provenance = Provenance.ESTIMATED
-        return _drawn(first, slots[-1], max(slot.watts for slot in sound), provenance)
+        if slots and (last is None or (self._silent and slots[0].gaps > last.gaps)):
+            return slots, slots[0]
+        return slots, last
 
 
 def _drawn(first: Slot, last: Slot, max_w: float, provenance: Provenance) -> Drawn:
     joules, seconds = last.joules - first.joules, last.at_s - first.at_s
+    if provenance is Provenance.MEASURED and (last.gaps > first.gaps or first.kind is Kind.LOST):
+        provenance = Provenance.ESTIMATED
     return Drawn(joules / seconds if seconds else last.watts, max_w, joules * 1e3, provenance)
 
 

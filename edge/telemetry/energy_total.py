@@ -35,7 +35,8 @@ class EnergyTotal:
 
     Only what is on disk is told, so that the total never goes back, not even over a power cut. It is written each time it has
     grown by a tenth of a watt hour: a cut costs no more than that. Between two looks it counts by the meter's counter, else by
-    the mean of both powers, which is an estimate, as is a count over a loss of the meter. Where the file cannot be read the total begins at 0.
+    the mean of both powers, which is an estimate, as is a count over a loss of the meter. Where the file cannot be read the
+    total begins at 0.
     """
 
     def __init__(self, meter: PowerMeter, path: Path) -> None:
