@@ -11,7 +11,7 @@ from typing import Protocol
 from edge.tables.deciding import Tables
 from protocol import topics
 from protocol.bus import Bus
-from protocol.errors import ServiceMissing
+from protocol.errors import InvalidInput, ServiceMissing
 from protocol.messages import TableReport
 
 logger = logging.getLogger(__name__)
@@ -81,8 +81,14 @@ class DesiredTables:
 
     def _received(self, topic: str, payload: bytes) -> None:
         """An empty payload is a retained table that was cleared: what was applied stays."""
-        if payload:
-            self.desire(topics.network_of(topic), payload)
+        if not payload:
+            return
+        try:
+            network = topics.network_of(topic)
+        except InvalidInput as error:
+            logger.warning("ignored a desired table: %s", error)
+            return
+        self.desire(network, payload)
 
     def _judge_soon(self, network: str) -> None:
         with self._changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from dataclasses import replace
 
@@ -333,3 +334,15 @@ def test_what_is_told_again_after_a_connect_never_comes_behind_what_is_newer():
     tellers[0].join(20)
 
     assert reported(hub) == newer
+
+
+@pytest.mark.parametrize("name", ["", "..", "a b", "n" * 300, "two\nlines"])
+def test_a_table_for_a_network_that_cannot_be_is_ignored_in_one_line(follow, operator, hub, signed, wait_until, caplog, name):
+    follow.start()
+    operator.publish(f"dynasplit/v1/pi-1/table/desired/{name}", b"{}", retain=True)
+    publish(operator, signed)
+    wait_until(lambda: reported(hub) is not None)
+
+    (record,) = (each for each in caplog.records if each.levelno >= logging.WARNING)
+    assert "ignored a desired table: network" in record.getMessage()
+    assert "\n" not in record.getMessage() and not record.exc_info
