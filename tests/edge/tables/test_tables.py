@@ -337,7 +337,9 @@ def test_what_is_told_again_after_a_connect_never_comes_behind_what_is_newer():
 
 
 @pytest.mark.parametrize("name", ["", "..", "a b", "n" * 300, "two\nlines"])
-def test_a_table_for_a_network_that_cannot_be_is_ignored_in_one_line(follow, operator, hub, signed, wait_until, caplog, name):
+def test_a_table_for_a_network_that_cannot_be_is_ignored_in_one_line(
+    follow, operator, hub, signed, wait_until, caplog, name
+):
     follow.start()
     operator.publish(f"dynasplit/v1/pi-1/table/desired/{name}", b"{}", retain=True)
     publish(operator, signed)
