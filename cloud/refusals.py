@@ -8,7 +8,8 @@ from protocol.signing import SignedTable
 
 def device_exists(name: str) -> Conflict:
     return Conflict(
-        f"device '{name}' is registered already; for a new token delete it first: DELETE /api/v1/devices/{name}"
+        f"device '{name}' is registered already; for a new token have a code issued that replaces the old one "
+        f"(dynasplit enroll --issue {name} --replace), or delete it first: DELETE /api/v1/devices/{name}"
     )
 
 

@@ -194,7 +194,7 @@ def test_a_registered_device_needs_replace(url, enrol, capsys):
     enrol(issue(url, capsys))
 
     assert main(["enroll", "--issue", "pi-1", "--backend", url, "--token", OPERATOR]) == 2
-    capsys.readouterr()
+    assert "dynasplit enroll --issue pi-1 --replace" in capsys.readouterr().err
     assert enrol(issue(url, capsys, "--replace"), "--force") == 0
 
 
