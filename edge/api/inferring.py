@@ -49,17 +49,19 @@ class Inferring:
         return _Answer(wire.body, lambda: self._served.agent.learn(known))
 
     def _inferred(self, network: str, version: str, environ: WSGIEnvironment) -> tuple[str, Wire]:
-        """The network's name and the answer, counted in its statistics."""
+        """The network's name and the answer, counted in its statistics; what keeps it from being answered is told once."""
         served = self._served
         arrived_s = served.clock() - waited_s(environ)
         descriptions.check_version(version)
         known = served.networks.get(network).name
         try:
             wire = _answered(served, known, environ, arrived_s)
-        except DynaSplitError:
+        except DynaSplitError as error:
             served.tally.failed(known, served.clock() - arrived_s)
+            served.complaints.refused(known, error)
             raise
         served.tally.served(known, served.clock() - arrived_s)
+        served.complaints.answered(known)
         return known, wire
 
 

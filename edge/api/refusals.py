@@ -46,8 +46,7 @@ def is_operator(authorization: str, token: str) -> bool:
 
 
 def _expected(error: DynaSplitError) -> Response:
-    if error.http_status >= 500:
-        logger.warning("%s: %s", type(error).__name__, error)
+    logger.debug("refused: %s: %s", type(error).__name__, error)
     response = _answer(str(error), error.http_status)
     if isinstance(error, NotAuthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"

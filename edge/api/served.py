@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.api.complaints import Complaints
 from edge.api.tally import Tally
 from edge.requests.agent import Agent
 from edge.tables.bundles import BundleStore
@@ -31,4 +32,5 @@ class Served:
     clock: Clock = time.monotonic
     obstacle: Callable[[], str] = str
     tally: Tally = field(default_factory=Tally)
+    complaints: Complaints = field(default_factory=Complaints)
     loading: threading.Lock = field(default_factory=threading.Lock)
