@@ -134,7 +134,8 @@ class EdgeSettings:
     @property
     def meter_spec(self) -> MeterSpec:
         """The power meter that is asked for."""
-        return MeterSpec.parse(self.meter, sys=self.sysfs, broker_url=self.plug_broker_url or self.broker_url)
+        plugs = self.plug_broker_url or self.broker_url
+        return MeterSpec.parse(self.meter, sys=self.sysfs, broker_url=plugs, ca_file=self.ca_file)
 
 
 @dataclass(frozen=True)

@@ -46,19 +46,21 @@ class MeterSpec:
     """A meter by its kind, with what it needs to be found.
 
     `argument`: which sensor (`hwmon`, `iio`; "": the first), the GPU's number (`nvml`; "": 0), the plug's name, or the command
-    (`exec`). `sys` is the root of sysfs. `broker_url` is where plugs are, with user and password: not for logs.
+    (`exec`). `sys` is the root of sysfs. `broker_url` is where plugs are, with user and password: not for logs. `ca_file` holds
+    the authorities to trust there, in PEM; None: the system's.
     """
 
     kind: str = AUTO
     argument: str = ""
     sys: Path = SYSFS
     broker_url: str = field(default="", repr=False)
+    ca_file: Path | None = None
 
     @classmethod
-    def parse(cls, text: str, *, sys: Path = SYSFS, broker_url: str = "") -> MeterSpec:
+    def parse(cls, text: str, *, sys: Path = SYSFS, broker_url: str = "", ca_file: Path | None = None) -> MeterSpec:
         """From `KIND` or `KIND:ARGUMENT`; InvalidInput that lists the kinds, or says what the kind lacks."""
         kind, _, argument = text.strip().partition(":")
-        spec = cls(kind.strip(), argument.strip(), sys, broker_url)
+        spec = cls(kind.strip(), argument.strip(), sys, broker_url, ca_file)
         spec.check()
         return spec
 
@@ -158,7 +160,8 @@ def _plug(spec: MeterSpec, clock: Clock, sleep: Sleep) -> PowerMeter:
     """On a connection of its own: the plug's broker may be another one than the agent's."""
     from protocol.mqtt import BrokerAddress, MqttBus  # paho is of no use to the other meters
 
-    bus = MqttBus(BrokerAddress.parse(spec.broker_url), client_id=f"dynasplit-meter-{uuid.uuid4().hex[:12]}")
+    address = BrokerAddress.parse(spec.broker_url, ca_file=spec.ca_file)
+    bus = MqttBus(address, client_id=f"dynasplit-meter-{uuid.uuid4().hex[:12]}")
     meter = PlugMeter(bus, _PLUGS[spec.kind](spec.argument), clock=clock, sleep=sleep)
     bus.start()
     return meter

@@ -92,6 +92,13 @@ def first_reading(meter):
             time.sleep(0.005)
 
 
+@pytest.mark.parametrize("change", [{}, {"plug_broker_url": "mqtts://plugs"}])
+def test_the_brokers_authorities_are_trusted_for_a_plug_too(tmp_path, change):
+    given = settings(tmp_path, meter="shelly2:plug", ca_file=tmp_path / "ca.pem", **change)
+
+    assert given.meter_spec.ca_file == tmp_path / "ca.pem"
+
+
 @pytest.mark.parametrize("change", [{"meter": "divining rod"}, {"plug_broker_url": "http://nowhere"}])
 def test_what_cannot_be_is_refused_at_the_start(tmp_path, change):
     with pytest.raises(InvalidInput):

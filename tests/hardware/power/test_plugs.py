@@ -1,5 +1,6 @@
 """Smart plugs: what they say, in memory and on a real broker."""
 
+import getpass
 import json
 import shutil
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -149,16 +151,31 @@ def test_a_channel_and_a_prefix_of_several_parts_can_be_named(protocol, topic):
 
 @pytest.fixture
 def broker(tmp_path) -> Iterator[str]:
+    with _mosquitto(tmp_path) as port:
+        yield f"mqtt://meter:secret@127.0.0.1:{port}"
+
+
+@pytest.fixture
+def secure_broker(tmp_path, certificates) -> Iterator[str]:
+    both = certificates / "server.pem"
+    with _mosquitto(tmp_path, f"certfile {both}\nkeyfile {both}\nuser {getpass.getuser()}\n") as port:
+        yield f"mqtts://meter:secret@127.0.0.1:{port}"
+
+
+@contextmanager
+def _mosquitto(folder, more: str = "") -> Iterator[int]:
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if not program:
         pytest.skip("no Mosquitto here: apt-get install mosquitto")
     port = free_port()
-    (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    process = subprocess.Popen([program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL)
-    wait_until(lambda: _listening(port))
-    yield f"mqtt://meter:secret@127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
+    (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{more}")
+    process = subprocess.Popen([program, "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _listening(port))
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _listening(port: int) -> bool:
@@ -176,6 +193,22 @@ def test_a_plug_on_a_real_broker_is_opened_and_read(broker, kind):
     assert ready.wait(DEADLINE_S)
 
     meter = open_meter(MeterSpec.parse(f"{kind}:plug", broker_url=broker))
+
+    assert meter.read().watts == 4.5
+    close_meter(meter)
+    bus.stop()
+
+
+@pytest.mark.mosquitto
+def test_a_plug_behind_an_authority_of_ones_own_is_heard(secure_broker, certificates):
+    ca_file = certificates / "ca.pem"
+    bus, ready = MqttBus(BrokerAddress.parse(secure_broker, ca_file=ca_file), client_id="plug"), threading.Event()
+    PLUGS["shelly2"](bus, "plug", watts=4.5)
+    bus.on_connect(ready.set)
+    bus.start()
+    assert ready.wait(DEADLINE_S)
+
+    meter = open_meter(MeterSpec.parse("shelly2:plug", broker_url=secure_broker, ca_file=ca_file))
 
     assert meter.read().watts == 4.5
     close_meter(meter)
