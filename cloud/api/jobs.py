@@ -13,6 +13,7 @@ from cloud.api.requests import json_object, operator_only, query_count
 from cloud.jobs.publishing import publish_jobs
 from cloud.refusals import device_unknown
 from cloud.services import services
+from cloud.store import Store
 from protocol import topics
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.job_orders import ProfileOrder, pushed_network
@@ -29,17 +30,20 @@ def add_job(device: str) -> tuple[Response, int]:
     operator_only()
     store = services().store
     job = _job(json_object(what="job"))
-    if not any(known.name == device and known.registered for known in store.devices()):
-        raise device_unknown(topics.check_name(device, what="device"))
+    _check_registered(store, device)
     store.add_job(device, job, at=time.time())
     return _answer(device, job.id), 201
 
 
 @blueprint.get("/api/v1/devices/<device>/jobs")
 def list_jobs(device: str) -> Response:
-    """A device's jobs, newest first, at most `limit`, and how far each is."""
+    """A device's jobs, newest first, at most `limit`, and how far each is; those of one that was removed stay."""
     operator_only()
-    return jsonify([stored.to_json() for stored in services().store.jobs(device, limit=query_count("limit"))])
+    store = services().store
+    jobs = store.jobs(device, limit=query_count("limit"))
+    if not jobs:
+        _check_registered(store, device)
+    return jsonify([stored.to_json() for stored in jobs])
 
 
 @blueprint.get("/api/v1/devices/<device>/jobs/<job_id>")
@@ -55,6 +59,11 @@ def cancel_job(device: str, job_id: str) -> Response:
     operator_only()
     services().store.cancel_job(device, job_id)
     return _answer(device, job_id)
+
+
+def _check_registered(store: Store, device: str) -> None:
+    if not any(known.name == device and known.registered for known in store.devices()):
+        raise device_unknown(topics.check_name(device, what="device"))
 
 
 def _answer(device: str, job_id: str) -> Response:

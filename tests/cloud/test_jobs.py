@@ -47,6 +47,21 @@ def test_jobs_are_listed_newest_first_and_told_one_by_one(registered):
     assert registered.call("GET", f"{JOBS}/{first['id']}").get_json() == listed[1]
 
 
+def test_a_device_that_nobody_registered_has_no_list(registered):
+    assert registered.call("GET", JOBS).get_json() == []
+
+    response = registered.call("GET", "/api/v1/devices/nosuch/jobs")
+
+    assert (response.status_code, response.get_json()["error"]) == (404, "device 'nosuch' is not registered")
+
+
+def test_the_jobs_of_a_device_that_was_removed_are_still_listed(registered):
+    job = add(registered)
+    registered.call("DELETE", "/api/v1/devices/pi-1")
+
+    assert [each["id"] for each in registered.call("GET", JOBS).get_json()] == [job["id"]]
+
+
 def test_a_canceled_job_is_published_as_such_until_it_has_ended(registered):
     job = add(registered)
 
