@@ -11,7 +11,7 @@ from edge.api.served import Served
 from edge.assembly.device import Device, open_device
 from edge.assembly.networks import Shelf, open_networks
 from edge.assembly.serving import open_agent, open_bounds
-from edge.assembly.telemetry import open_outbox, take_samples
+from edge.assembly.telemetry import start_outbox, take_samples
 from edge.condition import Parts
 from edge.jobs.book import JobBook
 from edge.jobs.desk import JobDesk
@@ -43,7 +43,7 @@ def assemble(
     bounds = open_bounds(settings, device, wall=wall, stack=stack)
     known = open_networks(settings, bus, stack, device=device, bounds=bounds)
     turns = Turns(max_waiting=settings.max_waiting, max_in_flight=settings.max_in_flight)
-    outbox = open_outbox(settings, bus, stack)
+    outbox = start_outbox(settings, bus, stack)
     take_samples(settings, device.board, outbox, wall=wall, stack=stack)
     recorder = Recorder(outbox, device=settings.device, wall=wall)
     agent = open_agent(

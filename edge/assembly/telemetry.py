@@ -8,16 +8,17 @@ from edge.metering.starting import draws_of
 from edge.settings import EdgeSettings
 from edge.telemetry.courier import Courier
 from edge.telemetry.outbox import Outbox
+from edge.telemetry.refuge import open_outbox
 from edge.telemetry.samples import Samples, Senses
 from edge.telemetry.wall_clock import WallClock
 from hardware.board import Board
 from protocol.bus import Bus
 
 
-def open_outbox(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Outbox:
+def start_outbox(settings: EdgeSettings, bus: Bus, stack: ExitStack) -> Outbox:
     """The outbox with its courier."""
     path = settings.data_dir / "outbox.sqlite"
-    outbox = Outbox(path, max_bytes=settings.outbox_max_bytes, full_sync=settings.outbox_full_sync)
+    outbox = open_outbox(path, max_bytes=settings.outbox_max_bytes, full_sync=settings.outbox_full_sync)
     stack.callback(outbox.close)
     courier = Courier(outbox, bus, device=settings.device)
     courier.start()

@@ -65,10 +65,10 @@ class Outbox:
     theirs. With `full_sync` off, a killed process loses nothing, but a power cut may take the last records
     (https://www.sqlite.org/pragma.html#pragma_synchronous). File and log take `max_bytes` at most: when they are full the
     oldest samples go first, then the oldest measurements, then the oldest of the requests. What went is counted, and what
-    the disk would not take.
+    the disk would not take. Without a `path` it is in memory.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int, full_sync: bool = False) -> None:
+    def __init__(self, path: Path | None, *, max_bytes: int, full_sync: bool = False) -> None:
         self.boot = str(uuid.uuid4())
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -79,7 +79,6 @@ class Outbox:
         self._sequence = 0
         self._written = 0
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._database = open_file(path, max_bytes=max_bytes, full_sync=full_sync)
         try:
             self._bases, self._boots = self._begun()
@@ -143,7 +142,7 @@ class Outbox:
     def tend(self) -> None:
         """Writes the log back into the file where it has grown. For one thread, beside all others: an append that had to do
         it would keep its request waiting for the card. OutboxFailed where that fails."""
-        if self._written < _TENDED_AFTER:
+        if self._written < _TENDED_AFTER or self._path is None:
             return
         self._written = 0
         with _failing("the outbox's log cannot be written back"), closing(sqlite3.connect(self._path)) as beside:

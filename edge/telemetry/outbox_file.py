@@ -35,6 +35,9 @@ _TAKE_OVER = for_each_kind(
     "INSERT INTO {kind} SELECT ? + sequence, body FROM records WHERE boot = ? AND kind = '{kind}'"
 )
 
+_FORGET = for_each_kind("DELETE FROM {kind} WHERE id > ?")
+_ALL = for_each_kind("SELECT id, '{kind}', body FROM {kind}")
+
 _LOG_BYTES = 5 << 20
 """The write-ahead log comes on top of the file: SQLite writes it back at 1000 pages (https://www.sqlite.org/wal.html#ckpt)."""
 _FEWEST_PAGES = 64
@@ -48,26 +51,35 @@ class OutboxFailed(DynaSplitError, OSError):
     exit_code: ClassVar[int] = 4
 
 
-def open_file(path: Path, *, max_bytes: int, full_sync: bool) -> sqlite3.Connection:
+def open_file(path: Path | None, *, max_bytes: int, full_sync: bool = False) -> sqlite3.Connection:
     """A database with a table of each kind of record, ids rising over all of them, that grows no larger than `max_bytes`.
 
-    A device must serve also when its card garbled the outbox: what is broken is set aside, for whoever wants to look.
-    OutboxFailed where it cannot be opened at all.
+    None: in memory. A device must serve also when its card garbled the outbox: what is broken is set aside, for whoever wants
+    to look. OutboxFailed where it cannot be opened at all.
     """
     try:
-        return _opened(path, max_bytes=max_bytes, full_sync=full_sync)
-    except sqlite3.OperationalError as error:
+        try:
+            return _opened(path, max_bytes=max_bytes, full_sync=full_sync)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            if path is None:
+                raise
+            _set_aside(path, error)
+            return _opened(path, max_bytes=max_bytes, full_sync=full_sync)
+    except (sqlite3.Error, OSError) as error:
         raise OutboxFailed(
             f"outbox {path} cannot be opened: {error}; is the folder writable, the disk full?"
         ) from error
-    except sqlite3.DatabaseError as error:
-        aside = path.with_name(f"{path.name}.broken-{time.time_ns()}")
-        logger.error("outbox %s is damaged (%s); set aside as %s, starting an empty one", path, error, aside.name)
-        _only_one_aside(path)
-        for suffix in ("-wal", "-shm"):  # before the file: a log without one would be taken for that of the next
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        path.rename(aside)
-        return _opened(path, max_bytes=max_bytes, full_sync=full_sync)
+
+
+def _set_aside(path: Path, error: sqlite3.Error) -> None:
+    aside = path.with_name(f"{path.name}.broken-{time.time_ns()}")
+    logger.error("outbox %s is damaged (%s); set aside as %s, starting an empty one", path, error, aside.name)
+    _only_one_aside(path)
+    for suffix in ("-wal", "-shm"):  # before the file: a log without one would be taken for that of the next
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.rename(aside)
 
 
 @contextlib.contextmanager
@@ -108,11 +120,27 @@ def count_dropped(database: sqlite3.Connection, kind: RecordKind, count: int) ->
     database.execute("UPDATE dropped SET count = count + ? WHERE kind = ?", (count, kind.value))
 
 
+def all_records(database: sqlite3.Connection) -> list[tuple[int, RecordKind, str]]:
+    """Id, kind and body of everything in a small database, oldest first."""
+    rows = [row for sql in _ALL.values() for row in database.execute(sql).fetchall()]
+    return [(row_id, RecordKind(kind), body) for row_id, kind, body in sorted(rows)]
+
+
+def forget_boot(database: sqlite3.Connection, boot: str) -> None:
+    """Takes away what an attempt left that broke off: the last boot, if it is this one, and its records."""
+    with transaction(database):
+        found = database.execute("SELECT base FROM boots WHERE boot = ?", (boot,)).fetchone()
+        if found:
+            for sql in _FORGET.values():
+                database.execute(sql, found)
+            database.execute("DELETE FROM boots WHERE boot = ?", (boot,))
+
+
 _PAGES = ("page_count", "freelist_count", "max_page_count", "page_size")
 
 
-def _opened(path: Path, *, max_bytes: int, full_sync: bool) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+def _opened(path: Path | None, *, max_bytes: int, full_sync: bool) -> sqlite3.Connection:
+    database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10)
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(f"PRAGMA synchronous = {'FULL' if full_sync else 'NORMAL'}")

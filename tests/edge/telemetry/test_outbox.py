@@ -290,6 +290,7 @@ def outbox_in(folder, **change) -> Outbox:
 def prepared(tmp_path):
     """An outbox that a start of the agent left behind, with three records."""
     folder = tmp_path / "prepared"
+    folder.mkdir()
     outbox = outbox_in(folder)
     filled(outbox, INFERENCE, 3)
     outbox.close()
