@@ -14,13 +14,17 @@ from protocol.configuration import Provenance
 _PERIOD_S = 0.001
 """The processor updates its counters about once a millisecond (Intel SDM, volume 3B, 15.10.3)."""
 
+_MOST_W = 10_000.0
+"""More than any processor draws, also where two updates fall into one millisecond."""
+
 
 class RaplMeter:
     """Counters (`energy_uj`, in microjoules) added up: of the processors and their caches, or of the platform.
 
     `joules` counts from the making of the meter. `watts` is the average since the reading before, over a millisecond at
     least. A counter wraps at `max_energy_range_uj`, after minutes under load: read it at least once a minute. What was
-    drawn while the counters could not be read is not counted, since nobody knows how often they wrapped.
+    drawn while the counters could not be read is not counted, since nobody knows how often they wrapped; nor where one
+    jumped, as when it began again after a sleep of the machine: the meter is lost for one reading then.
     """
 
     provenance = Provenance.MEASURED
@@ -47,11 +51,20 @@ class RaplMeter:
         if now_s - self._at_s < _PERIOD_S:
             self._sleep(_PERIOD_S - (now_s - self._at_s))
             now_s = self._clock()
-        spent_j = sum(counter.spent_uj(now_uj) for counter, now_uj in self._now()) / 1e6
+        spent_j = self._spent_j(now_s - self._at_s)
         self._watts = spent_j / (now_s - self._at_s)
         self._joules += spent_j
         self._at_s = now_s
         return now_s
+
+    def _spent_j(self, seconds: float) -> float:
+        spent_j = [counter.spent_uj(now_uj) / 1e6 for counter, now_uj in self._now()]
+        if max(spent_j) > _MOST_W * seconds:
+            self._lose()
+            raise MeterLost(
+                f"a processor counter jumped by {max(spent_j):.0f} J in {seconds:.3g} s; counting on from there"
+            )
+        return sum(spent_j)
 
     def _begin_again(self) -> float:
         for counter, now_uj in self._now():
@@ -65,8 +78,11 @@ class RaplMeter:
         try:
             return [(counter, counter.now_uj()) for counter in self._counters]
         except MeterLost:
-            self._lost, self._watts = True, None
+            self._lose()
             raise
+
+    def _lose(self) -> None:
+        self._lost, self._watts = True, None
 
 
 class _Counter:
