@@ -23,8 +23,9 @@ install-convert: .venv/installed-dev .venv/installed-convert
 demo: .venv/installed-demo
 	@$(BIN)/dynasplit demo $(ARGS)
 
-# What was compiled is kept, even where the environment says otherwise: the tests start hundreds of processes.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses=logical --dist=loadfile
+# What was compiled is kept, even where the environment says otherwise: the tests start hundreds of processes. And where tests
+# run on every core, threads of linear algebra would only wait for each other.
+PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=logical --dist=loadfile
 
 test: check
 	$(PYTEST) $(ARGS)
