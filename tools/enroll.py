@@ -21,7 +21,7 @@ from protocol.enrolment import Enrolled
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.topics import check_name
 from tools.backend import Backend
-from tools.output import add_json_argument, check_target, console, write_json, write_text
+from tools.output import add_json_argument, check_json_target, check_target, console, write_json, write_text
 from tools.tokens import add_backend_token
 from tools.web import Web
 
@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    check_json_target(arguments.json)
     return _issue(arguments) if arguments.issue else _enrol(arguments)
 
 

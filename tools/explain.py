@@ -24,6 +24,7 @@ from protocol.configuration import Account, Configuration
 from protocol.errors import InvalidInput
 from protocol.link import Link
 from protocol.table import Table
+from protocol.topics import check_name
 from tools.agent import Agent
 from tools.output import add_json_argument, check_json_target, console, write_json
 from tools.push import read_table
@@ -81,6 +82,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InvalidInput(f"--limit must be 0 or more rows, not {arguments.limit}")
     if arguments.agent and not arguments.network:
         raise InvalidInput("--agent needs --network: which of its networks is it about?")
+    if arguments.network:
+        check_name(arguments.network, what="--network")
     given = [name for name in _CIRCUMSTANCES if getattr(arguments, name) is not None]
     if arguments.agent and given:
         raise InvalidInput(f"--{given[0].replace('_', '-')} goes with --table; an agent knows its own circumstances")

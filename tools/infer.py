@@ -18,9 +18,10 @@ from protocol.documents import field
 from protocol.errors import InvalidInput
 from protocol.files import open_regular
 from protocol.tensors import Array, Tensor, TensorSpec
+from protocol.topics import check_name
 from tools.agent import Agent, Answer
 from tools.images import check_image_input, read_pixels
-from tools.output import add_json_argument, console, write_json
+from tools.output import add_json_argument, check_json_target, console, write_json
 from tools.tokens import add_agent_token
 
 SUMMARY = "send one image to an agent"
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidInput(
             f"--deadline must be a number of ms above 0, not {arguments.deadline}; leave it out for none"
         )
+    check_json_target(arguments.json)
+    check_name(arguments.network, what="--network")
     agent = Agent(arguments.agent, token=arguments.token)
     specs = agent.inputs(arguments.network)
     described = agent.network(arguments.network)

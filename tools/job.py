@@ -17,7 +17,7 @@ from protocol.errors import ServiceMissing
 from protocol.job_orders import ProfileOrder
 from protocol.jobs import JobKind, JobState
 from tools.backend import Backend
-from tools.output import add_json_argument, console, write_json
+from tools.output import add_json_argument, check_json_target, console, write_json
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, parse_codecs
 from tools.tokens import add_backend_token
 
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    check_json_target(arguments.json)
     backend = Backend(arguments.backend, token=arguments.token)
     act: Callable[[Backend, argparse.Namespace], int] = {"list": _list, "cancel": _cancel}.get(arguments.word, _give)
     return act(backend, arguments)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from protocol.errors import InvalidInput
 from protocol.signing import generate_private_key, public_key_of
-from tools.output import add_json_argument, console, read_text, write_json, write_text
+from tools.output import add_json_argument, check_json_target, console, read_text, write_json, write_text
 
 SUMMARY = "make the operator's key pair, or show the public half of one"
 
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    check_json_target(arguments.json)
     path: Path = arguments.path
     made = not path.exists()
     public = public_key_of(create(path) if made else load(path))

@@ -17,7 +17,7 @@ from protocol.signing import sign
 from protocol.table import Table
 from tools import keys
 from tools.backend import Backend
-from tools.output import add_json_argument, console, read_text, write_json
+from tools.output import add_json_argument, check_json_target, console, read_text, write_json
 from tools.tokens import add_backend_token
 
 SUMMARY = "sign a table and push it to its device"
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.wait < float("inf"):
         raise InvalidInput(f"--wait must be 0 or more seconds, not {arguments.wait}")
+    check_json_target(arguments.json)
     table = read_table(arguments.table)
     backend = Backend(arguments.backend, token=arguments.token)
     pushed = push(backend, table, keys.load(arguments.key))

@@ -68,3 +68,11 @@ def test_every_topic_is_described():
 def test_links_lead_somewhere(page: Path):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
+def test_every_table_has_a_head(page: Path):
+    """An empty line within one ends it: what follows is drawn as plain text."""
+    lines = ["", *page.read_text().splitlines(), ""]
+    begun = [at for at, line in enumerate(lines) if line.startswith("|") and not lines[at - 1].startswith("|")]
+    assert [lines[at] for at in begun if not lines[at + 1].startswith("|-")] == []

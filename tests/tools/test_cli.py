@@ -202,6 +202,30 @@ def test_a_reader_that_went_away_ends_a_command_quietly(tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["infer", "x.png", "--network", "net", "--agent", "http://127.0.0.1:1"],
+        ["job", "restart", "pi-1", "--backend", "http://127.0.0.1:1"],
+        ["enroll", "--issue", "pi-1", "--backend", "http://127.0.0.1:1"],
+        ["push", "table.json", "--backend", "http://127.0.0.1:1", "--key", "k"],
+        ["keys", "new.key"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_could_not_be_told_is_not_done(capsys, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--json", str(tmp_path / "nodir" / "facts.json")]) == 2
+    assert "cannot write" in _one_line(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["infer", "x.png"], ["explain"]], ids=lambda words: words[0])
+def test_a_name_that_no_network_has_is_refused_before_anybody_is_asked(capsys, words):
+    assert main([*words, "--network", "a/b", "--agent", "http://127.0.0.1:1"]) == 2
+    assert "--network 'a/b' must be" in _one_line(capsys)
+
+
 @pytest.mark.parametrize("deadline", ["nan", "inf", "0", "-5"])
 def test_a_deadline_that_is_none_is_refused_before_anybody_is_asked(capsys, tmp_path, deadline):
     arguments = ["infer", str(tmp_path / "x.png"), "--network", "net", "--agent", "http://127.0.0.1:1"]
