@@ -14,7 +14,8 @@ from protocol.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
-_WRITTEN = ("bundles", "cache", "outbox.sqlite", "tables")
+_FOLDERS = ("bundles", "tables")
+_WRITTEN = (*_FOLDERS, "cache", "outbox.sqlite")
 """What is written to in place; all else is replaced, for which the folder's own rights count."""
 
 
@@ -30,6 +31,8 @@ def holding(folder: Path) -> Iterator[None]:
     try:
         with _alone(folder):
             _check_writable(folder)
+            for name in _FOLDERS:
+                made = _made(folder / name) + made
             yield
     finally:
         with contextlib.suppress(OSError):  # what is in it is worth keeping
@@ -43,7 +46,7 @@ def _made(folder: Path) -> list[Path]:
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInput(f"data_dir {folder} cannot be made: {error.strerror}; set another 'data_dir'") from error
+        raise InvalidInput(f"{folder} cannot be made: {error.strerror}; set another 'data_dir'") from error
     return missing
 
 

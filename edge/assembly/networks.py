@@ -64,6 +64,8 @@ def _follow(tables: Tables, settings: EdgeSettings, bus: Bus, stack: ExitStack) 
     for report in tables.resume():
         reports(report)
     desired = DesiredTables(tables, report=reports)
+    for network in tables.incomplete():
+        desired.complete(network)
     desired.start(bus, device=settings.device)
     stack.callback(desired.stop)
     return desired

@@ -8,7 +8,9 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 from weakref import WeakValueDictionary
 
 from edge import durable
@@ -56,12 +58,19 @@ class BundleStore:
         Raises InvalidInput for what is no digest, BundleBroken when the source's files do not match it, NoRoom and DiskFull
         when it does not fit, NotFound and ServiceMissing as the source.
         """
+        return self._got(digest, otherwise=self._fetched)
+
+    def here(self, digest: str) -> Bundle:
+        """As `get`, but ServiceMissing for one that would have to be fetched."""
+        return self._got(digest, otherwise=_missing)
+
+    def _got(self, digest: str, *, otherwise: Callable[[str], Bundle]) -> Bundle:
         if not DIGEST.fullmatch(digest):
             raise InvalidInput(f"a bundle's digest is 64 hexadecimal digits, not {digest!r:.80}")
         if held := self._held.get(digest):
             return held
         with self._fetching:
-            bundle = self._held.get(digest) or self._present(digest) or self._fetched(digest)
+            bundle = self._held.get(digest) or self._present(digest) or otherwise(digest)
             self._held[digest] = bundle
         return bundle
 
@@ -72,10 +81,11 @@ class BundleStore:
         try:
             bundle = _checked(folder, digest)
         except BundleBroken as error:
-            logger.warning("bundle %.12s on this device is damaged, fetching it again: %s", digest, error)
-            shutil.rmtree(folder)
+            logger.warning("bundle %.12s on this device is damaged and goes: %s", digest, error)
+            shutil.rmtree(folder, ignore_errors=True)  # what a broken card keeps stays damaged, and is found so again
             return None
-        os.utime(folder)
+        with suppress(OSError):  # a disk that takes no note of its use still serves it
+            os.utime(folder)
         return bundle
 
     def _fetched(self, digest: str) -> Bundle:
@@ -129,6 +139,10 @@ class BundleStore:
             path.unlink(missing_ok=True)
             self._source.download(f"bundles/{digest}", path, most_bytes=_LARGEST_MANIFEST_BYTES)
         return _manifest_in(path)
+
+
+def _missing(digest: str) -> NoReturn:
+    raise ServiceMissing(f"bundle {digest:.12} is not on this device; it has to be fetched")
 
 
 def _manifest_in(path: Path) -> Manifest:

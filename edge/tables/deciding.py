@@ -81,9 +81,20 @@ class Tables:
         return self._networks.probations
 
     def resume(self) -> list[TableReport]:
-        """After a start: serves again with what is on disk, without the network where the bundles are here."""
-        reports = [self._resumed(network, self._store.load(network)) for network in self._store.networks()]
+        """After a start: serves again with the tables whose bundles are here. Nothing is fetched, which may take hours; where
+        that would be needed, the table before serves if it can."""
+        reports = [self._resumed(network, fetch=False) for network in self._store.networks()]
         return [report for report in reports if report]
+
+    def incomplete(self) -> list[str]:
+        """Networks whose current table is not in use, as after a start without its bundle."""
+        current = {network: self._store.load(network).current for network in self._store.networks()}
+        return [network for network, signed in current.items() if signed and not self._in_use(network, signed.table)]
+
+    def complete(self, network: str) -> TableReport | None:
+        """Puts the current table to use again, fetching its bundle; the one before where it cannot be used any more. None where
+        nothing changed. Raises ServiceMissing as `consider`."""
+        return self._resumed(network, fetch=True)
 
     def consider(self, network: str, payload: bytes) -> TableReport | None:
         """Applies or rejects what was published for a network. None when it was rejected before.
@@ -197,9 +208,9 @@ class Tables:
         plan = next((known.plan for known in self._networks.all() if known.name == network), None)
         return plan is not None and plan.table.digest == table.digest
 
-    def _checked(self, table: Table) -> Plan:
+    def _checked(self, table: Table, *, fetch: bool = True) -> Plan:
         """The table with its bundle, every row of which this device can run, and one of which it may."""
-        bundle = self._bundles.get(table.bundle)
+        bundle = self._bundles.get(table.bundle) if fetch else self._bundles.here(table.bundle)
         if bundle.manifest.network != table.network:
             raise BundleMismatch(f"bundle {table.bundle:.12} holds {bundle.manifest.network}, not {table.network}")
         for row in table.rows:
@@ -211,9 +222,9 @@ class Tables:
         self._limits.check_table(plan.candidates.parts)
         return plan
 
-    def _usable(self, table: Table) -> Plan:
+    def _usable(self, table: Table, *, fetch: bool = True) -> Plan:
         """A table that was in use before; where the runner dies now, its next requests open the bundle."""
-        plan = self._checked(table)
+        plan = self._checked(table, fetch=fetch)
         try:
             self._open(plan)
         except RunnerLost as lost:
@@ -224,16 +235,21 @@ class Tables:
         for threads in sorted({row.configuration.threads for row in plan.table.rows}):
             self._warm(plan.bundle, threads)
 
-    def _resumed(self, network: str, history: TableHistory) -> TableReport | None:
-        """The current table, or the previous one where the current one cannot be used any more."""
+    def _resumed(self, network: str, *, fetch: bool) -> TableReport | None:
+        """The current table, or the previous one where the current one cannot be used any more, or now."""
+        history = self._store.load(network)
         reason = history.rolled_back
         for signed, probation in ((history.current, history.probation), (history.previous, None)):
             if signed is None:
                 continue
+            if self._in_use(network, signed.table):
+                return None
             try:
                 verify(signed, self._trust.public_key)
-                self._apply(self._usable(signed.table), probation)
+                self._apply(self._usable(signed.table, fetch=fetch), probation)
             except DynaSplitError as error:
+                if fetch and isinstance(error, ServiceMissing):
+                    raise
                 logger.warning("table %.12s of %s cannot be used: %s", signed.table.digest, network, error)
                 reason = str(error)
                 continue

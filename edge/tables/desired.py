@@ -17,6 +17,12 @@ from protocol.messages import TableReport
 logger = logging.getLogger(__name__)
 
 
+Deciding = Callable[[], TableReport | None]
+"""Something to be done about a network's tables: what became of it, None where nothing is to be told."""
+_Task = tuple[str, str]
+"""What it is about, `desired` or `current`, and the network: the next of its kind replaces it."""
+
+
 class Reporter(Protocol):
     """Takes a report from the tables' thread; must not block for long."""
 
@@ -24,8 +30,8 @@ class Reporter(Protocol):
 
 
 class DesiredTables:
-    """Listens for desired tables and works them off on a thread of its own, since a bundle may take long to fetch. So are
-    tables judged there that fail their first requests.
+    """Listens for desired tables and works them off on a thread of its own, since a bundle may take long to fetch. There
+    tables are judged that fail their first requests, and those completed whose bundle was not here at the start.
 
     Of several for one network only the latest is looked at. When the backend is away it is tried again, ever less
     often, until it answers or another table is desired. `report` is called with what became of each.
@@ -37,7 +43,7 @@ class DesiredTables:
         self._retry_s = retry_s
         self._longest_s = longest_s
         self._changed = threading.Condition()
-        self._pending: dict[str, bytes] = {}
+        self._pending: dict[_Task, Deciding] = {}
         self._latest: dict[str, bytes] = {}
         self._to_judge: set[str] = set()
         self._considering = threading.Lock()
@@ -60,7 +66,14 @@ class DesiredTables:
     def desire(self, network: str, payload: bytes) -> None:
         """Queues a document that was published for a network; returns at once."""
         with self._changed:
-            self._pending[network] = self._latest[network] = payload
+            self._latest[network] = payload
+            self._pending["desired", network] = partial(self._tables.consider, network, payload)
+            self._changed.notify_all()
+
+    def complete(self, network: str) -> None:
+        """Queues what `Tables.complete` does; returns at once."""
+        with self._changed:
+            self._pending["current", network] = partial(self._tables.complete, network)
             self._changed.notify_all()
 
     def again(self, network: str) -> TableReport | None:
@@ -99,12 +112,12 @@ class DesiredTables:
         delay_s = self._retry_s
         while not self._stopping:
             pending = self._next()
-            failed = [network for network, payload in pending.items() if not self._settled(network, payload)]
+            failed = [task for task, deciding in pending.items() if not self._settle(task[1], deciding)]
             if failed:
-                self._pause(delay_s, {network: pending[network] for network in failed})
+                self._pause(delay_s, {task: pending[task] for task in failed})
             delay_s = min(2 * delay_s, self._longest_s) if failed else self._retry_s
 
-    def _next(self) -> dict[str, bytes]:
+    def _next(self) -> dict[_Task, Deciding]:
         """What is desired, once something is; tables are judged meanwhile. Empty at the end."""
         while True:
             with self._changed:
@@ -121,17 +134,14 @@ class DesiredTables:
     def _woken(self) -> bool:
         return bool(self._pending or self._to_judge or self._stopping)
 
-    def _pause(self, delay_s: float, failed: dict[str, bytes]) -> None:
+    def _pause(self, delay_s: float, failed: dict[_Task, Deciding]) -> None:
         """Waits, but not longer than until something new is to be done; what failed is queued again unless replaced."""
         with self._changed:
             self._changed.wait_for(self._woken, timeout=delay_s)
             self._pending = failed | self._pending
 
-    def _settled(self, network: str, payload: bytes) -> bool:
+    def _settle(self, network: str, deciding: Deciding) -> bool:
         """Whether it need not be tried again."""
-        return self._settle(network, partial(self._tables.consider, network, payload))
-
-    def _settle(self, network: str, deciding: Callable[[], TableReport | None]) -> bool:
         try:
             with self._considering:
                 report = deciding()

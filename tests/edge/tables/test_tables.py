@@ -194,6 +194,44 @@ def test_a_new_table_whose_bundle_costs_one_runner_after_the_other_is_refused(de
     assert report.state is TableState.REJECTED and "the runner died" in report.reason
 
 
+def damage(store_folder, bundle) -> None:
+    (store_folder / bundle.digest / bundle.manifest.artifacts[0].filename).write_bytes(b"rot")
+
+
+def test_what_is_here_serves_at_once_while_a_damaged_bundle_is_still_to_be_fetched(
+    device, make_device, digits, other, table_for, tmp_path, inputs
+):
+    for bundle in (digits, other):
+        device.source.add(bundle)
+        device.push(table_for(bundle))
+    damage(tmp_path / "bundles", other)
+    again = make_device(source=device.source)
+    fetched = len(device.source.downloads)
+    assert [report.network for report in again.tables.resume()] == ["digits"]
+    assert len(device.source.downloads) == fetched and again.infer(inputs).status_code == 200
+    assert again.tables.incomplete() == ["other"]
+    assert again.tables.complete("other").state is TableState.APPLIED
+    assert digest_in_use(again, "other") == table_for(other).digest
+    assert again.tables.incomplete() == [] and again.tables.complete("other") is None
+
+
+def test_the_table_before_serves_while_the_current_one_s_bundle_is_fetched(
+    serving, make_device, digits, table_for, inputs, operator_key, store
+):
+    current = replace(table_for(digits, version=2), bundle="0" * 64)
+    store.save("digits", store.load("digits").with_current(sign(current, operator_key), fingerprint="f"))
+    again = make_device()
+    again.source.away = True
+    (report,) = again.tables.resume()
+    assert (report.state, report.version) == (TableState.ROLLED_BACK, 1) and "has to be fetched" in report.reason
+    assert again.infer(inputs).status_code == 200
+    with pytest.raises(ServiceMissing):
+        again.tables.complete("digits")
+    again.source.away = False
+    assert again.tables.complete("digits") is None  # nobody has it: the table before stays
+    assert again.networks.get("digits").plan.table.version == 1
+
+
 def test_a_request_in_flight_keeps_the_table_it_began_with(serving, digits, table_for, row):
     began = serving.networks.get("digits")
     serving.push(table_for(digits, version=2, rows=(row(0, digits),)))
@@ -303,6 +341,24 @@ def test_a_report_is_told_again_after_a_reconnect(follow, operator, hub, signed,
     hub.retained.clear()
     follow.start()
     assert reported(hub).state is TableState.APPLIED
+
+
+def test_what_was_missing_at_the_start_is_fetched_once_the_backend_is_there(
+    serving, make_device, digits, hub, tmp_path, wait_until
+):
+    damage(tmp_path / "bundles", digits)
+    again = make_device(source=serving.source)
+    serving.source.away = True
+    assert again.tables.resume() == []
+    bus = InMemoryBus(hub)
+    desired = DesiredTables(again.tables, report=Reports(bus, device="pi-1"), retry_s=0.01, longest_s=0.02)
+    desired.complete("digits")
+    bus.start()
+    desired.start(bus, device="pi-1")
+    serving.source.away = False
+    wait_until(lambda: reported(hub) is not None)
+    assert reported(hub).state is TableState.APPLIED and digest_in_use(again)
+    desired.stop()
 
 
 def test_a_cleared_table_changes_nothing(follow, operator, device, hub, signed, wait_until):
