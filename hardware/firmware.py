@@ -28,13 +28,13 @@ _PRINTED = re.compile(r"^throttled=0x(?P<word>[0-9a-fA-F]+)\s*$")
 class Firmware(Protocol):
     """What tells the firmware's word: bits 0-3 what is now, 16-19 what was since the start. Thread-safe."""
 
-    def word(self, *, at_once: bool = False) -> int:
-        """The word as of now; 0 where it cannot be told. `at_once`: does not wait, and may be what was told last."""
+    def word(self, *, at_once: bool = False) -> int | None:
+        """The word as of now; None where it is not told. `at_once`: does not wait, and may be what was told last."""
         ...
 
 
 class SilentFirmware:
-    """A machine whose firmware has no such word."""
+    """A machine whose firmware has no such word: 0."""
 
     def word(self, *, at_once: bool = False) -> int:
         del at_once
@@ -48,12 +48,12 @@ class KernelFirmware:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def word(self, *, at_once: bool = False) -> int:
+    def word(self, *, at_once: bool = False) -> int | None:
         del at_once  # a read takes microseconds
         try:
             return int(self._path.read_text(), 16)
         except (OSError, ValueError):
-            return 0
+            return None
 
 
 def in_background(ask: Callable[[], None]) -> None:
@@ -81,11 +81,11 @@ class AskedFirmware:
         self._start, self._background = start, background
         self._clock, self._sleep = clock, sleep
         self._asking = threading.Lock()
-        self._word = 0
+        self._word: int | None = None
         self._asked_s = float("-inf")
         self._failing = False
 
-    def word(self, *, at_once: bool = False) -> int:
+    def word(self, *, at_once: bool = False) -> int | None:
         if not at_once:
             with self._asking:
                 self._ask()
@@ -107,7 +107,7 @@ class AskedFirmware:
         try:
             self._take(self._answer())
         except (OSError, ValueError) as error:
-            self._word = 0
+            self._word = None
             if not self._failing:
                 logger.warning("whether heat or the supply slows this device down is not known: %s", error)
             self._failing = True

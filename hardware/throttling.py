@@ -27,41 +27,47 @@ CORES = "cores too hot"
 
 @dataclass(frozen=True)
 class Slowdown:
-    """What a machine said at one moment: the firmware's word, and how often cores were throttled since the start."""
+    """What a machine said at one moment: the firmware's word, None where it did not answer, and how often cores were throttled
+    since the start."""
 
-    word: int = 0
+    word: int | None = 0
     count: int = 0
 
     @property
     def now(self) -> tuple[str, ...]:
         """What slows it down at this moment, in words; counters alone cannot tell."""
-        return _words(self.word)
+        return _words(self._bits)
 
     @property
     def ever(self) -> tuple[str, ...]:
         """What did since the machine was started, or since the firmware was told to forget."""
-        return _words(self.word | self.word >> _WAS) + ((CORES,) if self.count else ())
+        return _words(self._bits | self._bits >> _WAS) + ((CORES,) if self.count else ())
 
     @property
     def takes_clock(self) -> bool:
         """Whether the firmware now lets the processor run slower than it was told to; a weak supply alone does not."""
-        return bool(self.word & _TAKES_CLOCK)
+        return bool(self._bits & _TAKES_CLOCK)
 
     @property
     def takes_top_clock(self) -> bool:
         """Whether it takes away the highest clocks alone: a Raspberry Pi 3A+ or 3B+ above 60 degrees, from 1400 to 1200 MHz."""
-        return bool(self.word & _TAKES_TOP_CLOCK)
+        return bool(self._bits & _TAKES_TOP_CLOCK)
 
     def since(self, before: Slowdown) -> tuple[str, ...]:
-        """What slowed it down at any moment between two looks, both included."""
-        began = (self.word & ~before.word) >> _WAS
-        return _words(self.word | before.word | began) + ((CORES,) if self.count > before.count else ())
+        """What slowed it down at any moment between two looks, both included, as far as both were answered."""
+        answered = self.word is not None and before.word is not None
+        began = (self._bits & ~before._bits) >> _WAS if answered else 0
+        return _words(self._bits | before._bits | began) + ((CORES,) if self.count > before.count else ())
+
+    @property
+    def _bits(self) -> int:
+        return self.word or 0
 
 
 class Throttling:
     """Asks what the machine has: the Raspberry Pi's firmware, or the counters of x86 cores. Thread-safe.
 
-    A machine that has neither, or cannot tell now, counts as not slowed down.
+    A machine that has neither counts as not slowed down.
     """
 
     def __init__(self, sys: Path = SYSFS, *, firmware: Firmware | None = None) -> None:

@@ -17,25 +17,45 @@ class Throttled(DynaSplitError, RuntimeError):
 
 
 class ThrottleGuard:
-    """Refuses measurements of a device that is slowed down; with `keeps` they are only to be marked."""
+    """Refuses measurements of a device that is slowed down; with `keeps` they are only to be marked.
+
+    So it does where a firmware that answers otherwise did not: nobody knows then. One that never answered holds up nothing.
+    """
 
     def __init__(self, look: Callable[[], Slowdown], *, keeps: bool = False) -> None:
         self._look = look
         self._keeps = keeps
+        self._answers = False
 
     def begin(self) -> Slowdown:
         """Before a measurement; Throttled when it would be in vain."""
-        before = self._look()
-        if before.now and not self._keeps:
-            raise Throttled(_refusal(before.now))
+        before = self._seen()
+        if not self._keeps:
+            _refuse(before.now, unknown=self._unknown(before))
         return before
 
     def end(self, before: Slowdown) -> bool:
         """After it: whether the device was slowed down at any moment since. Throttled when that is not to be kept."""
-        words = self._look().since(before)
-        if words and not self._keeps:
-            raise Throttled(_refusal(words))
-        return bool(words)
+        after = self._seen()
+        words, unknown = after.since(before), self._unknown(before, after)
+        if not self._keeps:
+            _refuse(words, unknown=unknown)
+        return bool(words) or unknown
+
+    def _seen(self) -> Slowdown:
+        seen = self._look()
+        self._answers |= seen.word is not None
+        return seen
+
+    def _unknown(self, *looks: Slowdown) -> bool:
+        return self._answers and any(seen.word is None for seen in looks)
+
+
+def _refuse(words: tuple[str, ...], *, unknown: bool) -> None:
+    if words:
+        raise Throttled(_refusal(words))
+    if unknown:
+        raise Throttled("whether the device is slowed down is not known, since its firmware does not answer: try again")
 
 
 def _refusal(words: tuple[str, ...]) -> str:

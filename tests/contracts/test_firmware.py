@@ -78,10 +78,11 @@ def test_looks_at_once_alone_come_to_know_what_is_said(bench):
     bench.settle()
 
 
-def test_a_firmware_that_cannot_tell_says_nothing(bench):
+def test_a_firmware_that_does_not_answer_is_not_taken_to_say_that_all_is_well(bench):
+    bench.firmware.word()
     bench.path.write_text("no word")
 
-    assert bench.firmware.word() == 0
+    assert bench.firmware.word() is None
 
 
 class Asking:
@@ -122,7 +123,7 @@ def test_a_program_that_hangs_is_ended_and_none_is_left(asking, caplog):
     asking.programs.hanging = True
     began_s = asking.clock()
     with caplog.at_level(logging.WARNING):
-        assert asking.firmware.word() == asking.firmware.word() == 0
+        assert (asking.firmware.word(), asking.firmware.word()) == (None, None)
 
     assert asking.clock() - began_s < 5
     assert asking.programs.running == []
@@ -146,7 +147,7 @@ def test_what_failed_is_told_once_and_asked_again(asking, caplog):
 
 def test_without_the_program_nothing_is_known(caplog):
     with caplog.at_level(logging.WARNING):
-        assert AskedFirmware(["/nowhere/vcgencmd"]).word() == 0
+        assert AskedFirmware(["/nowhere/vcgencmd"]).word() is None
 
     assert "No such file" in caplog.text
 

@@ -14,6 +14,7 @@ _HOT_C = 80.0
 management and thermal control)."""
 
 _SUPPLY = "use the board's own power supply and a short, thick cable, and take power-hungry USB devices off"
+_ASKING = "let 'vcgencmd get_throttled' answer this user: it needs the program, and the group 'video'"
 _COOLING = "cool it: a heat sink, a fan, room around it; max_clock_khz keeps it below"
 
 
@@ -42,5 +43,7 @@ def _slowdown(said: Slowdown) -> Iterator[Finding]:
         yield warning("heat", f"slows the machine down now: {', '.join(slowed)}", _COOLING)
     if slowed := [word for word in before if word != UNDER_VOLTAGE]:
         yield warning("heat", f"slowed the machine down since it was started: {', '.join(slowed)}", _COOLING)
-    if not said.ever:
+    if said.word is None:
+        yield warning("supply", "the firmware does not say whether the supply is weak", _ASKING)
+    elif not said.ever:
         yield well("supply", "nothing tells of a weak supply or of throttling since the machine was started")

@@ -32,6 +32,35 @@ def test_what_was_slowed_down_at_any_moment_is_refused(after):
         guard.end(before)
 
 
+@pytest.mark.parametrize("looked", [(Slowdown(0x50000), Slowdown(None)), (Slowdown(None), Slowdown(0x50000))])
+def test_what_a_firmware_that_answers_otherwise_did_not_answer_is_not_sound(looked):
+    guard = ThrottleGuard(looks(*looked))
+    before = guard.begin()
+
+    with pytest.raises(Throttled, match="not known.*does not answer"):
+        guard.end(before)
+
+
+def test_a_firmware_that_fell_silent_is_not_taken_for_a_cool_one():
+    guard = ThrottleGuard(looks(Slowdown(), Slowdown(), Slowdown(None)))
+    guard.end(guard.begin())
+
+    with pytest.raises(Throttled, match="not known"):
+        guard.begin()
+
+
+def test_a_firmware_that_never_answered_holds_up_nothing():
+    guard = ThrottleGuard(looks(Slowdown(None), Slowdown(None)))
+
+    assert guard.end(guard.begin()) is False
+
+
+def test_what_is_not_known_may_be_kept_and_is_marked():
+    guard = ThrottleGuard(looks(Slowdown(), Slowdown(None)), keeps=True)
+
+    assert guard.end(guard.begin()) is True
+
+
 def test_it_may_be_kept_and_marked():
     guard = ThrottleGuard(looks(Slowdown(0x4), Slowdown(0x40000)), keeps=True)
 

@@ -30,6 +30,15 @@ def test_what_the_firmware_says_is_told_by_how_grave_it_is(tmp_path, word, sever
     assert any(seen in finding.seen for finding in findings)
 
 
+def test_a_firmware_that_does_not_answer_is_a_warning(tmp_path):
+    (make_pi4(tmp_path).firmware / "get_throttled").write_text("no word")
+
+    *_, supply = check_heat(Device.of(None, sys=tmp_path))
+
+    assert supply.severity is Severity.WARNING
+    assert "does not say" in supply.seen
+
+
 @pytest.mark.parametrize(("celsius", "severity"), [(45.3, Severity.WELL), (81.0, Severity.WARNING)])
 def test_a_hot_processor_is_a_warning(tmp_path, celsius, severity):
     make_pi4(tmp_path).heat(celsius)
