@@ -37,7 +37,7 @@ def test_what_a_firmware_that_answers_otherwise_did_not_answer_is_not_sound(look
     guard = ThrottleGuard(looks(*looked))
     before = guard.begin()
 
-    with pytest.raises(Throttled, match="not known.*does not answer"):
+    with pytest.raises(Throttled, match=r"not known.*does not answer"):
         guard.end(before)
 
 
