@@ -21,6 +21,7 @@ REQUESTS = 20
 DYNASPLIT = str(Path(sys.executable).with_name("dynasplit"))
 
 
+@pytest.mark.alone  # here the demo that the tests share serves its requests, whose times they compare
 def test_every_strategy_served_every_request(running_demo):
     strategies = running_demo.facts["strategies"]
     assert set(strategies) == set(STRATEGIES)
