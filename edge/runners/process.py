@@ -57,6 +57,7 @@ class RunnerProcess:
         self._lock = threading.Lock()
         self._first_head_s = first_head_s
         self._runtimes: dict[RunnerKey, str] = {}
+        self._opened: set[RunnerKey] = set()
         self._ran: set[tuple[RunnerKey, int]] = set()
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -104,8 +105,9 @@ class RunnerProcess:
 
     def _release(self, wanted: Callable[[RunnerKey], bool]) -> None:
         with self._lock:
-            for key in filter(wanted, list(self._runtimes)):
+            for key in filter(wanted, list(self._opened)):
                 self._asked(Call("close", key), self._timeout_s)
+                self._opened.discard(key)
                 self._runtimes.pop(key, None)
                 self._ran = {(other, cut) for other, cut in self._ran if other != key}
 
@@ -163,6 +165,8 @@ class RunnerProcess:
     def _exchanged(self, call: Call, timeout_s: float) -> Any:
         """One call and its answer; _PipeBroke when the child had not taken the call yet, RunnerLost when it had."""
         connection = self._ready()
+        if call.operation != "close":
+            self._opened.add(call.key)  # also by a head, in a child that took another one's place
         self._taken[0] = False
         try:
             self._tell(connection)
@@ -230,6 +234,7 @@ class RunnerProcess:
             _awaited(self._child, patience_s)
         self._child = self._connection = None
         self._runtimes.clear()
+        self._opened.clear()
         self._ran.clear()
 
 

@@ -1,8 +1,12 @@
 """Which Edge TPU the agent has, by its settings."""
 
+from contextlib import ExitStack
+
 import pytest
 
+from edge.assembly.device import open_device
 from edge.device.edge_tpu import open_edge_tpu
+from edge.runners.process import RunnerProcess
 from edge.settings import EdgeSettings
 from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.fakes.kernel_trees import make_pi4
@@ -68,6 +72,17 @@ def test_the_emulated_one_is_plugged_in_at_first_and_stays_as_it_was_left(settin
 def test_an_emulated_one_on_a_real_board_is_refused(settings):
     with pytest.raises(InvalidInput, match="'emulated_tpu' is for an emulated board, and 'board' is pi4"):
         opened(settings(board="pi4", emulated_tpu=True))
+
+
+@pytest.mark.system
+def test_what_the_runner_has_open_on_it_is_closed_before_its_power_is_cut(settings, tmp_path, monkeypatch, wait_until):
+    usb, had_power = EmulatedUsb(tmp_path / "data/emulated-usb"), []
+    monkeypatch.setattr(RunnerProcess, "release_accelerators", lambda _: had_power.append(usb.plugged))
+    with ExitStack() as stack:
+        device = open_device(settings(emulated_tpu=True, edgetpu_power_down_s=1, run_dir=tmp_path), stack)
+        device.board.apply(cpu_khz=device.board.ladder_khz()[0], accelerator=OFF)
+        wait_until(lambda: not usb.plugged)
+        assert had_power == [True]
 
 
 def test_a_hub_without_a_port_is_refused(settings):

@@ -1,10 +1,13 @@
-"""Openers whose runners misbehave in their child process. Each head writes its process id, so that tests can wait for it."""
+"""Openers whose runners misbehave in their child process, and one that notes what is opened and closed there. Each head of the
+former writes its process id, so that tests can wait for it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.runners.port import RunnerKey
@@ -76,3 +79,30 @@ class UnreadableOpener:
 
     def __reduce__(self):
         return _end, ()
+
+
+class _Told(FakeRunner):
+    """Tells when it is closed."""
+
+    def __init__(self, key: RunnerKey, tell: Callable[[], None]) -> None:
+        super().__init__(Bundle.open(key.folder).manifest)
+        self._tell = tell
+
+    def close(self) -> None:
+        self._tell()
+        super().close()
+
+
+@dataclass(frozen=True)
+class NotingOpener:
+    """Opens fakes, and keeps in a file what was done, in order: `opened off`, `opened std`, `closed std`."""
+
+    note: Path
+
+    def __call__(self, key: RunnerKey, _cache_dir: Path | None) -> Runner:
+        self._write("opened", key)
+        return _Told(key, lambda: self._write("closed", key))
+
+    def _write(self, what: str, key: RunnerKey) -> None:
+        with self.note.open("a") as file:
+            file.write(f"{what} {key.accelerator}\n")

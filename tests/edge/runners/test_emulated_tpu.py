@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 
 from edge.runners.emulated_tpu import EmulatedTpuOpener
@@ -31,6 +34,13 @@ def key(digits) -> RunnerKey:
     return RunnerKey(digits.folder, 1, EdgeAccelerator.STD)
 
 
+@pytest.fixture
+def noting(tmp_path, monkeypatch):
+    """An opener that keeps what is opened and closed, in a child too."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return importlib.import_module("faulty_runners").NotingOpener(tmp_path / "note")
+
+
 def test_it_answers_as_the_cpu_does_and_says_what_it_is(runners, key, digits, image):
     on_cpu = runners.head(RunnerKey(digits.folder, 1), 4, [image])
 
@@ -47,10 +57,20 @@ def test_one_that_is_gone_fails_its_heads_until_it_is_back(runners, usb, key, im
     runners.head(key, 4, [image])
 
 
-def test_what_is_open_on_it_can_be_given_up_and_is_opened_again(runners, key, image):
-    runners.head(key, 4, [image])
-    runners.release_accelerators()
-    runners.head(key, 4, [image])
+@pytest.mark.parametrize("kind", [RunnersHere, pytest.param(RunnerProcess, marks=pytest.mark.system)])
+def test_what_is_open_on_it_is_closed_when_it_is_given_up_and_opened_again_when_needed(
+    kind, noting, key, digits, image
+):
+    runners = kind(opener=noting)
+    try:
+        runners.open(RunnerKey(digits.folder, 1))
+        runners.head(key, 4, [image])
+        runners.release_accelerators()
+        assert noting.note.read_text().splitlines() == ["opened off", "opened std", "closed std"]
+        runners.head(key, 4, [image])
+        assert noting.note.read_text().splitlines()[3:] == ["opened std"]
+    finally:
+        runners.close()
 
 
 def test_what_is_open_on_it_does_not_push_out_what_is_open_on_the_cpu(usb, digits, image):
