@@ -26,7 +26,9 @@ def create_app(served: Served) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_error_handler(Exception, refusal)
     _add_inference(app, served)
-    _add_descriptions(app, served)
+    _add_server(app, served)
+    _add_models(app, served)
+    _add_statistics(app, served)
     _add_repository(app, served)
     return app
 
@@ -51,7 +53,7 @@ def _add_inference(app: Flask, served: Served) -> None:
         return jsonify(served.agent.explain(network, asked).to_json())
 
 
-def _add_descriptions(app: Flask, served: Served) -> None:
+def _add_server(app: Flask, served: Served) -> None:
     @app.get("/v2")
     def server() -> Response:
         return jsonify(
@@ -74,6 +76,8 @@ def _add_descriptions(app: Flask, served: Served) -> None:
             raise ServiceMissing(obstacle)
         return jsonify({"ready": True})
 
+
+def _add_models(app: Flask, served: Served) -> None:
     @app.get("/v2/models/<network>")
     @app.get("/v2/models/<network>/versions/<version>")
     def metadata(network: str, version: str = "") -> Response:
@@ -94,6 +98,8 @@ def _add_descriptions(app: Flask, served: Served) -> None:
         descriptions.check_version(version)
         return jsonify(descriptions.configuration(served.networks.get(network)))
 
+
+def _add_statistics(app: Flask, served: Served) -> None:
     @app.get("/v2/models/stats")
     def all_statistics() -> Response:
         return jsonify({"model_stats": [_statistics(served, network.name) for network in served.networks.all()]})
