@@ -11,12 +11,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from edge.api.app import create_app
 from edge.api.listening import listening_on_path, listening_on_port
-from edge.api.web_server import make_server
+from edge.api.web_server import connection_within, make_server
 from edge.assembly.agent import assemble
 from edge.data_folder import holding
 from edge.restoring import restore
@@ -97,11 +98,12 @@ def _serve(settings: EdgeSettings, restart: Restart) -> None:
         stack.enter_context(holding(settings.data_dir))
         address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
         bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
-        notify, signs = Notifier.of(os.environ), {"server": server_answers(listening), "bus": lambda: bus.alive}
+        notify, signs = Notifier.of(os.environ), {"bus": lambda: bus.alive}
         app = create_app(assemble(settings, bus, stack, restart=restart, signs=signs))
         presence = Presence(bus, device=settings.device)
         presence.start()
         server = make_server(app, listening, threads=settings.max_in_flight + settings.max_waiting + _OTHER_THREADS)
+        signs["server"] = server_answers(partial(connection_within, server))
         stack.callback(server.close)
         bus.start()
         stack.callback(bus.stop)

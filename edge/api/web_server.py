@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from waitress.channel import HTTPChannel
@@ -36,8 +36,15 @@ _SMALL_BYTES = 1 << 16
 """Up to here copying a body behind its head costs less than sending it by itself."""
 
 
+_MOST_CONNECTIONS = 256
+"""Kept open. Far below the files that a process may have open (1024, getrlimit(2)), and far above what a device's callers need."""
+
+
 def make_server(app: WSGIApplication, listening: socket.socket, *, threads: int) -> BaseWSGIServer:
-    """A server of `app` on a bound socket. Bodies over the limit are refused by their header, before they arrive."""
+    """A server of `app` on a bound socket. Bodies over the limit are refused by their header, before they arrive.
+
+    Connections without a request never keep others out: beyond `_MOST_CONNECTIONS` those go that were quiet the longest.
+    """
     server = create_server(  # with one socket it makes one server, not several
         app,
         sockets=[listening],
@@ -45,12 +52,31 @@ def make_server(app: WSGIApplication, listening: socket.socket, *, threads: int)
         recv_bytes=_RECEIVED_BYTES,
         inbuf_overflow=_BUFFER_BYTES,
         outbuf_overflow=_BUFFER_BYTES,
+        connection_limit=2 * _MOST_CONNECTIONS,  # of those that wait for an answer, which are not let go
+        asyncore_use_poll=True,  # select(2) takes no descriptor above 1023
         channel_request_lookahead=1,  # reads on while a request is served, and so learns that its caller has hung up
         max_request_body_size=MAX_BODY_BYTES + 1,  # waitress refuses what is as large as this
     )
     single = cast(BaseWSGIServer, server)
     single.channel_class = _Channel
     return single
+
+
+def connection_within(server: BaseWSGIServer) -> socket.socket:
+    """A connection to a server that takes no place among its callers', from within the process; OSError once it has ended."""
+    ours, its = socket.socketpair()
+    loop = cast(Any, server)
+
+    def begin() -> None:
+        loop.channel_class(server, its, ("localhost", None), loop.adj, map=loop._map)
+
+    try:
+        loop.trigger.pull_trigger(begin)
+    except OSError:
+        ours.close()
+        its.close()
+        raise
+    return ours
 
 
 def gone(environ: Mapping[str, Any]) -> Callable[[], bool]:
@@ -113,3 +139,20 @@ class _Channel(HTTPChannel):
     parser_class = _Parser
     task_class = _Task
     error_task_class = _JsonErrorTask
+
+    def __init__(self, server: BaseWSGIServer, *arguments: Any, **more: Any) -> None:
+        super().__init__(server, *arguments, **more)
+        channels: Mapping[int, HTTPChannel] = cast(Any, server).active_channels
+        over = len(channels) - _MOST_CONNECTIONS
+        if over > 0:
+            _let_go(over, [channel for channel in channels.values() if channel is not self])
+
+
+def _let_go(count: int, channels: Collection[HTTPChannel]) -> None:
+    """Closes so many that wait for no answer, those that were quiet the longest first."""
+    for channel in sorted((each for each in channels if not each.requests), key=_last_activity)[:count]:
+        channel.will_close = True
+
+
+def _last_activity(channel: HTTPChannel) -> float:
+    return float(channel.last_activity)

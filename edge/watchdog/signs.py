@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from edge.watchdog.watching import Sign
 
@@ -16,16 +16,13 @@ _REQUEST = b"GET /v2/health/live HTTP/1.0\r\nHost: localhost\r\n\r\n"
 _PATIENCE_S = 5.0
 
 
-def server_answers(listening: socket.socket, *, patience_s: float = _PATIENCE_S) -> Sign:
-    """Whether a real request to the local API is answered with 200 within its patience."""
+def server_answers(connect: Callable[[], socket.socket], *, patience_s: float = _PATIENCE_S) -> Sign:
+    """Whether a real request to the local API is answered with 200 within its patience. `connect` gives a connection to it; OSError
+    where it cannot."""
 
     def answers() -> bool:
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(listening.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as caller,
-        ):
+        with contextlib.suppress(OSError), connect() as caller:
             caller.settimeout(patience_s)
-            caller.connect(listening.getsockname())
             caller.sendall(_REQUEST)
             return b" 200 " in caller.recv(64).partition(b"\r\n")[0]
         return False

@@ -24,12 +24,23 @@ def stop(server: BaseWSGIServer) -> None:
 
 
 @pytest.fixture
-def connection():
+def answering():
+    """Set when what waits shall be answered."""
+    return threading.Event()
+
+
+@pytest.fixture
+def connection(answering):
     app = Flask("echo")
 
     @app.post("/")
     def echo() -> bytes:
         return request.get_data()
+
+    @app.post("/wait")
+    def wait() -> bytes:
+        assert answering.wait(20)
+        return b"waited"
 
     @app.post("/age")
     def age() -> dict[str, float]:
@@ -97,3 +108,32 @@ def test_a_request_counts_from_its_last_byte(connection):
     connection.request("POST", "/age", body=b"hello")
     told = json.loads(connection.getresponse().read())
     assert 0 < told["waited_s"] < time.monotonic() - began_s
+
+
+def held_open(port: int, sent: bytes, held: contextlib.ExitStack) -> list[socket.socket]:
+    """More connections than are kept."""
+    made = [held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(300)]
+    for each in made:
+        with contextlib.suppress(ConnectionError):  # it has been let go
+            each.sendall(sent)
+    return made
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST / HTTP/1.1\r\nContent-Le"])
+def test_connections_that_ask_nothing_keep_nobody_out(connection, sent):
+    with contextlib.ExitStack() as held:
+        made = held_open(connection.port, sent, held)
+        connection.request("POST", "/", body=b"hello")
+        assert connection.getresponse().read() == b"hello"
+        with contextlib.suppress(ConnectionResetError):
+            assert made[0].recv(1) == b""
+
+
+def test_a_caller_who_waits_for_its_answer_is_not_let_go_for_others(connection, answering):
+    slow = http.client.HTTPConnection("127.0.0.1", connection.port, timeout=20)
+    slow.request("POST", "/wait")
+    with contextlib.ExitStack() as held:
+        held_open(connection.port, b"", held)
+        answering.set()
+        assert slow.getresponse().read() == b"waited"
+    slow.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from functools import partial
 
 import pytest
 
-from edge.api.web_server import make_server
+from edge.api.web_server import connection_within, make_server
 from edge.runners.process import RunnerProcess
 from edge.watchdog.signs import server_answers, threads_live
 from edge.watchdog.watching import Watchdog
@@ -64,23 +65,47 @@ def application(status: str):
     return answer
 
 
-@pytest.mark.parametrize(("status", "lives"), [("200 OK", True), ("503 Service Unavailable", False)])
-def test_a_server_lives_when_it_answers(status, lives):
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = make_server(application(status), listening, threads=1)
+@contextlib.contextmanager
+def running(server):
     serving = threading.Thread(target=server.run, daemon=True)
     serving.start()
-    found = server_answers(listening)()
+    yield
     with contextlib.suppress(OSError):  # its loop may be awake already and close the trigger first
         server.trigger.pull_trigger(server.close)
     serving.join(20)
     server.task_dispatcher.shutdown()
-    assert found is lives
 
 
-def test_a_server_that_only_takes_connections_does_not_live():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        assert server_answers(listening, patience_s=0.01)() is False
+@pytest.mark.parametrize(("status", "lives"), [("200 OK", True), ("503 Service Unavailable", False)])
+def test_a_server_lives_when_it_answers(status, lives):
+    server = make_server(application(status), socket.create_server(("127.0.0.1", 0)), threads=1)
+    with running(server):
+        assert server_answers(partial(connection_within, server))() is lives
+
+
+def test_a_server_whose_loop_stands_still_does_not_live_and_one_that_goes_on_does():
+    server = make_server(application("200 OK"), socket.create_server(("127.0.0.1", 0)), threads=1)
+    connect = partial(connection_within, server)
+    assert server_answers(connect, patience_s=0.01)() is False
+    with running(server):
+        assert server_answers(connect)()
+
+
+def test_a_server_that_ended_does_not_live():
+    server = make_server(application("200 OK"), socket.create_server(("127.0.0.1", 0)), threads=1)
+    with running(server):
+        pass
+    assert server_answers(partial(connection_within, server))() is False
+
+
+def test_a_server_lives_however_many_connections_are_held(monkeypatch):
+    monkeypatch.setattr("edge.api.web_server._MOST_CONNECTIONS", 4)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = make_server(application("200 OK"), listening, threads=1)
+    with running(server), contextlib.ExitStack() as held:
+        for _ in range(30):
+            held.enter_context(socket.create_connection(listening.getsockname()))
+        assert server_answers(partial(connection_within, server))()
 
 
 def test_a_thread_that_ended_is_missed():
