@@ -36,16 +36,24 @@ class Names:
     def addresses(self, timeout_s: float) -> list[Address]:
         """The addresses, best first. Raises OSError where there are none, TimeoutError when nobody said so in time."""
         with self._lock:
-            if self._pending is None:
-                self._pending = Future()
-                threading.Thread(target=self._look_up, args=(self._pending,), name="names", daemon=True).start()
-            pending = self._pending
+            pending = self._pending or self._begun()
         return pending.result(timeout_s)
+
+    def _begun(self) -> Future[list[Address]]:
+        """Pending from when its thread runs: one that could not be started would be waited for in vain, for ever."""
+        found: Future[list[Address]] = Future()
+        thread = threading.Thread(target=self._look_up, args=(found,), name="names", daemon=True)
+        try:
+            thread.start()  # it is done only once the lock is free again
+        except RuntimeError as error:
+            raise OSError(f"{self._host} cannot be looked up: {error}") from error
+        self._pending = found
+        return found
 
     def _look_up(self, found: Future[list[Address]]) -> None:
         try:
             addresses = self._lookup(self._host, self._port)
-        except (OSError, UnicodeError) as error:  # a name that cannot be encoded is none
+        except (OSError, UnicodeError, MemoryError) as error:  # a name that cannot be encoded is none
             self._done()
             found.set_exception(error if isinstance(error, OSError) else OSError(str(error)))
         else:

@@ -27,9 +27,9 @@ class Watch:
 
     @contextlib.contextmanager
     def until(self, end_s: float, watched: socket.socket) -> Iterator[None]:
-        """Cuts it off at this moment of the clock, unless the block has ended by then."""
-        self._begin(end_s, watched)
+        """Cuts it off at this moment of the clock, unless the block has ended by then. OSError where nobody could watch."""
         try:
+            self._begin(end_s, watched)
             yield
         finally:
             with self._changed:
@@ -46,10 +46,18 @@ class Watch:
         with self._changed:
             self._ends_s[watched] = end_s
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-                self._thread.start()
+                self._thread = self._started()
             elif end_s < self._wakes_s:
                 self._changed.notify()
+
+    def _started(self) -> threading.Thread:
+        """Running: one that could not be started is tried again with the next to be watched."""
+        thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OSError(f"a connection cannot be watched: {error}") from error
+        return thread
 
     def _run(self) -> None:
         with self._changed:
