@@ -21,7 +21,7 @@ HEAVY = {
 }
 
 
-@pytest.mark.parametrize("module", ["edge.__main__", "edge.runners.process", "edge.metering.sampler"])
+@pytest.mark.parametrize("module", ["edge.process", "edge.runners.process", "edge.metering.sampler"])
 def test_nothing_heavy_is_imported_at_the_start(module):
     code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -86,6 +86,26 @@ def test_a_signal_ends_it_with_everything_it_started(config, wait_until, number)
         agent.stderr.close()
 
 
+INTERRUPTED_WHILE_IT_LOADS = """
+import importlib.abc, os, signal, sys
+
+class Interrupting(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "edge.assembly.agent":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from edge.__main__ import main
+main([])
+"""
+
+
+def test_an_interrupt_before_anything_is_loaded_ends_it_without_a_traceback():
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_IT_LOADS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def refusal(config: Path) -> str:
     command = [sys.executable, "-m", "edge", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.__main__ import main
+from edge.process import main
 from edge.restoring import restore
 from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.clock import VirtualClock

@@ -14,7 +14,7 @@ import pytest
 
 from cloud.broker.accounts import user_of
 from cloud.broker.dynamic_security import DynamicSecurity, rights
-from edge.__main__ import START_AGAIN
+from edge.process import START_AGAIN
 from protocol import topics
 from protocol.jobs import Job, JobKind, JobList, JobReport, JobState
 from protocol.mqtt import BrokerAddress, MqttBus

@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-import edge.__main__
 import edge.assembly.device
+import edge.process
 from hardware.accelerator.port import EdgeTpu
 from hardware.board import Applied, Board
 from hardware.boards import device_model
@@ -67,4 +67,4 @@ def open_board(
 
 if __name__ == "__main__":
     edge.assembly.device.open_board = open_board
-    sys.exit(edge.__main__.main())
+    sys.exit(edge.process.main())
