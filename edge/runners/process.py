@@ -119,6 +119,8 @@ class RunnerProcess:
         if not self._closed and self._lock.acquire(blocking=False):
             try:
                 self._ready()
+            except RunnerLost as lost:
+                return str(lost)
             finally:
                 self._lock.release()
         return "what runs the networks has ended, and a new one is being started; ask again"
@@ -186,11 +188,14 @@ class RunnerProcess:
         self._end(patience_s=patience_s)
         code = f" (exit code {child.returncode})" if child else ""
         logger.error("%s%s; starting a new one", what, code)
-        self._start()
+        try:
+            self._start()
+        except RunnerLost as lost:
+            return RunnerLost(f"{what}{code}; {lost}")
         return RunnerLost(f"{what}{code}; a new one was started")
 
     def _ready(self) -> Connection:
-        """The pipe to a child that lives."""
+        """The pipe to a child that lives. Raises RunnerLost where none can be started now."""
         if self._closed:
             raise RunnerFailed("the runner is closed; the agent is ending")
         if self._child is None or self._connection is None or self._child.poll() is not None:
@@ -199,27 +204,35 @@ class RunnerProcess:
         return self._connection
 
     def _start(self) -> Connection:
-        front, back = Pipe()
-        flag = os.memfd_create("taken")
         try:
+            self._child, front = self._spawned()
+        except OSError as error:
+            raise RunnerLost(
+                f"what runs the networks cannot be started: {error}; the next request tries it again"
+            ) from error
+        self._connection, self._knows = front, False
+        if self._needed:
+            with contextlib.suppress(OSError):  # it died at once, which shows when it is asked
+                self._tell(front)
+        return front
+
+    def _spawned(self) -> tuple[subprocess.Popen[bytes], Connection]:
+        with contextlib.ExitStack() as mine:
+            front, back = Pipe()
+            mine.callback(back.close)
+            flag = os.memfd_create("taken")
+            mine.callback(os.close, flag)
             os.ftruncate(flag, 1)
             self._taken = mmap.mmap(flag, 1)
             descriptors = (back.fileno(), flag)
-            self._child = subprocess.Popen(
+            child = subprocess.Popen(
                 [sys.executable, "-P", "-m", _CHILD, *map(str, descriptors)],
                 stdin=subprocess.PIPE,
                 pass_fds=descriptors,
                 process_group=0,  # an interrupt from the keyboard is for the front alone
                 env=environment(),
             )
-        finally:
-            os.close(flag)
-            back.close()
-        self._connection, self._knows = front, False
-        if self._needed:
-            with contextlib.suppress(OSError):  # it died at once, which shows when it is asked
-                self._tell(front)
-        return front
+        return child, front
 
     def _tell(self, connection: Connection) -> None:
         """What the child runs: it begins to load that now, once and for all."""

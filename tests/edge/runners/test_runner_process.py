@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -83,6 +85,43 @@ def test_a_child_that_was_killed_between_requests_is_replaced_without_a_word(mak
     os.kill(killed, signal.SIGKILL)
     ended_with_all_threads(killed)
     assert len(runner.head(key, 4, [image]).boundary) == 1
+
+
+@pytest.fixture
+def no_processes(monkeypatch):
+    """As where the limit of tasks is reached, while the context lasts."""
+
+    def refuse(*_args, **_options):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    @contextlib.contextmanager
+    def refusing():
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", refuse)
+            yield
+
+    return refusing
+
+
+def test_where_no_child_can_be_started_for_a_moment_a_request_is_told_so_and_the_next_is_served(
+    make, key, image, no_processes
+):
+    runner = make(opener=open_fake)
+    with no_processes(), pytest.raises(RunnerLost, match=r"cannot be started: .*Resource temporarily unavailable"):
+        runner.head(key, 4, [image])
+
+    assert len(runner.head(key, 4, [image]).boundary) == 1
+
+
+def test_a_child_that_hangs_where_no_other_can_be_started_is_replaced_later(make, faulty, key, image, no_processes):
+    runner = make(opener=faulty.hanging, timeout_s=0.2)
+    runner.open(key)
+    with no_processes():
+        with pytest.raises(RunnerLost, match=r"took longer than 0\.2 s.*cannot be started"):
+            runner.head(key, 4, [image])
+        assert "cannot be started" in runner.obstacle()
+
+    assert runner.open(key) == "fake"
 
 
 def test_a_child_that_is_killed_while_nobody_asks_costs_no_request(make, key, image):
