@@ -38,7 +38,8 @@ class EdgeSettings:
     under way at once, of which one runs on the device and the others wait for the cloud.
     `min_clock_khz`, `max_clock_khz` (0: no limit): the CPU clocks that may be used. `keep_throttled`: what is measured while
     the device is slowed down is kept, marked, not refused. `socket`: where the local API listens, in place of `host` and `port`.
-    `bundles_max_bytes`: what bundles may take on disk (0: no limit). `outbox_max_bytes`: what records may take there.
+    `bundles_max_bytes`: what bundles and what is made of them may take on disk (0: no limit). `outbox_max_bytes`: what
+    records may take there.
     `outbox_full_sync`: survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a
     folder in memory for what outlives the process but not a reboot. `sysfs`: where the kernel's sysfs is mounted. `meter`: what
     measures the device's power, `KIND` or `KIND:ARGUMENT`. `plug_broker_url`: where a smart plug is ("": the agent's broker).

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from models.running.sealed_files import drop_files_of
+from models.running.sealed_files import bytes_made_of, drop_files_of
 from protocol.errors import Conflict, DynaSplitError, ServiceMissing
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ def free_bytes(folder: Path) -> int:
 class Room:
     """Keeps the bundles in a folder within `max_bytes` (0: no limit) and leaves `spare_bytes` of the disk to others.
 
-    With a bundle go its packed weights and extracted heads in `cache_dir`; `release` is told its folder before, since what is
-    open takes room though its name is gone. For one thread at a time.
+    To a bundle belong its packed weights and extracted heads in `cache_dir`: they count, and go with it. `release` is told
+    its folder before, since what is open takes room though its name is gone. For one thread at a time.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class Room:
         may_go = sorted((path for path in others if _digest(path) not in needed), key=_rank)
         over = self._over(others, nbytes)
         short = missing + self._spare_bytes - self._free(folder)
-        going = list(_enough(may_go, max(over, short)))
-        gained = sum(size_of(path) for path in going)
+        going = list(self._enough(may_go, max(over, short)))
+        gained = sum(map(self._taken_by, going))
         if gained < over:
             raise NoRoom(self._refusal(digest, nbytes, others, may_go))
         if gained < short:
@@ -82,7 +82,20 @@ class Room:
             self._let_go(path)
 
     def _over(self, others: Collection[Path], nbytes: int) -> int:
-        return sum(map(size_of, others)) + nbytes - self._max_bytes if self._max_bytes else 0
+        return sum(map(self._taken_by, others)) + nbytes - self._max_bytes if self._max_bytes else 0
+
+    def _taken_by(self, path: Path) -> int:
+        return size_of(path) + self._made_of(_digest(path))
+
+    def _made_of(self, digest: str) -> int:
+        return bytes_made_of(self._cache_dir, digest) if self._cache_dir else 0
+
+    def _enough(self, candidates: Collection[Path], nbytes: int) -> Iterator[Path]:
+        for path in candidates:
+            if nbytes <= 0:
+                return
+            nbytes -= self._taken_by(path)
+            yield path
 
     def _let_go(self, path: Path) -> None:
         """Under the name of one that is not whole, so that it is never found half."""
@@ -98,7 +111,7 @@ class Room:
             drop_files_of(self._cache_dir, digest)
 
     def _refusal(self, digest: str, nbytes: int, others: Collection[Path], may_go: Collection[Path]) -> str:
-        in_use = sum(size_of(path) for path in others if path not in may_go)
+        in_use = sum(self._taken_by(path) for path in others if path not in may_go)
         return (
             f"bundle {digest:.12} has {nbytes} bytes, bundles that are in use {in_use}, and all may have "
             f"{self._max_bytes}: raise 'bundles_max_bytes', or push tables for smaller bundles"
@@ -122,11 +135,3 @@ def _digest(path: Path) -> str:
 def _rank(path: Path) -> tuple[bool, float]:
     """Those that are not whole first, then by their last use."""
     return not path.name.startswith(PARTIAL), path.stat().st_mtime
-
-
-def _enough(candidates: Collection[Path], nbytes: int) -> Iterator[Path]:
-    for path in candidates:
-        if nbytes <= 0:
-            return
-        nbytes -= size_of(path)
-        yield path

@@ -109,6 +109,11 @@ def prefix_of(bundle_digest: str) -> str:
     return f"{bundle_digest[:24]}-"
 
 
+def bytes_made_of(folder: Path, bundle_digest: str) -> int:
+    """What the files take that were made of a bundle; 0 where there are none."""
+    return sum(_size(path) for path in folder.glob(f"{prefix_of(bundle_digest)}*"))
+
+
 def drop_files_of(folder: Path, bundle_digest: str) -> None:
     """Removes what was made of a bundle. What is in use stays mapped, and what cannot be removed stays."""
     for path in folder.glob(f"{prefix_of(bundle_digest)}*"):

@@ -201,6 +201,29 @@ def test_bundles_stay_while_there_is_room(tmp_path, bounded, digits, other):
     assert here(tmp_path) == {digits.digest, other.digest}
 
 
+def packed(tmp_path, bundle, nbytes) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir(exist_ok=True)
+    (cache / f"{bundle.digest[:24]}-litert.xnnpack").write_bytes(b"w" * nbytes)
+
+
+def test_what_was_made_of_a_bundle_counts_with_it(tmp_path, bounded, digits, other):
+    bounded().get(digits.digest)
+    packed(tmp_path, digits, 1000)
+    bounded(size_of(digits) + size_of(other) + 999).get(other.digest)
+    assert here(tmp_path) == {other.digest}
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_what_was_made_of_bundles_in_use_leaves_less_for_others(tmp_path, bounded, digits, other):
+    store = bounded(size_of(digits) + size_of(other), needed={digits.digest})
+    store.get(digits.digest)
+    packed(tmp_path, digits, 1)
+    with pytest.raises(NoRoom, match=f"in use {size_of(digits) + 1},"):
+        store.get(other.digest)
+    assert here(tmp_path) == {digits.digest}
+
+
 def test_the_least_recently_used_goes_first(tmp_path, source, bounded, digits, other, third):
     source.add(third)
     for bundle, used_s in ((digits, 2000), (other, 1000)):
