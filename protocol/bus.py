@@ -58,6 +58,11 @@ class Bus(Protocol):
     @property
     def connected(self) -> bool: ...
 
+    @property
+    def backlog(self) -> int:
+        """How many messages are on their way: published on the connection that stands, and not acknowledged by the broker."""
+        ...
+
 
 class InMemoryHub:
     """The broker of the buses in memory: retained messages and wills included."""
@@ -91,6 +96,10 @@ class InMemoryBus:
     @property
     def connected(self) -> bool:
         return self._connected
+
+    @property
+    def backlog(self) -> int:
+        return 0
 
     def start(self) -> None:
         with self._hub.lock:

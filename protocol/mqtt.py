@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 _QOS = 1
 _KEEPALIVE_S = 30
 _RECONNECT_MAX_S = 10
+_FEW = 32
+"""Messages on their way, through which it is no work to look."""
 _GOODBYE_S = 2.0
 """How long the end of a bus waits until the broker has what was published last."""
 
@@ -101,7 +103,8 @@ class MqttBus:
         self._gate = threading.Lock()
         self._stands = False
         self._complaint = ""
-        self._latest: paho.MQTTMessageInfo | None = None
+        self._on_way: list[paho.MQTTMessageInfo] = []
+        self._looked_through_at = _FEW
         self._thread: threading.Thread | None = None
         self._client = _client(address, client_id, will)
         self._client.on_pre_connect = self._begin_anew
@@ -116,6 +119,12 @@ class MqttBus:
         return self._stands and self._client.is_connected()
 
     @property
+    def backlog(self) -> int:
+        with self._gate:
+            self._forget_arrived()
+            return len(self._on_way)
+
+    @property
     def alive(self) -> bool:
         """False once its thread has ended: it hears and says nothing more then, whatever `connected` is."""
         return self._thread is None or self._thread.is_alive()
@@ -126,9 +135,10 @@ class MqttBus:
 
     def stop(self) -> None:
         """Messages wait in the client while others are on their way, and would be lost with it."""
-        if self.connected and self._latest is not None:
-            with suppress(ValueError, RuntimeError):  # it was never taken, or the connection broke meanwhile
-                self._latest.wait_for_publish(_GOODBYE_S)
+        with self._gate:
+            latest = self._on_way[-1:]
+        if self.connected and latest:
+            latest[0].wait_for_publish(_GOODBYE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -136,11 +146,21 @@ class MqttBus:
         with self._gate:
             if not self.connected:
                 return False
-            info = self._latest = self._client.publish(topic, payload, qos=_QOS, retain=retain)
-        if info.rc == paho.MQTT_ERR_SUCCESS and patience_s > 0:
+            info = self._client.publish(topic, payload, qos=_QOS, retain=retain)
+            if info.rc != paho.MQTT_ERR_SUCCESS:
+                return False
+            self._on_way.append(info)
+            if len(self._on_way) >= self._looked_through_at:
+                self._forget_arrived()
+        if patience_s > 0:
             info.wait_for_publish(patience_s)
             return info.is_published()
-        return info.rc == paho.MQTT_ERR_SUCCESS
+        return True
+
+    def _forget_arrived(self) -> None:
+        """Looking only when twice as many are there keeps it cheap however many are on their way."""
+        self._on_way = [info for info in self._on_way if not info.is_published()]
+        self._looked_through_at = max(_FEW, 2 * len(self._on_way))
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
         with self._lock:
@@ -159,6 +179,7 @@ class MqttBus:
         self._thread = threading.current_thread()
         with self._gate:
             self._stands = False
+            self._on_way = []
             client.drop_out_messages()
 
     def _connected_now(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:

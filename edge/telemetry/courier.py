@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 _BATCH_RECORDS = 200
 _BATCH_BYTES = 256 * 1024
 _WINDOW_RECORDS = 2000
+_MOST_ON_WAY = 16
+"""Messages that the broker may have to acknowledge yet: more would only lie in memory where the link is slow."""
 _RESEND_LONGEST_S = 120.0
 
 
@@ -27,7 +29,8 @@ class Courier:
 
     It sleeps until there is something to do: a new record, a connect, an acknowledgement, or the time to send again.
     `linger_s` is how long a new record waits for company; `resend_after_s` how long an acknowledgement may take before
-    everything not confirmed is sent again, each time twice as patient while nothing is confirmed at all.
+    everything not confirmed is sent again, each time twice as patient while nothing is confirmed at all, and most patient while
+    the broker itself has yet to acknowledge something: on a slow link it would be sent behind itself.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Courier:
             return
         if self._let_go(ack):
             self._progress_s, self._patience_s = self._clock(), self._resend_after_s
-            self._work.set()
+        self._work.set()
 
     def _let_go(self, ack: Ack) -> int:
         """A disk that cannot take note of it costs a repeat: the records are sent again, and confirmed again."""
@@ -109,8 +112,11 @@ class Courier:
         if self._reconnected.is_set() or self._until_resend_s() == 0.0:
             self._start_over()
         while self._bus.connected and not self._stopping.is_set():
-            if self._outbox.waiting(up_to_id=self._sent_id) >= _WINDOW_RECORDS or not self._send_next():
+            if not self._may_send_more() or not self._send_next():
                 return
+
+    def _may_send_more(self) -> bool:
+        return self._bus.backlog < _MOST_ON_WAY and self._outbox.waiting(up_to_id=self._sent_id) < _WINDOW_RECORDS
 
     def _start_over(self) -> None:
         """After a reconnect, or when nobody confirmed for too long: the broker may have lost what was sent."""
@@ -134,7 +140,11 @@ class Courier:
         return True
 
     def _until_resend_s(self) -> float | None:
-        """Seconds until unconfirmed records are sent again; None while there are none, or no broker to send them to."""
+        """Seconds until unconfirmed records are sent again, or until it is worth another look; None while there are none, or no
+        broker to send them to."""
         if not self._bus.connected or not self._outbox.waiting(up_to_id=self._sent_id):
             return None
-        return max(0.0, self._progress_s + self._patience_s - self._clock())
+        since_s = self._clock() - self._progress_s
+        if since_s < self._patience_s:
+            return self._patience_s - since_s
+        return self._resend_after_s if self._bus.backlog and since_s < _RESEND_LONGEST_S else 0.0

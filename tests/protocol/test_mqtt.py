@@ -16,7 +16,7 @@ from protocol.mqtt import BrokerAddress, MqttBus
 
 DEADLINE_S = 20.0
 CONNECT, PUBLISH, SUBSCRIBE = 0x10, 0x30, 0x80
-CONNACK, SUBACK = b"\x20\x02\x00\x00", b"\x90\x03%b\x01"
+CONNACK, SUBACK, PUBACK = b"\x20\x02\x00\x00", b"\x90\x03%b\x01", b"\x40\x02%b"
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -36,15 +36,15 @@ class Heard:
 
 
 class RudeBroker:
-    """Lets every client in, and acknowledges no message (MQTT 3.1.1, chapter 3). It breaks a connection when told, or each at
-    once if it is `hostile`."""
+    """Lets every client in, and acknowledges no message unless it is `polite` (MQTT 3.1.1, chapter 3). It breaks a connection
+    when told, or each at once if it is `hostile`."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = BrokerAddress("127.0.0.1", self._listening.getsockname()[1])
         self.heard: list[Heard] = []
         self.connections = 0
-        self.hostile = False
+        self.hostile = self.polite = False
         self._client: socket.socket | None = None
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -84,6 +84,8 @@ class RudeBroker:
             elif kind == PUBLISH:
                 end = 2 + int.from_bytes(content[:2], "big")
                 self.heard.append(Heard(self.connections, content[2:end].decode(), content[end + 2 :]))
+                if self.polite:
+                    client.sendall(PUBACK % content[end : end + 2])
 
 
 def _packet(stream) -> tuple[int, bytes]:
@@ -161,6 +163,24 @@ def test_a_message_that_must_arrive_is_waited_for(broker, bus):
     bus.start()
     wait_until(lambda: bus.connected)
     assert not bus.publish("desired", b"1", retain=True, patience_s=0.05)
+    broker.polite = True
+    assert bus.publish("desired", b"1", retain=True, patience_s=DEADLINE_S)
+
+
+def test_what_is_on_its_way_counts_until_the_broker_has_it_or_the_connection_is_gone(broker, bus):
+    bus.start()
+    wait_until(lambda: bus.connected)
+    for number in range(40):
+        assert bus.publish("telemetry", str(number).encode())
+    assert bus.backlog == 40
+    broker.break_off()
+    wait_until(lambda: broker.connections == 2 and bus.connected)
+    assert bus.backlog == 0
+
+    broker.polite = True
+    for number in range(200):
+        assert bus.publish("telemetry", str(number).encode())
+    wait_until(lambda: bus.backlog == 0)
 
 
 def test_a_callback_that_raises_does_not_end_the_bus(broker, bus):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 
 import pytest
 
@@ -37,6 +38,25 @@ class Store:
     def acknowledge(self, telemetry: Telemetry) -> None:
         ack = Ack.of(telemetry.boot, [record.sequence for record in telemetry.records])
         self.bus.publish(topics.ack(DEVICE), ack.to_bytes())
+
+
+class SlowBus(InMemoryBus):
+    """Its broker delivers, and acknowledges nothing; `looked` tells that somebody saw how much is on its way by then."""
+
+    def __init__(self, hub: InMemoryHub) -> None:
+        super().__init__(hub)
+        self.on_way = 0
+        self.looked = threading.Event()
+
+    def publish(self, *arguments, **options) -> bool:
+        self.on_way += 1
+        return super().publish(*arguments, **options)
+
+    @property
+    def backlog(self) -> int:
+        if self.on_way >= 16:
+            self.looked.set()
+        return self.on_way
 
 
 @pytest.fixture
@@ -123,6 +143,40 @@ def test_a_store_that_never_confirms_is_not_flooded(hub, outbox, bus, courier, w
     wait_until(lambda: len(store.received) >= 2000)
     assert len(store.received) <= 2400
     assert len(outbox) == 5000
+
+
+def test_what_the_broker_has_yet_to_acknowledge_is_not_sent_behind_itself(hub, outbox, clock, wait_until):
+    bus, store = SlowBus(hub), Store(hub)
+    store.willing = False
+    courier = Courier(outbox, bus, device=DEVICE, linger_s=0.0, resend_after_s=0.2, clock=clock)
+    courier.start()
+    bus.start()
+    fill(outbox, 2)
+    wait_until(lambda: len(store.received) == 2)
+
+    clock.sleep(30.0)
+    fill(outbox, 1)
+    wait_until(lambda: (outbox.boot, 3) in store.received)
+    assert [sequence for _, sequence in store.received] == [1, 2, 3]
+
+    clock.sleep(120.0)
+    outbox.append(RecordKind.INFERENCE, {"n": 4})
+    wait_until(lambda: store.received.count((outbox.boot, 1)) == 2)
+    courier.stop()
+
+
+def test_no_more_is_handed_to_a_slow_link_than_memory_should_hold(hub, outbox, wait_until):
+    bus, store = SlowBus(hub), Store(hub)
+    store.willing = False
+    for _ in range(40):
+        outbox.append(RecordKind.INFERENCE, {"n": "x" * 200_000})
+    courier = Courier(outbox, bus, device=DEVICE, linger_s=0.0)
+    courier.start()
+    bus.start()
+    wait_until(lambda: bus.looked.is_set() or len(store.received) == 40)
+    courier.stop()
+
+    assert bus.on_way == 16 == len(store.received)
 
 
 def test_the_outbox_is_tended_while_the_broker_is_away(outbox, courier, tmp_path, wait_until):
