@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return restore(arguments.config, environment=os.environ)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    restart = Restart()
+    restart = AnotherStart()
     try:
         settings = protocol_settings.load(EdgeSettings, toml=arguments.config, environment=os.environ)
         _serve(settings, restart)
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return START_AGAIN if restart.wanted else 0
 
 
-class Restart:
+class AnotherStart:
     """Ends this process as a signal does, and remembers that it is to be started again. May be called from any thread."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ def _end(_number: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _serve(settings: EdgeSettings, restart: Restart) -> None:
+def _serve(settings: EdgeSettings, restart: AnotherStart) -> None:
     """Everything that is opened is closed again in reverse order, whatever happens."""
     with ExitStack() as stack:
         listening = stack.enter_context(

@@ -11,7 +11,7 @@ from hardware.accelerator.edge_tpu import NOTE, PluggedEdgeTpu, PowerSaving
 from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.accelerator.hub_power import HubPower, Run, run_program
 from hardware.accelerator.port import EdgeTpu
-from hardware.accelerator.presence import HubPort, Presence
+from hardware.accelerator.presence import BusPresence, HubPort
 from hardware.profile import emulated_names
 from protocol.configuration import EdgeAccelerator
 from protocol.errors import InvalidInput
@@ -38,7 +38,7 @@ def open_edge_tpu(settings: EdgeSettings, *, release: Callable[[], None]) -> Edg
         return None
     logger.info("set up for an Edge TPU: %s", ", ".join(modes))
     saving = _saving(settings, run_program, release)
-    return PluggedEdgeTpu((EdgeAccelerator.OFF, *modes), Presence(settings.sysfs), saving=saving)
+    return PluggedEdgeTpu((EdgeAccelerator.OFF, *modes), BusPresence(settings.sysfs), saving=saving)
 
 
 def _emulated(settings: EdgeSettings, usb: EmulatedUsb, release: Callable[[], None]) -> EdgeTpu:
@@ -46,7 +46,7 @@ def _emulated(settings: EdgeSettings, usb: EmulatedUsb, release: Callable[[], No
     if not usb.root.exists():
         usb.plug()
     saving = _saving(settings, usb.uhubctl, release)
-    return PluggedEdgeTpu(tuple(EdgeAccelerator), Presence(usb.root), saving=saving)
+    return PluggedEdgeTpu(tuple(EdgeAccelerator), BusPresence(usb.root), saving=saving)
 
 
 def _modes(settings: EdgeSettings) -> tuple[EdgeAccelerator, ...]:

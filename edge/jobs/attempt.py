@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from edge.jobs.book import Begun
-from edge.jobs.work import Unfinished, Work
+from edge.jobs.work import JobWork, Unfinished
 from protocol.errors import DynaSplitError
 from protocol.jobs import JobState
 
@@ -38,7 +38,7 @@ class Attempt:
 
     def __init__(
         self,
-        make: Callable[[], Work],
+        make: Callable[[], JobWork],
         *,
         begun: Begun,
         progressed: Callable[[Begun], None],
@@ -95,7 +95,7 @@ class Attempt:
         finally:
             work.close()
 
-    def _failure(self, work: Work, index: int) -> str | None:
+    def _failure(self, work: JobWork, index: int) -> str | None:
         """Why a step failed that may; None where it went well."""
         try:
             self._patiently(lambda: work.step(index))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from edge.jobs.work import Work
+from edge.jobs.work import JobWork
 from edge.requests.asked import PINNED, Asked
 from edge.requests.bounds import Bounds
 from edge.tables.bundles import BundleStore
@@ -111,7 +111,7 @@ class Profile:
             networks.load(self._bundle)
 
 
-def profiling(facilities: Facilities) -> Callable[[Job, bool], Work]:
+def profiling(facilities: Facilities) -> Callable[[Job, bool], JobWork]:
     """Errors as those of a step: InvalidInput for an order that cannot be carried out here, ServiceMissing while the
     bundle cannot be fetched."""
     return lambda job, _begun: Profile(job, ProfileOrder.from_json(job.parameters), facilities)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge.jobs.work import Work
+from edge.jobs.work import JobWork
 from edge.tables.desired import DesiredTables
 from protocol.errors import Conflict, NotFound, ServiceMissing
 from protocol.job_orders import pushed_network
@@ -46,5 +46,5 @@ class Push:
         """What was applied stays."""
 
 
-def pushing(desired: DesiredTables) -> Callable[[Job, bool], Work]:
+def pushing(desired: DesiredTables) -> Callable[[Job, bool], JobWork]:
     return lambda job, _begun: Push(pushed_network(job.parameters), desired)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge.jobs.work import Unfinished, Work
+from edge.jobs.work import JobWork, Unfinished
 from protocol.jobs import Job
 
 
@@ -33,6 +33,6 @@ class Restart:
         """Nothing was changed."""
 
 
-def restarting(end: Callable[[], None]) -> Callable[[Job, bool], Work]:
+def restarting(end: Callable[[], None]) -> Callable[[Job, bool], JobWork]:
     """`end` has the agent end itself, so that its supervisor starts it again; it returns at once."""
     return lambda _job, begun: Restart(end, came_back=begun)

@@ -8,7 +8,7 @@ from typing import Protocol
 from protocol.jobs import Job, JobKind
 
 
-class Work(Protocol):
+class JobWork(Protocol):
     """The work of one job, in steps. All of it is called from one thread.
 
     A step may be done again after a crash, so it must bear that. A DynaSplitError whose `http_status` is 429 or more says
@@ -38,7 +38,7 @@ class Unfinished(Exception):
     """The step is under way, and the job goes on when the agent starts again."""
 
 
-Maker = Callable[[Job, bool], Work]
+Maker = Callable[[Job, bool], JobWork]
 """Makes the work of a job; the flag says whether it was begun before the agent's start. Errors as those of a step."""
 
 Makers = Mapping[JobKind, Maker]

@@ -11,7 +11,7 @@ from typing import Any
 from edge.offload.cloud import Cloud
 from edge.requests.asked import Asked
 from edge.requests.bounds import Bounds
-from edge.requests.execution import Execution, Job, Outcome
+from edge.requests.execution import Execution, Outcome, Task
 from edge.requests.learning import Learner, Lesson
 from edge.requests.recorder import Recorder, Served, Subject
 from edge.requests.turns import Claim, Turn, Turns
@@ -181,7 +181,7 @@ class Agent:
         for _ in EdgeAccelerator:
             decision, chosen_s = self._decide(network, asked, overlaps=turn.overlaps), self._clock()
             try:
-                outcome = self._run(decision, self._job(decision, inputs, asked), turn)
+                outcome = self._run(decision, self._task(decision, inputs, asked), turn)
             except AcceleratorFailed as failed:
                 if asked.configuration:
                     raise
@@ -190,11 +190,11 @@ class Agent:
             return decision, chosen_s, replace(outcome, fallback=failure or outcome.fallback)
         raise AcceleratorFailed(failure)
 
-    def _run(self, decision: Decision, job: Job, turn: Turn) -> Outcome:
+    def _run(self, decision: Decision, task: Task, turn: Turn) -> Outcome:
         """Whoever judges new tables hears how it went."""
         probations, table = self._networks.probations, decision.subject.table
         try:
-            outcome = self._execution.run(job, turn)
+            outcome = self._execution.run(task, turn)
         except DynaSplitError as error:
             probations.outcome(table, decision.configuration, error)
             raise
@@ -230,9 +230,9 @@ class Agent:
             switching=self._execution.switching,
         )
 
-    def _job(self, decision: Decision, inputs: Sequence[Array], asked: Asked) -> Job:
+    def _task(self, decision: Decision, inputs: Sequence[Array], asked: Asked) -> Task:
         plan, configuration = decision.plan, decision.configuration
-        return Job(
+        return Task(
             bundle=decision.bundle,
             configuration=configuration,
             inputs=inputs,

@@ -36,7 +36,7 @@ _LONGEST_BATCH_S = 10.0
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class Task:
     """One request with the configuration that was chosen for it.
 
     `due_s` is the moment of its deadline on the monotonic clock, None without one. `cloud_ms` is what the round trip is
@@ -106,7 +106,7 @@ class _Departure:
 
 
 class Execution:
-    """Runs jobs on the board, the runner child and the cloud. Who runs one has its turn: it holds the device when `run`
+    """Runs tasks on the board, the runner child and the cloud. Who runs one has its turn: it holds the device when `run`
     begins, and gives it up for as long as it waits for the cloud."""
 
     def __init__(
@@ -134,29 +134,29 @@ class Execution:
         self._head_works: dict[tuple[str, int, Codec | None, bool], Work] = {}
         self._tail_works: dict[tuple[str, int], Work] = {}
 
-    def run(self, job: Job, turn: Turn) -> Outcome:
-        """The outputs by the job's configuration; finished here where the cloud fails, all in the cloud where the runner
-        fails. Raises RunnerLost, RunnerFailed, and for a strict job CloudFailed, when there is no way out; for one that is
+    def run(self, task: Task, turn: Turn) -> Outcome:
+        """The outputs by the task's configuration; finished here where the cloud fails, all in the cloud where the runner
+        fails. Raises RunnerLost, RunnerFailed, and for a strict task CloudFailed, when there is no way out; for one that is
         to be measured ClockNotApplied and Throttled as well; AcceleratorFailed whenever the accelerator fails, or the runner
         with it: another configuration may do."""
-        if not job.measured:
-            return self._run(job, turn)
+        if not task.measured:
+            return self._run(task, turn)
         before = self._guard.begin()
-        outcome = self._run(job, turn)
+        outcome = self._run(task, turn)
         return replace(outcome, throttled=self._guard.end(before))
 
-    def _run(self, job: Job, turn: Turn) -> Outcome:
+    def _run(self, task: Task, turn: Turn) -> Outcome:
         try:
-            departure = self._accelerated_head(job) if job.accelerated else self._head(job)
+            departure = self._accelerated_head(task) if task.accelerated else self._head(task)
         except RunnerLost as lost:
-            if job.strict or not job.may_send_inputs or job.configuration.cut == 0:
+            if task.strict or not task.may_send_inputs or task.configuration.cut == 0:
                 raise
-            return self._sent_whole(job, turn, lost)
+            return self._sent_whole(task, turn, lost)
         if departure.wire is None or departure.waiting is None:
             cost = bill([departure.computed], circumstances=self._circumstances)
             return departure.outcome({}, cost)
         with departure.waiting as waiting:
-            return self._round_trip(job, turn, departure, wire=departure.wire, waiting=waiting)
+            return self._round_trip(task, turn, departure, wire=departure.wire, waiting=waiting)
 
     @property
     def switching(self) -> Switching:
@@ -167,11 +167,11 @@ class Execution:
         """What computes a bundle's heads here."""
         return self._runners.open(RunnerKey(bundle.folder, configuration.threads, configuration.edge_accelerator))
 
-    def _accelerated_head(self, job: Job) -> _Departure:
+    def _accelerated_head(self, task: Task) -> _Departure:
         """The head; how it went is told to who watches over the accelerator."""
-        accelerator = job.configuration.edge_accelerator
+        accelerator = task.configuration.edge_accelerator
         try:
-            departure = self._head(job)
+            departure = self._head(task)
         except AcceleratorFailed as failure:
             self._accelerators.failed(accelerator, str(failure))
             raise
@@ -181,84 +181,84 @@ class Execution:
         self._accelerators.worked(accelerator)
         return departure
 
-    def _head(self, job: Job) -> _Departure:
+    def _head(self, task: Task) -> _Departure:
         """Runs the head and packs what it leaves; where that is to be measured, as often as the meter needs to tell its energy.
         Opening the runner is not part of it."""
-        switched = self._switched(job)
-        if job.configuration.cut:
-            self._runners.open(job.head_key)
-        least_s = min(self._energies.shortest_s, _LONGEST_BATCH_S) if job.measured else 0.0
+        switched = self._switched(task)
+        if task.configuration.cut:
+            self._runners.open(task.head_key)
+        least_s = min(self._energies.shortest_s, _LONGEST_BATCH_S) if task.measured else 0.0
         with self._energies.open() as window:
-            (head, wire), runs = self._headed(job), 1
+            (head, wire), runs = self._headed(task), 1
             while self._clock() - window.began_s < least_s:
-                (head, wire), runs = self._headed(job), runs + 1
+                (head, wire), runs = self._headed(task), runs + 1
             if wire is None:
                 departure = _Departure(head, window.close().of_one(runs), switched)
             else:
                 computed, waiting = window.hand_over()
                 departure = _Departure(head, computed.of_one(runs), switched, wire, waiting)
-        if job.measured:
-            self._check_held(job, departure)
+        if task.measured:
+            self._check_held(task, departure)
         return departure
 
-    def _check_held(self, job: Job, departure: _Departure) -> None:
+    def _check_held(self, task: Task, departure: _Departure) -> None:
         """What is measured ran at its clock to the end of its head; after that the next request may change it."""
         try:
-            self._controller.check_held(job.configuration)
+            self._controller.check_held(task.configuration)
         except ClockNotApplied:
             if departure.waiting:
                 departure.waiting.close()
             raise
 
-    def _headed(self, job: Job) -> tuple[Head, Wire | None]:
+    def _headed(self, task: Task) -> tuple[Head, Wire | None]:
         """One run of the head, encoding as part of its work; no request where nothing is left to do."""
-        edge_only = job.configuration.cut == job.bundle.manifest.operator_count
+        edge_only = task.configuration.cut == task.bundle.manifest.operator_count
         head, boundary = self._controller.execute(
-            self._head_work(job),
-            lambda: self._encoded_head(job),
-            threads=job.configuration.threads,
+            self._head_work(task),
+            lambda: self._encoded_head(task),
+            threads=task.configuration.threads,
         )
-        return head, None if edge_only else self._packed(job, boundary)
+        return head, None if edge_only else self._packed(task, boundary)
 
-    def _switched(self, job: Job) -> Switched:
+    def _switched(self, task: Task) -> Switched:
         """What is to be measured runs just so or not at all; a request is served at the clock that can be had."""
-        if job.measured:
-            return Switched(self._controller.apply(job.configuration))
-        return self._controller.apply_nearest(job.configuration)
+        if task.measured:
+            return Switched(self._controller.apply(task.configuration))
+        return self._controller.apply_nearest(task.configuration)
 
-    def _encoded_head(self, job: Job) -> tuple[Head, tuple[Tensor, ...]]:
+    def _encoded_head(self, task: Task) -> tuple[Head, tuple[Tensor, ...]]:
         """At cut 0 the boundary is the input, and the runner need not be asked."""
-        cut, codec = job.configuration.cut, job.configuration.codec
-        head = self._runner_head(job) if cut else Head(tuple(job.inputs), {})
-        specs = job.bundle.manifest.cut(cut).boundary
+        cut, codec = task.configuration.cut, task.configuration.codec
+        head = self._runner_head(task) if cut else Head(tuple(task.inputs), {})
+        specs = task.bundle.manifest.cut(cut).boundary
         return head, tuple(encode(array, spec, codec) for array, spec in zip(head.boundary, specs, strict=True))
 
-    def _runner_head(self, job: Job) -> Head:
+    def _runner_head(self, task: Task) -> Head:
         """An accelerator that hangs is found out by what is predicted of it; work on the CPU ends."""
-        limit = limit_s(job.head_ms) if job.accelerated else None
-        return self._runners.head(job.head_key, job.configuration.cut, job.inputs, limit_s=limit)
+        limit = limit_s(task.head_ms) if task.accelerated else None
+        return self._runners.head(task.head_key, task.configuration.cut, task.inputs, limit_s=limit)
 
-    def _packed(self, job: Job, boundary: tuple[Tensor, ...]) -> Wire:
-        codec = job.configuration.codec
-        parameters = {"cut": job.configuration.cut, "bundle": job.bundle.digest, "codec": codec.value}
-        if job.due_s is not None:
-            remaining_ms = (job.due_s - self._clock()) * 1e3
+    def _packed(self, task: Task, boundary: tuple[Tensor, ...]) -> Wire:
+        codec = task.configuration.codec
+        parameters = {"cut": task.configuration.cut, "bundle": task.bundle.digest, "codec": codec.value}
+        if task.due_s is not None:
+            remaining_ms = (task.due_s - self._clock()) * 1e3
             parameters["remaining_ms"] = min(max(0.0, remaining_ms), LONGEST_WAIT_MS)  # after that nobody listens
         return pack_request(Message(boundary, parameters), compress=codec.compressed)
 
-    def _round_trip(self, job: Job, turn: Turn, departure: _Departure, *, wire: Wire, waiting: Window) -> Outcome:
-        manifest = job.bundle.manifest
-        finished = manifest.cut(job.configuration.cut).finished_outputs
+    def _round_trip(self, task: Task, turn: Turn, departure: _Departure, *, wire: Wire, waiting: Window) -> Outcome:
+        manifest = task.bundle.manifest
+        finished = manifest.cut(task.configuration.cut).finished_outputs
         missing = [spec for spec in manifest.outputs if spec.name not in finished]
-        call = TailCall(manifest.network, job.bundle.digest, wire, missing)
+        call = TailCall(manifest.network, task.bundle.digest, wire, missing)
         turn.release()
         try:
-            reply = self._cloud.tail(call, timeout_ms=self._patience_ms(job))
+            reply = self._cloud.tail(call, timeout_ms=self._patience_ms(task))
         except CloudFailed as failure:
-            if job.strict:
+            if task.strict:
                 raise
             turn.retake()
-            return self._finished_here(job, departure, waiting.close(), failure=failure)
+            return self._finished_here(task, departure, waiting.close(), failure=failure)
         cost = bill(
             [departure.computed],
             circumstances=self._circumstances,
@@ -268,43 +268,43 @@ class Execution:
         )
         return departure.outcome(reply.outputs, cost)
 
-    def _patience_ms(self, job: Job) -> float:
+    def _patience_ms(self, task: Task) -> float:
         """How long to wait for the cloud."""
-        left_ms = math.inf if job.due_s is None else (job.due_s - self._clock()) * 1e3
-        return patience_ms(left_ms=left_ms, cloud_ms=job.cloud_ms, home_ms=job.tail_ms)
+        left_ms = math.inf if task.due_s is None else (task.due_s - self._clock()) * 1e3
+        return patience_ms(left_ms=left_ms, cloud_ms=task.cloud_ms, home_ms=task.tail_ms)
 
-    def _finished_here(self, job: Job, departure: _Departure, waited: Stretch, *, failure: CloudFailed) -> Outcome:
+    def _finished_here(self, task: Task, departure: _Departure, waited: Stretch, *, failure: CloudFailed) -> Outcome:
         """The tail of the same cut on the device, at the highest clock: what the head left is still here."""
-        cut = job.configuration.cut
+        cut = task.configuration.cut
         self._controller.apply_top_clock()
-        self._runners.open(job.tail_key)
+        self._runners.open(task.tail_key)
         with self._energies.open() as window:
             outputs = self._controller.execute(
-                self._tail_work(job.bundle, cut),
-                lambda: self._runners.tail(job.tail_key, cut, departure.head.boundary),
-                threads=job.configuration.threads,
+                self._tail_work(task.bundle, cut),
+                lambda: self._runners.tail(task.tail_key, cut, departure.head.boundary),
+                threads=task.configuration.threads,
             )
             tail = window.close()
         sent_bytes = len(departure.wire.body) if departure.wire and not isinstance(failure, AllowanceSpent) else 0
         cost = bill([departure.computed, tail], circumstances=self._circumstances, waited=waited, up_bytes=sent_bytes)
         return Outcome({**departure.head.finished, **outputs}, cost, fallback=str(failure))
 
-    def _sent_whole(self, job: Job, turn: Turn, lost: RunnerLost) -> Outcome:
+    def _sent_whole(self, task: Task, turn: Turn, lost: RunnerLost) -> Outcome:
         logger.warning("%s; sending the whole input instead", lost)
-        whole = replace(job.configuration, cut=0, codec=Codec.RAW)
+        whole = replace(task.configuration, cut=0, codec=Codec.RAW)
         try:
-            outcome = self._run(replace(job, configuration=whole, strict=True), turn)
+            outcome = self._run(replace(task, configuration=whole, strict=True), turn)
         except CloudFailed as failure:
             raise lost from failure
         return replace(outcome, fallback=str(lost), lost=lost)
 
-    def _head_work(self, job: Job) -> Work:
+    def _head_work(self, task: Task) -> Work:
         """The work of the head, and of encoding what it leaves where anything is sent."""
-        manifest, cut = job.bundle.manifest, job.configuration.cut
-        codec = None if cut == manifest.operator_count else job.configuration.codec
-        key = (job.bundle.digest, cut, codec, job.accelerated)
+        manifest, cut = task.bundle.manifest, task.configuration.cut
+        codec = None if cut == manifest.operator_count else task.configuration.codec
+        key = (task.bundle.digest, cut, codec, task.accelerated)
         if key not in self._head_works:
-            self._head_works[key] = head_work(manifest, cut, codec, accelerated=job.accelerated)
+            self._head_works[key] = head_work(manifest, cut, codec, accelerated=task.accelerated)
         return self._head_works[key]
 
     def _tail_work(self, bundle: Bundle, cut: int) -> Work:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardware.accelerator.hub_power import HubPower
-from hardware.accelerator.presence import HubPort, Presence
+from hardware.accelerator.presence import BusPresence, HubPort
 from hardware.clock import Clock, Sleep
 from protocol.configuration import EdgeAccelerator
 from protocol.errors import AcceleratorFailed
@@ -91,7 +91,7 @@ class PluggedEdgeTpu:
     def __init__(
         self,
         modes: tuple[EdgeAccelerator, ...],
-        presence: Presence,
+        presence: BusPresence,
         *,
         saving: PowerSaving | None = None,
         clock: Clock = time.monotonic,

@@ -36,7 +36,7 @@ class HubPort:
     port: int
 
 
-class Presence:
+class BusPresence:
     """Looks for the TPU below a root of sysfs. Thread-safe: what it remembers only saves time."""
 
     def __init__(self, sys: Path = SYSFS, *, clock: Clock = time.monotonic) -> None:

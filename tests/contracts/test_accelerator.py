@@ -13,7 +13,7 @@ from hardware.accelerator.edge_tpu import PluggedEdgeTpu, PowerSaving
 from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.accelerator.hub_power import HubPower
 from hardware.accelerator.port import EdgeTpu
-from hardware.accelerator.presence import HubPort, Presence
+from hardware.accelerator.presence import BusPresence, HubPort
 from hardware.clock import VirtualClock
 from hardware.fakes.kernel_trees import KernelTree, make_pi4
 from protocol.configuration import EdgeAccelerator
@@ -82,7 +82,7 @@ class Bench:
     released: list[str]
 
 
-def plugged(presence: Presence, run, note: Path, timers: Timers, released: list[str]) -> Callable[[], EdgeTpu]:
+def plugged(presence: BusPresence, run, note: Path, timers: Timers, released: list[str]) -> Callable[[], EdgeTpu]:
     clock = timers.clock
 
     def make() -> EdgeTpu:
@@ -100,7 +100,7 @@ def in_sysfs(tmp_path: Path) -> Bench:
         tree.plug_usb("18d1", "9302", port="2-1")
 
     plug()
-    make = plugged(Presence(tree.sys, clock=clock), hub.run, tmp_path / "note", timers, released)
+    make = plugged(BusPresence(tree.sys, clock=clock), hub.run, tmp_path / "note", timers, released)
     device = tree.sys / "bus/usb/devices/2-1"
     return Bench(make(), plug, lambda: tree.unplug_usb(port="2-1"), device.exists, timers, make, released)
 
@@ -109,7 +109,7 @@ def in_a_folder(tmp_path: Path) -> Bench:
     usb, clock = EmulatedUsb(tmp_path / "usb"), VirtualClock()
     timers, released = Timers(clock), []
     usb.plug()
-    make = plugged(Presence(usb.root, clock=clock), usb.uhubctl, tmp_path / "note", timers, released)
+    make = plugged(BusPresence(usb.root, clock=clock), usb.uhubctl, tmp_path / "note", timers, released)
     return Bench(make(), usb.plug, usb.unplug, lambda: usb.plugged, timers, make, released)
 
 
@@ -209,7 +209,7 @@ def timers() -> Timers:
 def on(tree: KernelTree, hub: Hub, timers: Timers, tmp_path: Path, **more) -> PluggedEdgeTpu:
     clock = timers.clock
     saving = PowerSaving(HubPower(hub.run), RESTS_S, tmp_path / "note", **more)
-    presence = Presence(tree.sys, clock=clock)
+    presence = BusPresence(tree.sys, clock=clock)
     return PluggedEdgeTpu(MODES, presence, saving=saving, clock=clock, sleep=clock.sleep, later=timers.later)
 
 
@@ -230,7 +230,7 @@ def test_a_missing_program_says_what_to_do(tree, timers, tmp_path, caplog):
     tpu = on(tree, Hub(tree), timers, tmp_path, before=lambda: None)
     tpu = PluggedEdgeTpu(
         MODES,
-        Presence(tree.sys, clock=timers.clock),
+        BusPresence(tree.sys, clock=timers.clock),
         saving=PowerSaving(HubPower(missing), RESTS_S, tmp_path / "note"),
         later=timers.later,
     )

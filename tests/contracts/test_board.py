@@ -9,7 +9,7 @@ import pytest
 from hardware.accelerator.edge_tpu import PluggedEdgeTpu
 from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.accelerator.port import EdgeTpu
-from hardware.accelerator.presence import Presence
+from hardware.accelerator.presence import BusPresence
 from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock
@@ -47,7 +47,7 @@ def emulated_with_tpu(tmp_path) -> Bench:
 
 
 def tpu_on(sys: Path, clock: VirtualClock) -> PluggedEdgeTpu:
-    return PluggedEdgeTpu(tuple(EdgeAccelerator), Presence(sys, clock=clock), clock=clock, sleep=clock.sleep)
+    return PluggedEdgeTpu(tuple(EdgeAccelerator), BusPresence(sys, clock=clock), clock=clock, sleep=clock.sleep)
 
 
 def linux(tmp_path) -> Bench:

@@ -45,7 +45,7 @@ from edge.telemetry.outbox import Outbox
 from edge.telemetry.wall_clock import WallClock
 from hardware.accelerator.edge_tpu import PluggedEdgeTpu
 from hardware.accelerator.emulated_usb import EmulatedUsb
-from hardware.accelerator.presence import Presence
+from hardware.accelerator.presence import BusPresence
 from hardware.board import Board
 from hardware.boards import open_board
 from hardware.clock import VirtualClock
@@ -259,7 +259,7 @@ def reply_of_fixture() -> Callable[[TestResponse], Message]:
 
 
 def edge_tpu_on(usb: EmulatedUsb, clock: VirtualClock) -> PluggedEdgeTpu:
-    presence = Presence(usb.root, clock=clock)
+    presence = BusPresence(usb.root, clock=clock)
     return PluggedEdgeTpu(tuple(EdgeAccelerator), presence, clock=clock, sleep=clock.sleep)
 
 

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from hardware.accelerator.hub_power import HubPower, run_program
-from hardware.accelerator.presence import HubPort, Presence, port_of
+from hardware.accelerator.presence import BusPresence, HubPort, port_of
 from hardware.clock import VirtualClock
 from hardware.fakes.kernel_trees import make_pi4
 from protocol.errors import AcceleratorFailed
@@ -27,7 +27,7 @@ def test_a_devices_folder_tells_its_hub_and_port(device, port):
 @pytest.mark.parametrize(("vendor", "product"), [("1a6e", "089a"), ("18d1", "9302")])
 def test_it_is_known_before_and_after_its_firmware_is_loaded(tmp_path, vendor, product):
     tree = make_pi4(tmp_path)
-    presence = Presence(tree.sys)
+    presence = BusPresence(tree.sys)
     assert not presence.now()
     tree.plug_usb(vendor, product, port="1-1.4")
     assert presence.look()
@@ -37,7 +37,7 @@ def test_it_is_known_before_and_after_its_firmware_is_loaded(tmp_path, vendor, p
 def test_one_that_changes_its_ids_or_its_port_is_still_there(tmp_path):
     tree = make_pi4(tmp_path)
     tree.plug_usb("1a6e", "089a", port="2-1")
-    presence = Presence(tree.sys)
+    presence = BusPresence(tree.sys)
     assert presence.now()
     tree.unplug_usb(port="2-1")
     tree.plug_usb("18d1", "9302", port="2-2")
@@ -47,7 +47,7 @@ def test_one_that_changes_its_ids_or_its_port_is_still_there(tmp_path):
 
 def test_the_bus_is_not_walked_through_for_each_question_while_it_is_away(tmp_path):
     tree, clock = make_pi4(tmp_path), VirtualClock()
-    presence = Presence(tree.sys, clock=clock)
+    presence = BusPresence(tree.sys, clock=clock)
     assert not presence.now()
     tree.plug_usb("1a6e", "089a")
     assert not presence.now()
@@ -57,13 +57,13 @@ def test_the_bus_is_not_walked_through_for_each_question_while_it_is_away(tmp_pa
 
 def test_one_on_pcie_is_known_by_its_driver(tmp_path):
     (tmp_path / "class/apex/apex_0").mkdir(parents=True)
-    presence = Presence(tmp_path)
+    presence = BusPresence(tmp_path)
     assert presence.now()
     assert presence.port() is None
 
 
 def test_a_machine_without_usb_has_none(tmp_path):
-    assert not Presence(tmp_path).now()
+    assert not BusPresence(tmp_path).now()
 
 
 def test_a_program_is_run_without_a_shell_and_its_word_is_kept():
@@ -80,7 +80,7 @@ def test_for_one_on_pcie_the_bus_is_not_walked_through_either(tmp_path):
     tree = make_pi4(tmp_path)
     apex = tmp_path / "class/apex/apex_0"
     apex.mkdir(parents=True)
-    presence = Presence(tmp_path)
+    presence = BusPresence(tmp_path)
     assert presence.now()
     tree.plug_usb("1a6e", "089a")
 

@@ -5,7 +5,7 @@ import pytest
 
 from hardware.accelerator.edge_tpu import PluggedEdgeTpu
 from hardware.accelerator.emulated_usb import EmulatedUsb
-from hardware.accelerator.presence import Presence
+from hardware.accelerator.presence import BusPresence
 from hardware.boards import board_names, device_model, open_board
 from hardware.clock import VirtualClock
 from hardware.emulated import EmulatedBoard
@@ -170,7 +170,7 @@ def usb(tmp_path) -> EmulatedUsb:
 
 @pytest.fixture
 def with_tpu(clock, model, usb) -> EmulatedBoard:
-    tpu = PluggedEdgeTpu(tuple(EdgeAccelerator), Presence(usb.root, clock=clock), clock=clock, sleep=clock.sleep)
+    tpu = PluggedEdgeTpu(tuple(EdgeAccelerator), BusPresence(usb.root, clock=clock), clock=clock, sleep=clock.sleep)
     return EmulatedBoard("emulated-pi4", model, edge_tpu=tpu, clock=clock, sleep=clock.sleep)
 
 

@@ -5,7 +5,7 @@ import pytest
 from edge.device.accelerators import Accelerators, limit_s
 from hardware.accelerator.edge_tpu import PluggedEdgeTpu
 from hardware.accelerator.emulated_usb import EmulatedUsb
-from hardware.accelerator.presence import Presence
+from hardware.accelerator.presence import BusPresence
 from hardware.clock import VirtualClock
 from protocol.configuration import EdgeAccelerator
 from protocol.errors import AcceleratorFailed
@@ -27,7 +27,7 @@ def usb(tmp_path) -> EmulatedUsb:
 
 @pytest.fixture
 def accelerators(usb, clock) -> Accelerators:
-    return Accelerators(PluggedEdgeTpu((OFF, STD, MAX), Presence(usb.root, clock=clock), clock=clock), clock=clock)
+    return Accelerators(PluggedEdgeTpu((OFF, STD, MAX), BusPresence(usb.root, clock=clock), clock=clock), clock=clock)
 
 
 def test_a_board_without_any_limits_nothing():
