@@ -6,7 +6,6 @@ import argparse
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from edge.api.app import create_app
-from edge.api.listening import listening_on_path, listening_on_port
+from edge.api.listening import address_of, listening_on_path, listening_on_port
 from edge.api.web_server import connection_within, make_server
 from edge.assembly.agent import assemble
 from edge.data_folder import holding
@@ -108,7 +107,7 @@ def _serve(settings: EdgeSettings, restart: AnotherStart) -> None:
         bus.start()
         stack.callback(bus.stop)
         stack.callback(presence.stop)
-        logger.info("device %s serves on %s", settings.device, _address(listening))
+        logger.info("device %s serves on %s", settings.device, address_of(listening))
         if period_s := watchdog_period_s(os.environ):
             watchdog = Watchdog(notify, signs, period_s=period_s)
             watchdog.start()
@@ -117,8 +116,3 @@ def _serve(settings: EdgeSettings, restart: AnotherStart) -> None:
         notify("READY=1", f"STATUS=serves as {settings.device}")
         server.run()
         logger.info("ending")
-
-
-def _address(listening: socket.socket) -> str:
-    name = listening.getsockname()
-    return f"unix:{name}" if listening.family == socket.AF_UNIX else f"http://{name[0]}:{name[1]}"

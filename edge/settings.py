@@ -99,6 +99,10 @@ class EdgeSettings:
     def __post_init__(self) -> None:
         check_name(self.device, what="setting 'device'")
         choose(Account, self.account, what="setting 'account'")
+        if not self.host.strip():
+            raise InvalidInput(
+                "setting 'host' is empty; 127.0.0.1 serves this device alone, 0.0.0.0 whoever reaches it"
+            )
         BrokerAddress.parse(self.broker_url)
         if self.plug_broker_url:
             BrokerAddress.parse(self.plug_broker_url)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from protocol.documents import checked
+from protocol.documents import check_text, checked
 from protocol.errors import InvalidInput
 from protocol.files import read_regular
 
@@ -62,8 +62,16 @@ def _kinds(hint: Any) -> tuple[type, ...]:
 def _checked(value: Any, hint: Any, *, what: str) -> Any:
     kind = _kinds(hint)[0]
     if kind is Path and isinstance(value, str):
-        return Path(value)
+        check_text(value, what=what)
+        return _path(value, what=what)
     return checked(value, kind, what=what)
+
+
+def _path(text: str, *, what: str) -> Path:
+    """Not an empty one, which would be whatever folder the process was started in."""
+    if not text.strip():
+        raise InvalidInput(f"{what} is empty: name a path, or leave it out")
+    return Path(text)
 
 
 def _from_text(text: str, hint: Any, *, what: str) -> Any:
@@ -72,6 +80,8 @@ def _from_text(text: str, hint: Any, *, what: str) -> Any:
         if text.lower() not in _BOOLEANS:
             raise InvalidInput(f"{what} must be true or false, not {text!r:.40}")
         return _BOOLEANS[text.lower()]
+    if kind is Path:
+        return _path(text, what=what)
     try:
         return checked(kind(text), kind, what=what)
     except ValueError as error:

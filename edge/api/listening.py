@@ -18,13 +18,25 @@ _MASK = 0o117
 
 @contextlib.contextmanager
 def listening_on_port(host: str, port: int) -> Iterator[socket.socket]:
-    """InvalidInput where something listens there already."""
+    """At an address of IPv4 or IPv6, or a name that has one of IPv4. InvalidInput where nothing can listen, or something does."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        bound = socket.create_server((host, port))
+        bound = socket.create_server((host, port), family=family)
     except OSError as error:
         raise InvalidInput(f"port {port} on {host} {_reason(error)}") from error
+    except UnicodeError as error:
+        raise InvalidInput(f"host {host!r:.80} is no name of a host: {error}") from error
     with bound:
         yield bound
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where it listens, as a URL."""
+    name = listening.getsockname()
+    if listening.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    host = f"[{name[0]}]" if listening.family == socket.AF_INET6 else name[0]
+    return f"http://{host}:{name[1]}"
 
 
 @contextlib.contextmanager

@@ -47,6 +47,19 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, complaint: str):
         load(Example, toml=path, environment={})
 
 
+@pytest.mark.parametrize("text", ['""', '"  "', r'"a\u0000b"'])
+def test_what_is_no_path_is_named(tmp_path: Path, text: str):
+    path = tmp_path / "bad.toml"
+    path.write_text(f'name = "x"\nfolder = {text}\n')
+    with pytest.raises(InvalidInput, match="'folder'"):
+        load(Example, toml=path, environment={})
+
+
+def test_an_empty_path_in_the_environment_is_named(toml: Path):
+    with pytest.raises(InvalidInput, match="DYNASPLIT_FOLDER is empty"):
+        load(Example, toml=toml, environment={"DYNASPLIT_FOLDER": ""})
+
+
 def test_a_missing_setting_says_where_to_put_it():
     with pytest.raises(InvalidInput, match=r"'name' is missing: .*DYNASPLIT_NAME"):
         load(Example, toml=None, environment={"DYNASPLIT_FOLDER": "/x"})

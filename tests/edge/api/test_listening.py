@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import stat
 import threading
+from collections.abc import Iterator
 
 import pytest
 from flask import Flask, jsonify
 
-from edge.api.listening import listening_on_path, listening_on_port
+from edge.api.listening import address_of, listening_on_path, listening_on_port
 from edge.api.web_server import make_server
 from protocol.errors import InvalidInput, ServiceMissing
 from tools.web import Web
@@ -61,19 +63,55 @@ def test_a_port_in_use_is_refused():
             pass
 
 
+def has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+def test_it_listens_on_an_address_of_ipv6_where_there_is_one():
+    if not has_ipv6():
+        with pytest.raises(InvalidInput, match="on ::1 cannot be opened"), listening_on_port("::1", 0):
+            pass
+        return
+    app = Flask("agent")
+    app.get("/v2")(lambda: jsonify({"name": "here"}))
+    with listening_on_port("::1", 0) as listening, served(app, listening):
+        assert address_of(listening).startswith("http://[::1]:")
+        assert Web(address_of(listening), name="agent").get("/v2") == {"name": "here"}
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "a..b", "x" * 300, "::zz"])
+def test_what_is_no_host_is_said_in_one_line(host):
+    with pytest.raises(InvalidInput, match=r"host|port 0 on"), listening_on_port(host, 0):
+        pass
+
+
+def test_where_it_listens_is_told(path):
+    with listening_on_path(path) as unix, listening_on_port("127.0.0.1", 0) as port:
+        assert address_of(unix) == f"unix:{path}"
+        assert address_of(port) == f"http://127.0.0.1:{port.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def served(app: Flask, listening: socket.socket) -> Iterator[None]:
+    server = make_server(app, listening, threads=1)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield
+    with contextlib.suppress(OSError):  # its loop may be awake already and close the trigger first
+        server.trigger.pull_trigger(server.close)
+    thread.join(20)
+    server.task_dispatcher.shutdown()
+
+
 def test_the_tools_call_an_agent_by_its_socket(path):
     app = Flask("agent")
     app.get("/v2")(lambda: jsonify({"name": "here"}))
-    with listening_on_path(path) as listening:
-        server = make_server(app, listening, threads=1)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
+    with listening_on_path(path) as listening, served(app, listening):
         web = Web(f"unix:{path}", name="agent")
         assert [web.get("/v2") for _ in range(3)] == [{"name": "here"}] * 3
         web.call("GET", "/v2", headers={"Connection": "close"})
-        server.trigger.pull_trigger(server.close)
-        thread.join(20)
-        server.task_dispatcher.shutdown()
 
 
 def test_an_agent_that_is_not_there_is_missing(path):
