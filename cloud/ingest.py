@@ -39,7 +39,7 @@ _BROKER_PATIENCE_S = 1.5
 
 
 @dataclass(frozen=True)
-class Presence:
+class PresenceNews:
     """A device came, went or was stopped."""
 
     device: str
@@ -48,7 +48,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Report:
+class TableNews:
     """A device said what it did with a table."""
 
     device: str
@@ -65,7 +65,7 @@ class JobNews:
     at: float
 
 
-Item = Batch | Presence | Report | JobNews
+Item = Batch | PresenceNews | TableNews | JobNews
 
 
 class Ingest:
@@ -132,14 +132,14 @@ class Ingest:
     def _batch(self, topic: str, payload: bytes) -> Batch:
         return read_batch(topic, payload, received_at=self._wall_clock())
 
-    def _presence(self, topic: str, payload: bytes) -> Presence:
-        return Presence(topics.device_of(topic), Availability.from_bytes(payload), self._wall_clock())
+    def _presence(self, topic: str, payload: bytes) -> PresenceNews:
+        return PresenceNews(topics.device_of(topic), Availability.from_bytes(payload), self._wall_clock())
 
-    def _report(self, topic: str, payload: bytes) -> Report:
+    def _report(self, topic: str, payload: bytes) -> TableNews:
         report = TableReport.from_bytes(payload)
         if report.network != topics.network_of(topic):
             raise InvalidInput(f"the report is about {report.network!r:.64}, not about its topic's network")
-        return Report(topics.device_of(topic), report, self._wall_clock())
+        return TableNews(topics.device_of(topic), report, self._wall_clock())
 
     def _job_news(self, topic: str, payload: bytes) -> JobNews:
         return JobNews(topics.device_of(topic), JobReport.from_bytes(payload), self._wall_clock())
@@ -216,9 +216,9 @@ class Ingest:
             _keep(self._store, arrivals)
         for item in items:
             match item:
-                case Presence(device, availability, at):
+                case PresenceNews(device, availability, at):
                     self._store.note_availability(device, availability, at=at)
-                case Report(device, report, at):
+                case TableNews(device, report, at):
                     self._store.note_report(device, report, at=at)
                 case JobNews(device, report, at):
                     if not self._store.note_job(device, report, at=at):
