@@ -182,7 +182,7 @@ def test_the_process_stays_small(start, meters):
 
 
 def test_stalls_are_told_the_first_time_and_then_ever_less_often(start, meters, caplog):
-    sampler = start(meters.Steady(), silent_s=0.2)
+    sampler = start(meters.Steady(), silent_s=2.0)
     sampler.ring.stalled(0.45, counts=True)
     until(lambda: "power was not sampled for up to 450 ms, 1 times so far" in caplog.text)
     sampler.ring.stalled(0.25, counts=True)
