@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from protocol.errors import InvalidInput
+from protocol.errors import DynaSplitError, InvalidInput
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ def holding(folder: Path) -> Iterator[None]:
     """The folder, made where it is not there, for this process alone until the block ends or the process does.
 
     InvalidInput where it cannot be made, where it or what an agent keeps in it may not be written, and where another agent
-    holds it. A disk that is full, broken or read-only is no reason: serving goes on without it. Folders that were made, and in
-    which nothing came to lie, are gone again afterwards.
+    holds it. A disk that is full, broken or read-only is no reason: serving goes on without it. Folders that were made for
+    a start that is refused then, with a DynaSplitError, are gone again.
     """
     made = _made(folder)
     try:
@@ -34,10 +34,11 @@ def holding(folder: Path) -> Iterator[None]:
             for name in _FOLDERS:
                 made = _made(folder / name) + made
             yield
-    finally:
+    except DynaSplitError:
         with contextlib.suppress(OSError):  # what is in it is worth keeping
             for each in made:
                 each.rmdir()
+        raise
 
 
 def _made(folder: Path) -> list[Path]:

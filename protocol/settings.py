@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from protocol.documents import check_text, checked
+from protocol.documents import checked
 from protocol.errors import InvalidInput
 from protocol.files import read_regular
 
@@ -61,9 +61,8 @@ def _kinds(hint: Any) -> tuple[type, ...]:
 
 def _checked(value: Any, hint: Any, *, what: str) -> Any:
     kind = _kinds(hint)[0]
-    if kind is Path and isinstance(value, str):
-        check_text(value, what=what)
-        return _path(value, what=what)
+    if kind is Path:
+        return _path(checked(value, str, what=what), what=what)
     return checked(value, kind, what=what)
 
 

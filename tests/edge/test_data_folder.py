@@ -71,9 +71,15 @@ def test_what_an_agent_kept_stays(tmp_path):
     assert (tmp_path / "a" / "b" / "jobs.json").read_text() == "{}"
 
 
-def test_an_empty_folder_that_was_there_before_stays(tmp_path):
-    with holding(tmp_path):
+def test_after_a_first_start_all_is_there_that_the_next_needs_on_a_full_disk(tmp_path):
+    with holding(tmp_path / "data"):
         pass
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"bundles", "tables"}
+
+
+def test_an_empty_folder_that_was_there_before_stays(tmp_path):
+    with contextlib.suppress(InvalidInput), holding(tmp_path):
+        raise InvalidInput("no such board")
     assert tmp_path.is_dir()
 
 

@@ -47,7 +47,7 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, complaint: str):
         load(Example, toml=path, environment={})
 
 
-@pytest.mark.parametrize("text", ['""', '"  "', r'"a\u0000b"'])
+@pytest.mark.parametrize("text", ['""', '"  "', r'"a\u0000b"', "7"])
 def test_what_is_no_path_is_named(tmp_path: Path, text: str):
     path = tmp_path / "bad.toml"
     path.write_text(f'name = "x"\nfolder = {text}\n')
