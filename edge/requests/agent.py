@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from edge.offload.cloud import Cloud
 from edge.requests.asked import Asked
 from edge.requests.bounds import Bounds
-from edge.requests.execution import Execution, Outcome, Task
+from edge.requests.decision import Answer, Decision, can_run, hopeless, on_cpu, served_as, why_avoided
+from edge.requests.execution import Execution
 from edge.requests.learning import Learner, Lesson
 from edge.requests.recorder import Recorder, Served, Subject
+from edge.requests.task import Outcome, Task
 from edge.requests.turns import Claim, Turn, Turns
 from edge.tables.networks import Network, Networks, Plan
 from hardware.clock import Clock
 from models.bundle import Bundle
 from planner.choosing.candidates import Candidates
 from planner.choosing.explanation import Explanation, explain
-from planner.choosing.strategies import Choice, Request, choose
-from protocol.configuration import Configuration, EdgeAccelerator
+from planner.choosing.strategies import Request, choose
+from protocol.configuration import EdgeAccelerator
 from protocol.errors import AcceleratorFailed, DeadlineHopeless, DynaSplitError, NotFound, ServiceMissing
 from protocol.inference import Message
 from protocol.measurement import Measurement
@@ -31,62 +33,6 @@ _NO_ROW_WITHOUT = "every row that would do needs an accelerator that cannot be u
 
 _NOT_THE_CALLERS_FAULT = 429
 """From this HTTP status on a refusal is the device's, and is recorded."""
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """The outputs by name, and how they came about."""
-
-    outputs: Mapping[str, Array]
-    subject: Subject
-    strategy: str
-    served: Served
-    measurement: Measurement | None = None
-
-    def parameters(self) -> dict[str, Any]:
-        """What the reply says beside the outputs."""
-        served = self.served
-        profiled = {"measurement": self.measurement.to_json()} if self.measurement else {}
-        return {
-            "deadline_met": served.deadline_met,
-            "latency_ms": served.cost.latency_ms,
-            "strategy": self.strategy,
-            "configuration": served.configuration.to_json(),
-            "cost": served.cost.to_json(),
-            "fallback": served.fallback,
-            "predicted_ms": served.predicted_ms,
-            "bundle": self.subject.bundle,
-            "table": self.subject.table,
-            **profiled,
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Decision:
-    """How a request will be run: by the row that was chosen from the candidates with so much left of its deadline, or as
-    the caller pinned it (`choice`, `plan` and `candidates` None).
-
-    `avoided` is why it is done without the cloud, or without an accelerator, although that would have been chosen ("" otherwise).
-    """
-
-    bundle: Bundle
-    configuration: Configuration
-    plan: Plan | None = None
-    choice: Choice | None = None
-    candidates: Candidates | None = None
-    deadline_ms: float | None = None
-    avoided: str = ""
-
-    @property
-    def subject(self) -> Subject:
-        return Subject(self.bundle.manifest.network, self.bundle.digest, self.plan.table.digest if self.plan else "")
-
-    @property
-    def waiting_ms(self) -> float:
-        """What waiting for the cloud is expected to take; 0 where nobody knows."""
-        if not (self.choice and self.candidates):
-            return 0.0
-        return self.candidates.waiting_ms(self.choice.index)
 
 
 class Agent:
@@ -168,7 +114,7 @@ class Agent:
         if not asked.profile:
             turn.end()
         self._learn(decision, outcome, done_s, took_ms=(done_s - chosen_s) * 1e3, overlapped=overlapped)
-        served = _served(decision, outcome, asked, done_s)
+        served = served_as(decision, outcome, asked, done_s)
         measurement = self._record(network, decision, served, asked)
         return Answer(outcome.outputs, decision.subject, asked.strategy, served, measurement)
 
@@ -211,10 +157,10 @@ class Agent:
         candidates = self._candidates(network, plan, now_s)
         choice = choose(asked.strategy, candidates, request)
         if asked.reject_late and not choice.in_time:
-            raise DeadlineHopeless(_hopeless(asked, request, choice))
-        if not _can_run(choice, candidates):
-            return Decision(plan.bundle, _on_cpu(choice, candidates), plan, avoided=_NO_ROW_WITHOUT)
-        avoided = "" if candidates.cloud_available else _avoided(asked.strategy, candidates, request)
+            raise DeadlineHopeless(hopeless(asked, request, choice))
+        if not can_run(choice, candidates):
+            return Decision(plan.bundle, on_cpu(choice, candidates), plan, avoided=_NO_ROW_WITHOUT)
+        avoided = "" if candidates.cloud_available else why_avoided(asked.strategy, candidates, request)
         return Decision(plan.bundle, choice.row.configuration, plan, choice, candidates, request.deadline_ms, avoided)
 
     def _request(self, asked: Asked, deadline_ms: float | None, now_s: float, *, overlaps: bool) -> Request:
@@ -278,44 +224,7 @@ def _plan(network: Network) -> Plan:
     return network.plan
 
 
-def _served(decision: Decision, outcome: Outcome, asked: Asked, done_s: float) -> Served:
-    latency_ms = (done_s - asked.arrived_s) * 1e3 - outcome.repeated_ms
-    return Served(
-        configuration=decision.configuration,
-        cost=replace(outcome.cost, latency_ms=latency_ms),
-        fallback=outcome.fallback or decision.avoided,
-        throttled=outcome.throttled,
-        predicted_ms=decision.choice.predicted_ms if decision.choice else None,
-        deadline_met=None if asked.deadline_ms is None else latency_ms <= asked.deadline_ms,
-    )
-
-
-def _can_run(choice: Choice, candidates: Candidates) -> bool:
-    """Whether the accelerator of the row that was chosen can be used now."""
-    usable = candidates.limits.accelerators
-    return usable is None or choice.row.configuration.edge_accelerator in usable
-
-
-def _on_cpu(choice: Choice, candidates: Candidates) -> Configuration:
-    """The same cut without an accelerator, as fast as the table's rows may run."""
-    khz = int(candidates.parts.cpu_khz[candidates.allowed].max())
-    return replace(choice.row.configuration, edge_accelerator=EdgeAccelerator.OFF, cpu_khz=khz)
-
-
-def _avoided(strategy: str, candidates: Candidates, request: Request) -> str:
-    """Why the device runs alone what it would have sent, were the cloud there; "" when it would not have sent it."""
-    wished = choose(strategy, candidates.now(candidates.link, cloud_available=True), request)
-    return "the cloud failed lately and was not asked" if wished.row.uses_cloud else ""
-
-
 def _check_outputs(bundle: Bundle, names: Sequence[str]) -> None:
     there = [spec.name for spec in bundle.manifest.outputs]
     if unknown := [name for name in names if name not in there]:
         raise NotFound(f"output '{unknown[0]:.60}' does not exist; the network gives {', '.join(there)}")
-
-
-def _hopeless(asked: Asked, request: Request, choice: Choice) -> str:
-    return (
-        f"no configuration answers within {asked.deadline_ms:g} ms ({request.deadline_ms:.1f} ms are left, "
-        f"the fastest needs about {choice.predicted_ms:.1f} ms); allow more time or ask with late=serve"
-    )

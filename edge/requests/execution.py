@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edge.device.accelerators import Accelerators, limit_s
@@ -14,6 +14,7 @@ from edge.metering.energy import Energies, Stretch, Window
 from edge.offload.cloud import AllowanceSpent, Cloud, CloudFailed, TailCall
 from edge.requests.bill import Circumstances, bill
 from edge.requests.head_work import head_work
+from edge.requests.task import Outcome, Task
 from edge.requests.turns import Turn
 from edge.runners.port import RunnerKey, RunnerLost, Runners
 from hardware.board import ClockNotApplied
@@ -22,7 +23,7 @@ from models.bundle import Bundle
 from models.running.runner import Head
 from planner.choosing.patience import LONGEST_WAIT_MS, patience_ms
 from planner.choosing.switching import Switching
-from protocol.configuration import Codec, Configuration, EdgeAccelerator, Provenance
+from protocol.configuration import Codec, Configuration, Provenance
 from protocol.errors import AcceleratorFailed
 from protocol.inference import Message, Wire, pack_request
 from protocol.measurement import Cost
@@ -33,59 +34,6 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_BATCH_S = 10.0
 """A meter with a period of over 1.6 s would want more, and its energies stay estimates: nobody is served meanwhile."""
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One request with the configuration that was chosen for it.
-
-    `due_s` is the moment of its deadline on the monotonic clock, None without one. `cloud_ms` is what the round trip is
-    expected to take, `head_ms` the head, and `tail_ms` what the tail would take on the device, 0 where nobody knows.
-    `strict`: only this configuration, no way out. `measured`: it is to be measured, so at no other clock and not while the
-    device is slowed down. `may_send_inputs`: whether the inputs themselves may leave the device.
-    """
-
-    bundle: Bundle
-    configuration: Configuration
-    inputs: Sequence[Array]
-    due_s: float | None = None
-    cloud_ms: float = 0.0
-    tail_ms: float = 0.0
-    head_ms: float = 0.0
-    strict: bool = False
-    measured: bool = False
-    may_send_inputs: bool = True
-
-    @property
-    def accelerated(self) -> bool:
-        return self.configuration.edge_accelerator is not EdgeAccelerator.OFF
-
-    @property
-    def head_key(self) -> RunnerKey:
-        return RunnerKey(self.bundle.folder, self.configuration.threads, self.configuration.edge_accelerator)
-
-    @property
-    def tail_key(self) -> RunnerKey:
-        """A tail runs on the CPU, whatever the head ran on."""
-        return RunnerKey(self.bundle.folder, self.configuration.threads)
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """The outputs by name, their cost but for the latency, and why it went otherwise than chosen ("": it did not).
-
-    `switched_ms` is how long it took to set the board for it, which is part of no cost but the latency. `throttled`: what was
-    to be measured was slowed down at some moment. `lost`: the runner failed, which is why the cloud did it all. `repeated_ms`: what
-    it took to run a head again and again for the meter's sake, which is no part of the latency.
-    """
-
-    outputs: Mapping[str, Array]
-    cost: Cost
-    fallback: str = ""
-    switched_ms: float = 0.0
-    throttled: bool = False
-    lost: RunnerLost | None = None
-    repeated_ms: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
