@@ -114,7 +114,7 @@ def _install_wheels(site: Path) -> None:
     platforms += ["--platform=manylinux2014_aarch64"]
     _run(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(site),
          "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}", *platforms,
-         "--constraint", str(PROJECT / "constraints.txt"), *named.split())  # fmt: skip
+         "--constraint", str(PROJECT / "constraints.txt"), *filter(None, map(str.strip, named.splitlines())))  # fmt: skip
 
 
 def _run(*command: str) -> None:
