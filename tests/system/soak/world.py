@@ -104,7 +104,7 @@ class World:
         """The agent's own process; its children are the sampler and what runs heads."""
         process = self._services["agent"].process
         assert process is not None
-        return psutil.Process(process.pid).children()[0]
+        return psutil.Process(process.pid)
 
     def log(self, name: str) -> str:
         return self._services[name].log.read_text(errors="replace")
