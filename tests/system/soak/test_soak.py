@@ -35,8 +35,8 @@ SEED = 20261121
 LASTS = (60, 200)
 """How many answered requests a fault lasts."""
 SLOW = 0.01
-LAST_KILL = 1300
-WARM = 100
+LAST_KILL = 1100
+WARM = 400
 
 pytestmark = [pytest.mark.system, pytest.mark.mosquitto]
 
@@ -101,7 +101,7 @@ def _soak(world, bundle):
 
 
 def _faults():
-    """The agent is killed in the first two thirds, so that the last one can grow old."""
+    """The agent is killed in the first half, so that the last one can warm up and then grow old."""
     around = draw(("broker", "backend", "link", "ingest", "tpu"), each=4, requests=REQUESTS, lasts=LASTS, seed=SEED)
     hangs = draw(("tpu hangs",), each=2, requests=REQUESTS, lasts=(10, 40), seed=SEED + 1)
     return around + hangs + draw(("agent",), each=2, requests=LAST_KILL, lasts=(1, 1), seed=SEED + 2)
