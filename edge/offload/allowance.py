@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import durable
-from edge.offload.cloud import AllowanceSpent, Receipt
+from edge.offload.cloud import AllowanceSpent
 from protocol.documents import canonical_bytes, check_schema, field, parse_object
 from protocol.errors import DynaSplitError, InvalidInput
 
@@ -45,7 +45,6 @@ class Allowance:
         self._lock = threading.Lock()
         self._failing = False
         self._largest = math.inf
-        self._count = 0
         self._day, self._sent = self._stored() if bytes_per_day else ("", 0)
         self._on_disk = self._sent
 
@@ -58,7 +57,7 @@ class Allowance:
             self._roll()
             return max(0.0, min(self._rest(), self._largest))
 
-    def take(self, nbytes: int) -> Receipt:
+    def take(self, nbytes: int) -> None:
         """Counts bytes that are about to be sent; AllowanceSpent when they are more than is left, and nothing is counted."""
         with self._lock:
             self._roll()
@@ -71,13 +70,6 @@ class Allowance:
             self._sent += nbytes
             if self._bytes_per_day and self._sent > self._on_disk:
                 self._write(min(self._bytes_per_day, self._sent + self._bytes_per_day // _SHARES))
-            return Receipt(nbytes, self._count)
-
-    def give_back(self, receipt: Receipt) -> None:
-        """Bytes that were taken and then did not leave the device. Those of an earlier day are not in this day's count."""
-        with self._lock:
-            if receipt.count == self._count:
-                self._sent = max(0, self._sent - receipt.nbytes)
 
     def to_json(self) -> dict[str, Any]:
         """The day so far: `sent_bytes_today`, and null for what has no limit."""
@@ -104,7 +96,6 @@ class Allowance:
         today = _day(now_s)
         if today > self._day:
             self._day, self._sent, self._on_disk, self._largest = today, 0, 0, math.inf
-            self._count += 1
         elif synced:
             self._day = today
 

@@ -65,35 +65,19 @@ class TailReply:
         return max(0.0, self.round_trip_ms - self.cloud_ms)
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """Bytes that were taken, and in which count: a ration that begins anew counts its beginnings."""
-
-    nbytes: int
-    count: int = 0
-
-
 class Ration(Protocol):
     """Counts what is sent. Thread-safe."""
 
-    def take(self, nbytes: int) -> Receipt:
+    def take(self, nbytes: int) -> None:
         """Before so many bytes of a body are sent, each time anew; AllowanceSpent when they may not be."""
-        ...
-
-    def give_back(self, receipt: Receipt) -> None:
-        """When they did not leave the device after all."""
         ...
 
 
 class Unlimited:
     """A `Ration` that counts nothing."""
 
-    def take(self, nbytes: int) -> Receipt:
+    def take(self, nbytes: int) -> None:
         """They may be sent."""
-        return Receipt(nbytes)
-
-    def give_back(self, receipt: Receipt) -> None:
-        """They were not counted."""
 
 
 class Cloud(Protocol):

@@ -106,21 +106,6 @@ def test_a_power_cut_costs_at_most_a_hundredth_and_the_disk_about_a_hundred_writ
     assert 0 <= json.loads((tmp_path / "sent.json").read_text())["bytes"] - 50_000 <= 1000
 
 
-def test_bytes_that_did_not_leave_are_given_back(make):
-    allowance = make()
-    allowance.give_back(allowance.take(400))
-    assert allowance.left() == 1000
-
-
-def test_what_is_given_back_after_midnight_makes_nothing_of_the_new_day_free(make, wall):
-    allowance = make()
-    yesterday = allowance.take(900)
-    wall.now_s += DAY_S
-    allowance.take(900)
-    allowance.give_back(yesterday)
-    assert allowance.left() == 100
-
-
 def test_a_clock_that_is_set_back_makes_nothing_free(make, wall):
     make().take(1000)
     wall.now_s -= 5 * DAY_S
@@ -194,27 +179,21 @@ def test_whatever_moment_taking_ends_at_nothing_becomes_free(tmp_path, crashes):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.one_of(st.integers(0, 400), st.sampled_from(["restart", "day", "give back"])), max_size=30))
+@given(st.lists(st.one_of(st.integers(0, 400), st.sampled_from(["restart", "day"])), max_size=30))
 def test_whatever_happens_no_day_sends_more_than_it_may(tmp_path_factory, events):
     path, wall = tmp_path_factory.mktemp("data") / "sent.json", Wall()
-    allowance, receipts, sent = Allowance(1000, path, wall=wall), [], {}
+    allowance, sent = Allowance(1000, path, wall=wall), {}
     for event in events:
         if event == "restart":
-            allowance, receipts = Allowance(1000, path, wall=wall), []
+            allowance = Allowance(1000, path, wall=wall)
         elif event == "day":
             wall.now_s += DAY_S
-        elif event == "give back":
-            if receipts:
-                day, receipt = receipts.pop(0)
-                allowance.give_back(receipt)
-                sent[day] -= receipt.nbytes
         else:
             left = allowance.left()
             try:
-                receipt = allowance.take(event)
+                allowance.take(event)
             except AllowanceSpent:
                 assert event > left
                 continue
-            receipts.append((wall.now_s, receipt))
             sent[wall.now_s] = sent.get(wall.now_s, 0) + event
         assert max(sent.values(), default=0) <= 1000

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from edge.offload.cloud import AllowanceSpent, CloudFailed, Receipt, RemoteCloud, TailCall
+from edge.offload.cloud import AllowanceSpent, CloudFailed, RemoteCloud, TailCall
 from edge.offload.transport import HttpTransport
 from protocol.inference import Message, Wire, pack_request
 from protocol.tensors import Tensor
@@ -24,14 +24,10 @@ class Ration:
         self.allowed = allowed
         self.sent = 0
 
-    def take(self, nbytes: int) -> Receipt:
+    def take(self, nbytes: int) -> None:
         if self.sent + nbytes > self.allowed:
             raise AllowanceSpent("no more today")
         self.sent += nbytes
-        return Receipt(nbytes)
-
-    def give_back(self, receipt: Receipt) -> None:
-        self.sent -= receipt.nbytes
 
 
 class Echo(BaseHTTPRequestHandler):
