@@ -57,16 +57,15 @@ class Allowance:
             self._roll()
             return max(0.0, min(self._rest(), self._largest))
 
+    def check(self, nbytes: int) -> None:
+        """AllowanceSpent when so many bytes are more than is left."""
+        with self._lock:
+            self._refuse_more_than_left(nbytes)
+
     def take(self, nbytes: int) -> None:
         """Counts bytes that are about to be sent; AllowanceSpent when they are more than is left, and nothing is counted."""
         with self._lock:
-            self._roll()
-            if nbytes > self._rest():
-                self._largest = _CAUTION * min(self._largest, nbytes)
-                raise AllowanceSpent(
-                    f"{nbytes} bytes are more than this device may still send today "
-                    f"({self._rest():.0f} of {self._bytes_per_day})"
-                )
+            self._refuse_more_than_left(nbytes)
             self._sent += nbytes
             if self._bytes_per_day and self._sent > self._on_disk:
                 self._write(min(self._bytes_per_day, self._sent + self._bytes_per_day // _SHARES))
@@ -86,6 +85,15 @@ class Allowance:
         with self._lock:
             if self._bytes_per_day and self._day:
                 self._write(self._sent)
+
+    def _refuse_more_than_left(self, nbytes: int) -> None:
+        self._roll()
+        if nbytes > self._rest():
+            self._largest = _CAUTION * min(self._largest, nbytes)
+            raise AllowanceSpent(
+                f"{nbytes} bytes are more than this device may still send today "
+                f"({self._rest():.0f} of {self._bytes_per_day})"
+            )
 
     def _rest(self) -> float:
         return self._bytes_per_day - self._sent if self._bytes_per_day else math.inf

@@ -68,6 +68,10 @@ class TailReply:
 class Ration(Protocol):
     """Counts what is sent. Thread-safe."""
 
+    def check(self, nbytes: int) -> None:
+        """Before a connection is made for so many bytes; AllowanceSpent when they may not be sent. Counts nothing."""
+        ...
+
     def take(self, nbytes: int) -> None:
         """Before so many bytes of a body are sent, each time anew; AllowanceSpent when they may not be."""
         ...
@@ -75,6 +79,9 @@ class Ration(Protocol):
 
 class Unlimited:
     """A `Ration` that counts nothing."""
+
+    def check(self, nbytes: int) -> None:
+        """They may be sent."""
 
     def take(self, nbytes: int) -> None:
         """They may be sent."""

@@ -83,6 +83,7 @@ class HttpTransport:
         self._watch.close()
 
     def _once(self, path: str, wire: Wire, end_s: float) -> Wire:
+        self._ration.check(len(wire.body))
         try:
             with self._connections.one(end_s) as connection:
                 with self._watch.until(end_s, connection.sock):

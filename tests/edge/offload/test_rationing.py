@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,9 +25,12 @@ class Ration:
         self.allowed = allowed
         self.sent = 0
 
-    def take(self, nbytes: int) -> None:
+    def check(self, nbytes: int) -> None:
         if self.sent + nbytes > self.allowed:
             raise AllowanceSpent("no more today")
+
+    def take(self, nbytes: int) -> None:
+        self.check(nbytes)
         self.sent += nbytes
 
 
@@ -92,6 +96,16 @@ def test_what_found_nobody_does_not_count():
     with pytest.raises(CloudFailed, match="cannot be reached"):
         transport.post("/good", WIRE, timeout_s=1)
     assert ration.sent == 0
+
+
+def test_a_spent_allowance_opens_no_connection():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        transport = HttpTransport(f"http://127.0.0.1:{listening.getsockname()[1]}", token="t", ration=Ration(allowed=0))
+        with pytest.raises(AllowanceSpent):
+            transport.post("/good", WIRE, timeout_s=10)
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
 
 
 def test_a_spent_allowance_does_not_make_the_cloud_look_broken(url):
