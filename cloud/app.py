@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from cloud.access.guard import Guard
 from cloud.api import (
     bundles,
     devices,
@@ -19,21 +20,20 @@ from cloud.api import (
     samples,
     tables,
 )
-from cloud.auth import Guard
 from cloud.broker.accounts import BrokerAccounts, NoAccounts
 from cloud.broker.dynamic_security import DynamicSecurity
-from cloud.bundle_store import BundleStore
-from cloud.catalogue import Catalogue
-from cloud.energy import NodeProfile
+from cloud.broker.publishing import MqttPublisher, NoBroker, Publisher
+from cloud.bundles.catalogue import Catalogue
+from cloud.bundles.files import BundleFiles
 from cloud.enrolment.enrolling import Enrolling
-from cloud.inference import Answering
-from cloud.publishing import MqttPublisher, NoBroker, Publisher
+from cloud.inference.answering import Answering
+from cloud.inference.energy import NodeProfile
+from cloud.inference.statistics import Statistics
+from cloud.inference.tails import OpenRunner, Tails
 from cloud.services import Services, attach
 from cloud.settings import AccountKeeper, BackendSettings, sqlite_url
-from cloud.sql_store import SqlStore
-from cloud.statistics import Statistics
-from cloud.store import Store
-from cloud.tails import OpenRunner, Tails
+from cloud.store.port import Store
+from cloud.store.sql import SqlStore
 from models.bundle import Bundle
 from models.running.runner import Runner
 from models.running.runner_choice import open_runner
@@ -69,7 +69,7 @@ def create_app(
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     store = store or SqlStore(settings.database_url or sqlite_url(settings.data_dir))
-    files = BundleStore(settings.data_dir)
+    files = BundleFiles(settings.data_dir)
     tails = tails or Tails(files, open_runner=_opening(settings), most_open=settings.open_bundles)
     accounts = accounts or _accounts(settings)
     node = NodeProfile(settings.node_name, settings.node_busy_watts, settings.node_idle_watts)

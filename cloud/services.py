@@ -7,17 +7,17 @@ from typing import cast
 
 from flask import Flask, current_app
 
-from cloud.auth import Guard
+from cloud.access.guard import Guard
 from cloud.broker.accounts import BrokerAccounts
-from cloud.bundle_store import BundleStore
-from cloud.catalogue import Catalogue
+from cloud.broker.publishing import Publisher
+from cloud.bundles.catalogue import Catalogue
+from cloud.bundles.files import BundleFiles
 from cloud.enrolment.enrolling import Enrolling
-from cloud.inference import Answering
-from cloud.publishing import Publisher
+from cloud.inference.answering import Answering
+from cloud.inference.statistics import Statistics
+from cloud.inference.tails import Tails
 from cloud.settings import BackendSettings
-from cloud.statistics import Statistics
-from cloud.store import Store
-from cloud.tails import Tails
+from cloud.store.port import Store
 
 _KEY = "dynasplit"
 
@@ -29,7 +29,7 @@ class Services:
     settings: BackendSettings
     store: Store
     guard: Guard
-    bundles: BundleStore
+    bundles: BundleFiles
     catalogue: Catalogue
     tails: Tails
     answering: Answering

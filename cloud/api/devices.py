@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from cloud.access.guard import new_token, token_sha256
 from cloud.api.requests import json_object, operator_only
-from cloud.auth import new_token, token_sha256
 from cloud.services import services
 from protocol import topics
 from protocol.documents import field

@@ -7,7 +7,7 @@ import time
 from flask import Blueprint, Response, request
 
 from cloud.api.requests import caller
-from cloud.inference import TailRequest
+from cloud.inference.answering import TailRequest
 from cloud.services import services
 from protocol.errors import DynaSplitError
 from protocol.inference import pack_reply, unpack_request

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, jsonify
 from cloud.api.json_lines import json_lines
 from cloud.api.requests import operator_only, query, query_count, query_number
 from cloud.services import services
-from cloud.store import Kept, Selection
+from cloud.store.records.port import Kept, Selection
 
 blueprint = Blueprint("inferences", __name__)
 

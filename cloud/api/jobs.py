@@ -11,9 +11,9 @@ from flask import Blueprint, Response, jsonify
 
 from cloud.api.requests import json_object, operator_only, query_count
 from cloud.jobs.publishing import publish_jobs
-from cloud.refusals import device_unknown
 from cloud.services import services
-from cloud.store import Store
+from cloud.store.devices.port import device_unknown
+from cloud.store.port import Store
 from protocol import topics
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.job_orders import ProfileOrder, pushed_network

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from cloud.api.json_lines import json_lines
 from cloud.api.requests import operator_only, query, query_number
 from cloud.services import services
-from cloud.store import Selection
+from cloud.store.records.port import Selection
 
 blueprint = Blueprint("measurements", __name__)
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from cloud.api.requests import body, caller, operator_only
 from cloud.services import services
-from cloud.store import StoredBundle
+from cloud.store.bundles.port import StoredBundle
 from protocol.documents import checked, parse_object
 from protocol.errors import BundleMismatch
 

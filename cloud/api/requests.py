@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
-from cloud.auth import Caller
+from cloud.access.guard import Caller
 from cloud.services import services
 from protocol.content_encoding import decompress
 from protocol.documents import check_text, parse_object

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from cloud.api.requests import caller, json_object, operator_only
-from cloud.publishing import publish_desired
 from cloud.services import services
+from cloud.tables.publishing import publish_desired
 from protocol import topics
 from protocol.errors import InvalidInput
 from protocol.signing import SignedTable

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cloud.auth import new_token, token_sha256
+from cloud.access.guard import new_token, token_sha256
 from cloud.broker.accounts import BrokerAccounts
 from cloud.enrolment.codes import CodeSecrets, new_code
-from cloud.enrolment.store import Enrolment, code_used
-from cloud.refusals import device_exists
 from cloud.settings import AccountKeeper, BackendSettings
-from cloud.store import Store
+from cloud.store.devices.port import device_exists
+from cloud.store.enrolments.port import Enrolment, code_used
+from cloud.store.port import Store
 from protocol.enrolment import Enrolled
 from protocol.errors import Conflict, InvalidInput, NotFound, Overloaded
 

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from cloud.jobs.store import JobStore
-from cloud.publishing import Publisher
+from cloud.broker.publishing import Publisher
+from cloud.store.jobs.port import JobStore
 from protocol import topics
 from protocol.errors import ServiceMissing
 

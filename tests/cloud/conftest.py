@@ -16,12 +16,12 @@ from werkzeug.test import TestResponse
 
 from cloud.app import create_app
 from cloud.broker.accounts import MemoryAccounts
-from cloud.bundle_store import BundleStore
-from cloud.memory_store import MemoryStore
-from cloud.publishing import MemoryPublisher
+from cloud.broker.publishing import MemoryPublisher
+from cloud.bundles.files import BundleFiles
+from cloud.inference.tails import Tails
 from cloud.settings import BackendSettings
-from cloud.store import Store
-from cloud.tails import Tails
+from cloud.store.memory import MemoryStore
+from cloud.store.port import Store
 from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.running.runner import FakeRunner
@@ -112,7 +112,7 @@ def make_backend(settings) -> MakeBackend:
 
 
 def fake_tails(folder: Path, *, most_open: int = 4) -> Tails:
-    return Tails(BundleStore(folder), open_runner=lambda bundle: FakeRunner(bundle.manifest), most_open=most_open)
+    return Tails(BundleFiles(folder), open_runner=lambda bundle: FakeRunner(bundle.manifest), most_open=most_open)
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from cloud.enrolment.store import Enrolment
-from cloud.memory_store import MemoryStore
-from cloud.sql_store import SqlStore
-from cloud.store import Store
+from cloud.store.enrolments.port import Enrolment
+from cloud.store.memory import MemoryStore
+from cloud.store.port import Store
+from cloud.store.sql import SqlStore
 from protocol.errors import Conflict
 
 CODE = Enrolment("c" * 64, "pi-1", replace=False, sealed_password="", expires_at=100.0)

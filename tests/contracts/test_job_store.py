@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloud.jobs.store import JobStore
-from cloud.memory_store import MemoryStore
-from cloud.sql_store import SqlStore
+from cloud.store.jobs.port import JobStore
+from cloud.store.memory import MemoryStore
+from cloud.store.sql import SqlStore
 from protocol.errors import Conflict, NotFound
 from protocol.jobs import Job, JobKind, JobReport, JobState
 

@@ -12,7 +12,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 
-from cloud.database import Database
+from cloud.database.engine import Database
 from planner.searching.campaign import Aim, Campaign, LocalLedger, exhaustive
 from planner.space import Space
 from protocol.configuration import Configuration

@@ -11,10 +11,11 @@ from functools import partial
 
 import pytest
 
-from cloud.ingest import Ingest
-from cloud.memory_store import MemoryStore
-from cloud.sql_store import SqlStore
-from cloud.store import Arrival, Kept, Rejection, Selection, Store
+from cloud.intake.ingest import Ingest
+from cloud.store.memory import MemoryStore
+from cloud.store.port import Store
+from cloud.store.records.port import Arrival, Kept, Rejection, Selection
+from cloud.store.sql import SqlStore
 from protocol import topics
 from protocol.bus import InMemoryBus, InMemoryHub
 from protocol.configuration import Account, Configuration, Provenance

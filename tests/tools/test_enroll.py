@@ -15,9 +15,9 @@ from werkzeug.wrappers import Response
 
 from cloud.app import create_app
 from cloud.broker.accounts import MemoryAccounts
-from cloud.memory_store import MemoryStore
-from cloud.publishing import MemoryPublisher
+from cloud.broker.publishing import MemoryPublisher
 from cloud.settings import BackendSettings
+from cloud.store.memory import MemoryStore
 from edge.settings import EdgeSettings
 from protocol.errors import ServiceMissing
 from protocol.mqtt import BrokerAddress

@@ -10,9 +10,9 @@ import pytest
 from werkzeug.serving import make_server
 
 from cloud.app import create_app
-from cloud.memory_store import MemoryStore
-from cloud.publishing import MemoryPublisher
+from cloud.broker.publishing import MemoryPublisher
 from cloud.settings import BackendSettings
+from cloud.store.memory import MemoryStore
 from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.zoo import digits_vgg

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cloud.app import create_app
-from cloud.memory_store import MemoryStore
-from cloud.publishing import MemoryPublisher
+from cloud.broker.publishing import MemoryPublisher
 from cloud.settings import BackendSettings
-from cloud.sql_store import SqlStore
-from cloud.store import Arrival, Store
+from cloud.store.memory import MemoryStore
+from cloud.store.port import Store
+from cloud.store.records.port import Arrival
+from cloud.store.sql import SqlStore
 from protocol.configuration import Account, Configuration, Provenance
 from protocol.link import Link
 from protocol.measurement import Cost

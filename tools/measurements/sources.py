@@ -100,8 +100,8 @@ def _from_backend(url: str, filters: Filters, token: str) -> Iterator[tuple[str,
 def _from_database(url: str, filters: Filters) -> Iterator[tuple[str, Mapping[str, Any]]]:
     shown = re.sub(r"//[^/@]*@", "//***@", url)
     try:
-        from cloud.sql_store import SqlStore
-        from cloud.store import Selection
+        from cloud.store.records.port import Selection
+        from cloud.store.sql import SqlStore
     except ModuleNotFoundError as error:
         raise ServiceMissing(
             f"measurements {shown:.100}: a database needs the package '{error.name}': pip install '.[cloud]'"

@@ -22,7 +22,7 @@ from tools.reports.identities import Identities
 from tools.reports.question import Period, Question
 
 if TYPE_CHECKING:
-    from cloud.store import Store
+    from cloud.store.port import Store
 
 _CLOCKS_APART_S = 300.0
 """How far a device's clock may be ahead of the store's, although both are synchronised."""
@@ -99,7 +99,7 @@ class StoreRecords:
         self.where = where
 
     def inferences(self, question: Question) -> Iterator[Seen]:
-        from cloud.store import Selection
+        from cloud.store.records.port import Selection
 
         since = _received_since(question.period)
         for device in question.devices or (None,):
@@ -184,7 +184,7 @@ def opened(source: str) -> Iterator[Records]:
         yield FileRecords(Path(source))
         return
     try:
-        from cloud.sql_store import SqlStore
+        from cloud.store.sql import SqlStore
     except ModuleNotFoundError as error:
         raise ServiceMissing(
             f"--from a database needs the package '{error.name}', which is not installed: pip install '.[cloud]'"

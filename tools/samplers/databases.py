@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from cloud.schema import metadata as store
+from cloud.database.schema import metadata as store
 from protocol.errors import InvalidInput, ServiceMissing
 
 _TABLES_LOCK = 0x44594E53

@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from cloud.sql_store import SqlStore
-from cloud.store import Arrival
+from cloud.store.records.port import Arrival
+from cloud.store.sql import SqlStore
 from planner.space import Space
 from protocol.configuration import Configuration
 from protocol.errors import InvalidInput, ServiceMissing

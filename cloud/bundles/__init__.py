@@ -1,0 +1,1 @@
+"""Bundles: their files, and which of them serve."""

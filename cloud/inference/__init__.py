@@ -1,0 +1,1 @@
+"""Running tails: answering, turns, statistics, energy."""

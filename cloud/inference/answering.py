@@ -1,0 +1,96 @@
+"""Answering tail requests: what a request says, checked against the manifest, run, and priced."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cloud.inference.energy import NodeProfile
+from cloud.inference.tails import Tails
+from cloud.store.bundles.port import StoredBundle
+from models.manifest import Manifest
+from protocol.configuration import Codec, Provenance, choose
+from protocol.documents import checked
+from protocol.errors import InvalidInput
+from protocol.inference import Message, select_outputs
+from protocol.tensors import Array, Tensor, TensorSpec, decode
+
+
+@dataclass(frozen=True)
+class TailRequest:
+    """The parameters of a tail request. `remaining_ms` is what the caller's deadline leaves, None without one."""
+
+    cut: int
+    bundle: str
+    codec: Codec
+    remaining_ms: float | None
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> TailRequest:
+        """Without parameters the whole network runs, on plain inputs: what any client of the protocol expects."""
+        remaining = parameters.get("remaining_ms")
+        return cls(
+            cut=checked(parameters.get("cut", 0), int, what="parameter 'cut'"),
+            bundle=checked(parameters.get("bundle", ""), str, what="parameter 'bundle'"),
+            codec=choose(Codec, parameters.get("codec", Codec.RAW), what="parameter 'codec'"),
+            remaining_ms=None if remaining is None else checked(remaining, float, what="parameter 'remaining_ms'"),
+        )
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long the tail may wait for its turn. Who comes late already asked to be served late, and waits."""
+        return self.remaining_ms / 1000 if self.remaining_ms is not None and self.remaining_ms > 0 else None
+
+
+class Answering:
+    """Answers tail requests. Thread-safe."""
+
+    def __init__(self, tails: Tails, node: NodeProfile, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._tails = tails
+        self._node = node
+        self._clock = clock
+
+    def now_s(self) -> float:
+        """The clock that `started_s` is read from."""
+        return self._clock()
+
+    def answer(
+        self, message: Message, request: TailRequest, *, bundle: StoredBundle, manifest: Manifest, started_s: float
+    ) -> Message:
+        """The tail's outputs, with what they cost since `started_s`. InvalidInput for what does not fit the manifest."""
+        if request.cut == manifest.operator_count:
+            raise InvalidInput(f"cut {request.cut} is edge-only for {manifest.network}: nothing is left for the cloud")
+        boundary = decoded_boundary(message.tensors, manifest.cut(request.cut).boundary, request.codec)
+        outputs = self._tails.run(bundle.digest, request.cut, boundary, patience_s=request.patience_s)
+        tensors = select_outputs(outputs, message.outputs)
+        return Message(
+            tensors=tensors,
+            parameters={"bundle": bundle.digest, **self._cost((self._clock() - started_s) * 1000)},
+            id=message.id,
+            binary_outputs=message.binary_outputs,
+            model_name=bundle.network,
+            model_version=str(bundle.version),
+        )
+
+    def _cost(self, cloud_ms: float) -> dict[str, Any]:
+        spent = self._node.spent(cloud_ms)
+        return {
+            "cloud_ms": cloud_ms,
+            "cloud_node_mj": spent.node_mj,
+            **({} if spent.active_mj is None else {"cloud_active_mj": spent.active_mj}),
+            "cloud_ms_provenance": Provenance.MEASURED.value,
+            "cloud_energy_provenance": self._node.provenance.value,
+        }
+
+
+def decoded_boundary(tensors: Sequence[Tensor], specs: Sequence[TensorSpec], codec: Codec) -> list[Array]:
+    """The boundary in the manifest's order, as the network wants it; missing and surplus tensors are InvalidInput."""
+    by_name = {tensor.name: tensor for tensor in tensors}
+    wanted = [spec.name for spec in specs]
+    if missing := [name for name in wanted if name not in by_name]:
+        raise InvalidInput(f"tensor '{missing[0]}' is missing; this cut takes {', '.join(wanted)}")
+    if surplus := [name for name in by_name if name not in wanted]:
+        raise InvalidInput(f"tensor '{surplus[0]:.60}' is unknown; this cut takes {', '.join(wanted)}")
+    return [decode(by_name[spec.name], spec, codec) for spec in specs]

@@ -1,0 +1,251 @@
+"""Ingest: from the bus into the store, in batches, acknowledged after the commit."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from cloud.broker.publishing import BusPublisher
+from cloud.intake.arrivals import Batch, read_batch
+from cloud.jobs.publishing import LateLists, publish_jobs
+from cloud.store.port import Store
+from cloud.store.records.port import Arrival, Rejection
+from protocol import topics
+from protocol.bus import Bus
+from protocol.errors import InvalidInput, ServiceMissing
+from protocol.jobs import JobReport
+from protocol.messages import TableReport
+from protocol.presence import Availability
+
+logger = logging.getLogger(__name__)
+
+_WAITING_MESSAGES = 10_000
+_MOST_RECORDS = 2_000
+_GATHER_S = 0.1
+_RETRY_S = 1.0
+_STOP_S = 1.5
+
+
+@dataclass(frozen=True)
+class PresenceNews:
+    """A device came, went or was stopped."""
+
+    device: str
+    availability: Availability
+    at: float
+
+
+@dataclass(frozen=True)
+class TableNews:
+    """A device said what it did with a table."""
+
+    device: str
+    report: TableReport
+    at: float
+
+
+@dataclass(frozen=True)
+class JobNews:
+    """A device said how far a job is."""
+
+    device: str
+    report: JobReport
+    at: float
+
+
+Item = Batch | PresenceNews | TableNews | JobNews
+
+
+class Ingest:
+    """Takes messages from the bus on the bus's thread, and writes them on a thread of its own.
+
+    While the store is away messages wait, as many as memory may hold; later ones are dropped. Nothing is lost: devices
+    send again what nobody acknowledged.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: Store,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+        gather_s: float = _GATHER_S,
+        retry_s: float = _RETRY_S,
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._wall_clock = wall_clock
+        self._gather_s = gather_s
+        self._retry_s = retry_s
+        self._publisher = BusPublisher(bus)
+        self._late_lists = LateLists(store, self._publisher)
+        self._items: queue.Queue[Item | None] = queue.Queue(maxsize=_WAITING_MESSAGES)
+        self._stopping = threading.Event()
+        self._overflowing = False
+        self._writer = threading.Thread(target=self._write_all, name="ingest-writer", daemon=True)
+
+    def start(self) -> None:
+        """Subscribes and starts to write."""
+        self._writer.start()
+        self._bus.subscribe(topics.telemetry("+"), self._take(self._batch))
+        self._bus.subscribe(topics.availability("+"), self._take(self._presence))
+        self._bus.subscribe(topics.reported("+", "+"), self._take(self._report))
+        self._bus.subscribe(topics.job_reported("+"), self._take(self._job_news))
+        self._bus.start()
+
+    def stop(self) -> None:
+        """Takes no more messages, writes those that wait if the store lets it, and returns within two seconds."""
+        self._stopping.set()
+        self._call_the_end()
+        self._writer.join(_STOP_S)
+        self._bus.stop()
+
+    def _call_the_end(self) -> None:
+        try:
+            self._items.put_nowait(None)
+        except queue.Full:
+            logger.warning("stopping with messages unwritten; their devices send them again")
+
+    def _take(self, read: Callable[[str, bytes], Item]) -> Callable[[str, bytes], None]:
+        def handle(topic: str, payload: bytes) -> None:
+            if self._stopping.is_set():
+                return
+            try:
+                self._enqueue(read(topic, payload))
+            except InvalidInput as error:
+                logger.warning("dropped a message on %s: %s", topic, error)
+
+        return handle
+
+    def _batch(self, topic: str, payload: bytes) -> Batch:
+        return read_batch(topic, payload, received_at=self._wall_clock())
+
+    def _presence(self, topic: str, payload: bytes) -> PresenceNews:
+        return PresenceNews(topics.device_of(topic), Availability.from_bytes(payload), self._wall_clock())
+
+    def _report(self, topic: str, payload: bytes) -> TableNews:
+        report = TableReport.from_bytes(payload)
+        if report.network != topics.network_of(topic):
+            raise InvalidInput(f"the report is about {report.network!r:.64}, not about its topic's network")
+        return TableNews(topics.device_of(topic), report, self._wall_clock())
+
+    def _job_news(self, topic: str, payload: bytes) -> JobNews:
+        return JobNews(topics.device_of(topic), JobReport.from_bytes(payload), self._wall_clock())
+
+    def _enqueue(self, item: Item) -> None:
+        try:
+            self._items.put_nowait(item)
+        except queue.Full:
+            if not self._overflowing:
+                logger.warning("%d messages wait for the store; dropping more until it writes", _WAITING_MESSAGES)
+            self._overflowing = True
+            return
+        self._overflowing = False
+
+    def _write_all(self) -> None:
+        """The writer's loop: what has gathered is committed as one, and goes again as long as the store is away."""
+        try:
+            self._store.ready()
+        except ServiceMissing as error:
+            logger.warning("%s; trying again when there is something to write", error)
+        while self._goes_on():
+            pass
+
+    def _goes_on(self) -> bool:
+        """One round of the loop; False at the end."""
+        try:
+            self._late_lists.look()
+            items, ending = self._gather()
+            while items and not self._written(items):
+                if self._stopping.wait(self._retry_s):
+                    return False
+        except Exception:  # the writer's outermost loop: it must outlive what nobody foresaw
+            logger.exception("the writer stumbled; it goes on")
+            return not self._stopping.wait(self._retry_s)
+        return not ending
+
+    def _gather(self) -> tuple[list[Item], bool]:
+        """What comes within the time to gather after the first item, and whether the end was called. Nothing, when nothing
+        comes before there may be lists to publish."""
+        items: list[Item] = []
+        try:
+            item = self._items.get(timeout=self._late_lists.wait_s)
+        except queue.Empty:
+            return [], False
+        deadline = time.monotonic() + self._gather_s
+        while item is not None:
+            items.append(item)
+            left = deadline - time.monotonic()
+            if left <= 0 or sum(_size(gathered) for gathered in items) >= _MOST_RECORDS:
+                return items, False
+            try:
+                item = self._items.get(timeout=left)
+            except queue.Empty:
+                return items, False
+        return items, True
+
+    def _written(self, items: Sequence[Item]) -> bool:
+        """Commits and acknowledges; False when the store is away."""
+        try:
+            self._commit(items)
+        except ServiceMissing as error:
+            logger.warning("%s; %d messages wait, nothing is acknowledged", error, len(items) + self._items.qsize())
+            return False
+        except Exception:  # what nobody foresaw in these must not hold up those that come after them
+            logger.exception("could not write %d messages; they are dropped unacknowledged", len(items))
+            return True
+        self._acknowledge(items)
+        self._renew_lists(items)
+        return True
+
+    def _commit(self, items: Sequence[Item]) -> None:
+        arrivals = [arrival for item in items if isinstance(item, Batch) for arrival in item.arrivals]
+        if arrivals:
+            _keep(self._store, arrivals)
+        for item in items:
+            match item:
+                case PresenceNews(device, availability, at):
+                    self._store.note_availability(device, availability, at=at)
+                case TableNews(device, report, at):
+                    self._store.note_report(device, report, at=at)
+                case JobNews(device, report, at):
+                    if not self._store.note_job(device, report, at=at):
+                        logger.info("%s: dropped news of job %s, which is not one of its", device, report.id)
+                case Batch():
+                    if item.unidentified:
+                        logger.warning("%s: %d records without a sequence dropped", item.device, item.unidentified)
+
+    def _acknowledge(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if isinstance(item, Batch) and item.arrivals:
+                self._bus.publish(topics.ack(item.device), item.ack.to_bytes())
+
+    def _renew_lists(self, items: Sequence[Item]) -> None:
+        """Tells devices what is left to do once a job has ended; also one that tells so again: it may not have heard."""
+        for device in sorted({item.device for item in items if isinstance(item, JobNews) and item.report.state.final}):
+            try:
+                publish_jobs(self._store, self._publisher, device=device)
+            except ServiceMissing as error:
+                logger.warning("%s: its jobs are published later: %s", device, error)
+
+
+def _size(item: Item) -> int:
+    return len(item.arrivals) if isinstance(item, Batch) else 1
+
+
+def _keep(store: Store, arrivals: Sequence[Arrival]) -> None:
+    """Writes records; one that the database cannot keep is found and put aside, so that it holds up no other."""
+    try:
+        store.write(arrivals)
+    except InvalidInput as error:
+        if len(arrivals) > 1:
+            middle = len(arrivals) // 2
+            _keep(store, arrivals[:middle])
+            _keep(store, arrivals[middle:])
+            return
+        logger.warning("put aside record %s of %s: %s", arrivals[0].sequence, arrivals[0].device, error)
+        store.write([replace(arrivals[0], body={}, content=Rejection("the database cannot keep it"))])

@@ -1,0 +1,28 @@
+"""The store: what the cloud keeps. Its subjects have rooms of their own."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cloud.store.bundles.port import BundleStore
+from cloud.store.devices.port import DeviceStore
+from cloud.store.enrolments.port import EnrolmentStore
+from cloud.store.jobs.port import JobStore
+from cloud.store.records.port import RecordStore
+from cloud.store.tables.port import TableStore
+
+
+class Store(DeviceStore, BundleStore, TableStore, RecordStore, JobStore, EnrolmentStore, Protocol):
+    """Devices, bundles, tables, records, jobs and enrolments.
+
+    Thread-safe; several processes may share one database. Every method that changes something has committed when it
+    returns. ServiceMissing when the database is away: then nothing was changed, and the caller may try again.
+    """
+
+    def ready(self) -> None:
+        """Returns when the database can be used."""
+        ...
+
+    def close(self) -> None:
+        """Lets the connections go."""
+        ...

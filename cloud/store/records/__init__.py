@@ -1,0 +1,1 @@
+"""Records from the devices' outboxes."""

@@ -1,0 +1,100 @@
+"""Records as the cloud keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from protocol.measurement import Measurement
+from protocol.messages import Inference
+from protocol.samples import Sample
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A record that reads as none of ours, and why."""
+
+    reason: str
+
+
+Content = Inference | Measurement | Sample | Rejection
+"""What the body of a record says."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A record from a device's outbox: its identity, its body as it was sent, and what the body says.
+
+    `received_at` is wall time of ingest in seconds since the epoch.
+    """
+
+    device: str
+    boot: str
+    sequence: int
+    received_at: float
+    body: Mapping[str, Any]
+    content: Content
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        return (self.device, self.boot, self.sequence)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A stored record: its identity, when it came in, and its body as it was sent."""
+
+    device: str
+    boot: str
+    sequence: int
+    received_at: float
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which records to read: those that have all the given values (None: any).
+
+    `received_since`: those that came in then or later, in seconds since the epoch.
+    """
+
+    device: str | None = None
+    network: str | None = None
+    bundle: str | None = None
+    run: str | None = None
+    received_since: float | None = None
+
+
+class RecordStore(Protocol):
+    """Inferences, measurements, samples, and what could not be read.
+
+    As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away.
+    """
+
+    def write(self, arrivals: Sequence[Arrival]) -> None:
+        """Keeps records, all or none. One whose identity is known changes nothing.
+
+        InvalidInput when a record cannot be kept by this database; none was kept then.
+        """
+        ...
+
+    def measurements(self, selection: Selection) -> Iterator[Kept]:
+        """In the order in which they came in."""
+        ...
+
+    def inferences(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
+        """Latest first, at most `limit`. `selection.bundle` does not count here."""
+        ...
+
+    def samples(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
+        """Latest first, at most `limit`. Only `device` and `received_since` of the selection count here."""
+        ...
+
+    def count_inferences(self, *, run: str | None = None) -> int:
+        """How many inferences with distinct identities."""
+        ...
+
+    def count_rejected(self) -> int:
+        """How many records were refused and put aside."""
+        ...

@@ -1,0 +1,21 @@
+"""The store in a database: SQLite or PostgreSQL, through SQLAlchemy Core."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from cloud.database import schema
+from cloud.store.bundles.sql import SqlBundles
+from cloud.store.devices.sql import SqlDevices
+from cloud.store.enrolments.sql import SqlEnrolments
+from cloud.store.jobs.sql import SqlJobs
+from cloud.store.records.sql import SqlRecords
+from cloud.store.tables.sql import SqlTables
+
+
+class SqlStore(SqlDevices, SqlBundles, SqlTables, SqlRecords, SqlJobs, SqlEnrolments):
+    """A `Store` in a database."""
+
+    def ready(self) -> None:
+        with self._database.reading() as connection:
+            connection.execute(sa.select(schema.devices.c.name).limit(1))

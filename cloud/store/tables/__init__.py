@@ -1,0 +1,1 @@
+"""Drafts, desired tables and reports."""

@@ -1,0 +1,138 @@
+"""Drafts and desired tables over HTTP."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cloud.app import create_app
+from cloud.broker.publishing import MemoryPublisher, NoBroker
+from cloud.store.memory import MemoryStore
+from cloud.tables.publishing import publish_desired
+from protocol import topics
+from protocol.errors import ServiceMissing
+from protocol.messages import TableReport, TableState
+from protocol.signing import SignedTable
+
+PATH = "/api/v1/devices/pi-1/tables/digits"
+TOPIC = topics.desired("pi-1", "digits")
+
+
+def test_a_signed_table_is_published_and_served(backend, make_signed):
+    signed = make_signed(1)
+
+    response = backend.call("PUT", PATH, json=signed.to_json())
+
+    assert (response.status_code, response.get_json()) == (200, {"digest": signed.table.digest, "version": 1})
+    assert SignedTable.from_json(json.loads(backend.publisher.retained[TOPIC])) == signed
+    content = backend.call("GET", PATH, token=backend.device("pi-1")).get_json()
+    assert SignedTable.from_json(content["desired"]) == signed
+    assert content["reported"] is None
+
+
+def test_what_the_device_reported_stands_beside(backend):
+    report = TableReport("digits", "d" * 64, 3, TableState.REJECTED, "another bundle")
+    backend.store.note_report("pi-1", report, at=5.0)
+
+    assert backend.call("GET", PATH).get_json() == {"desired": None, "reported": report.to_json()}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_version_that_is_not_newer_is_409_and_not_published(backend, make_signed, version):
+    backend.call("PUT", PATH, json=make_signed(2).to_json())
+
+    response = backend.call("PUT", PATH, json=make_signed(version, head_ms=9.0).to_json())
+
+    assert response.status_code == 409
+    assert len(backend.publisher.published) == 1
+
+
+def test_the_same_table_again_is_409(backend, make_signed):
+    backend.call("PUT", PATH, json=make_signed(2).to_json())
+
+    assert backend.call("PUT", PATH, json=make_signed(2).to_json()).status_code == 409
+
+
+def test_a_table_that_the_broker_did_not_take_can_be_sent_again(backend, make_signed):
+    backend.publisher.away = True
+    assert backend.call("PUT", PATH, json=make_signed(1).to_json()).status_code == 503
+
+    backend.publisher.away = False
+
+    assert backend.call("PUT", PATH, json=make_signed(1).to_json()).status_code == 200
+    assert TOPIC in backend.publisher.retained
+
+
+def test_a_push_that_was_overtaken_leaves_the_newest_retained(backend, make_signed):
+    class Slow(MemoryPublisher):
+        """While this one publishes, another process pushes and publishes."""
+
+        def publish(self, topic, payload):
+            if not self.published:
+                backend.store.set_desired(make_signed(2))
+                self.published.append((topic, b"by another process"))
+            super().publish(topic, payload)
+
+    backend.store.set_desired(make_signed(1))
+    publisher = Slow()
+
+    publish_desired(backend.store, publisher, device="pi-1", network="digits")
+
+    assert json.loads(publisher.retained[TOPIC])["table"]["version"] == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/devices/pi-2/tables/digits", "/api/v1/devices/pi-1/tables/faces", "/api/v1/devices/+/tables/digits"],
+)
+def test_a_table_for_another_place_is_400(backend, make_signed, path):
+    assert backend.call("PUT", path, json=make_signed(1).to_json()).status_code == 400
+
+
+def test_a_draft_cannot_be_pushed(backend, make_signed):
+    assert backend.call("PUT", PATH, json=make_signed(0).to_json()).status_code == 400
+    assert backend.call("PUT", PATH, json=make_signed(1).table.to_json()).status_code == 400
+
+
+def test_a_changed_table_is_400(backend, make_signed):
+    content = make_signed(1).to_json()
+    content["table"]["rows"][0]["head_ms"] = 1.0
+
+    assert backend.call("PUT", PATH, json=content).status_code == 400
+
+
+@pytest.mark.parametrize("device", ["a b", "#", "+"])
+def test_a_name_that_would_publish_elsewhere_is_400(backend, make_signed, device):
+    signed = make_signed(1, device=device)
+
+    path = f"/api/v1/devices/{device.replace('#', '%23')}/tables/digits"
+    assert backend.call("PUT", path, json=signed.to_json()).status_code == 400
+    assert backend.publisher.published == []
+
+
+def test_drafts_are_kept_by_digest(backend, make_signed):
+    draft = make_signed(0).table
+
+    response = backend.call("POST", "/api/v1/tables", json=draft.to_json())
+
+    assert (response.status_code, response.get_json()) == (201, {"digest": draft.digest})
+    assert backend.call("GET", f"/api/v1/tables/{draft.digest}").get_json() == draft.to_json()
+    (listed,) = backend.call("GET", "/api/v1/tables").get_json()
+    assert (listed["digest"], listed["network"], listed["rows"]) == (draft.digest, "digits", 1)
+    assert backend.call("GET", f"/api/v1/tables/{'f' * 64}").status_code == 404
+
+
+def test_without_a_broker_publishing_is_a_missing_service():
+    with pytest.raises(ServiceMissing, match="DYNASPLIT_BROKER_URL"):
+        NoBroker().publish(TOPIC, b"")
+
+
+def test_an_app_without_a_broker_answers_503(settings, make_signed):
+    client = create_app(settings, store=MemoryStore()).test_client()
+    headers = {"Authorization": f"Bearer {settings.operator_token}"}
+
+    response = client.put(PATH, json=make_signed(1).to_json(), headers=headers)
+
+    assert response.status_code == 503
+    assert "no broker is set" in response.get_json()["error"]

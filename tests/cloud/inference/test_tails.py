@@ -1,0 +1,157 @@
+"""Taking turns at the runners."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from cloud.bundles.files import BundleFiles
+from cloud.inference.tails import Tails
+from models.running.runner import FakeRunner
+from protocol.errors import DeadlineHopeless, NotFound
+
+PATIENCE_S = 20.0
+
+
+class Watched(FakeRunner):
+    """A runner that can be held in the middle of a tail."""
+
+    def __init__(self, manifest, log: list[str], gate: threading.Event) -> None:
+        super().__init__(manifest)
+        self._log = log
+        self._gate = gate
+        self.entered = threading.Event()
+
+    def tail(self, cut, boundary):
+        self._log.append("enter")
+        self.entered.set()
+        assert self._gate.wait(PATIENCE_S)
+        result = super().tail(cut, boundary)
+        self._log.append("leave")
+        return result
+
+    def close(self):
+        self._log.append("close")
+        super().close()
+
+
+class Stage:
+    """Tails over watched runners of one folder with several bundles."""
+
+    def __init__(self, folder, *, most_open: int) -> None:
+        self.log: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.runners: list[Watched] = []
+        self.tails = Tails(BundleFiles(folder), open_runner=self._open, most_open=most_open)
+
+    def _open(self, bundle):
+        self.log.append("open")
+        self.runners.append(Watched(bundle.manifest, self.log, self.gate))
+        return self.runners[-1]
+
+
+@pytest.fixture
+def folder(tmp_path, digits):
+    """A store with the digits bundle under three digests."""
+    (tmp_path / "bundles").mkdir()
+    for name in "abc":
+        (tmp_path / "bundles" / (name * 64)).symlink_to(digits.folder)
+    return tmp_path
+
+
+def run(stage: Stage, name: str, image, **more):
+    return stage.tails.run(name * 64, 0, [image], **more)
+
+
+def started(action: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=action)
+    thread.start()
+    return thread
+
+
+def test_a_bundle_is_opened_once(folder, image):
+    stage = Stage(folder, most_open=2)
+
+    run(stage, "a", image)
+    run(stage, "a", image)
+
+    assert stage.log == ["open", "enter", "leave", "enter", "leave"]
+
+
+def test_calls_of_one_bundle_take_turns(folder, image):
+    stage = Stage(folder, most_open=2)
+
+    threads = [started(lambda: run(stage, "a", image)) for _ in range(4)]
+    for thread in threads:
+        thread.join(PATIENCE_S)
+
+    assert stage.log == ["open", *["enter", "leave"] * 4]
+
+
+def test_the_least_recently_used_bundle_makes_room(folder, image):
+    stage = Stage(folder, most_open=2)
+
+    for name in "abac":
+        run(stage, name, image)
+
+    assert stage.tails.opened == ("a" * 64, "c" * 64)
+    assert stage.log.count("close") == 1
+    assert np.array_equal(*[next(iter(run(stage, name, image).values())) for name in "ab"])
+
+
+def test_a_bundle_in_use_is_closed_only_after_its_call(folder, image):
+    stage = Stage(folder, most_open=1)
+    stage.gate.clear()
+    busy = started(lambda: run(stage, "a", image))
+    assert wait_for(lambda: bool(stage.runners)) and stage.runners[0].entered.wait(PATIENCE_S)
+
+    other = started(lambda: run(stage, "b", image))
+    stage.gate.set()
+    for thread in (busy, other):
+        thread.join(PATIENCE_S)
+
+    assert stage.log.index("leave") < stage.log.index("close")
+    assert stage.tails.opened == ("b" * 64,)
+
+
+def test_who_cannot_wait_longer_is_told(folder, image):
+    stage = Stage(folder, most_open=1)
+    stage.gate.clear()
+    busy = started(lambda: run(stage, "a", image))
+    assert wait_for(lambda: bool(stage.runners)) and stage.runners[0].entered.wait(PATIENCE_S)
+
+    with pytest.raises(DeadlineHopeless, match="deadline"):
+        run(stage, "a", image, patience_s=0.01)
+
+    stage.gate.set()
+    busy.join(PATIENCE_S)
+
+
+def test_a_closed_bundle_opens_again(folder, image):
+    stage = Stage(folder, most_open=2)
+    run(stage, "a", image)
+
+    stage.tails.close("a" * 64)
+    stage.tails.close("b" * 64)
+
+    assert run(stage, "a", image)
+    assert stage.tails.opened == ("a" * 64,)
+
+
+def test_a_bundle_that_is_not_here_is_not_found(folder, image):
+    with pytest.raises(NotFound):
+        run(Stage(folder, most_open=1), "f", image)
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether the condition comes true within the patience of these tests."""
+    tick = threading.Event()
+    for _ in range(int(PATIENCE_S / 0.005)):
+        if condition():
+            return True
+        tick.wait(0.005)
+    return False
