@@ -11,9 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from cloud.database.schema import metadata
 
 import cloud
+from cloud.database.schema import metadata
 from cloud.store.sql import SqlStore
 
 
