@@ -37,7 +37,7 @@ from edge.requests.recorder import Recorder
 from edge.requests.turns import Turns
 from edge.runners.emulated_tpu import EmulatedTpuOpener
 from edge.runners.port import RunnerKey, Runners, RunnersHere, open_fake
-from edge.tables.bundles import BundleFiles
+from edge.tables.bundles import BundleStore
 from edge.tables.deciding import Tables, Trust
 from edge.tables.history import TableStore
 from edge.tables.networks import Networks
@@ -289,7 +289,7 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
         device_board = board(emulated, clock) if board else emulated
         source = source or FolderSource()
         runners = runners or RunnersHere(opener=EmulatedTpuOpener(usb, cpu=open_fake) if usb else open_fake)
-        bundles, networks = BundleFiles(tmp_path / "bundles", source), Networks()
+        bundles, networks = BundleStore(tmp_path / "bundles", source), Networks()
         accelerators = Accelerators(edge_tpu, clock=clock)
         capabilities = Capabilities.of(device_board, threads=1)
         allowance = Allowance(max_bytes_per_day, tmp_path / "sent.json", wall=lambda: (WALL_S + clock(), True))

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from edge.runners.port import RunnerLost
-from edge.tables.bundles import BundleFiles
+from edge.tables.bundles import BundleStore
 from edge.tables.room import DiskFull, NoRoom, Room
 from edge.tables.source import HttpSource
 from models.bundle import Bundle
@@ -33,7 +33,7 @@ def third(tmp_path_factory):
 
 @pytest.fixture
 def store(tmp_path, source):
-    return BundleFiles(tmp_path / "store", source)
+    return BundleStore(tmp_path / "store", source)
 
 
 def test_a_bundle_is_fetched_once(store, source, digits):
@@ -46,13 +46,13 @@ def test_a_bundle_is_fetched_once(store, source, digits):
 def test_a_bundle_that_is_here_needs_no_network(tmp_path, store, source, digits):
     store.get(digits.digest)
     source.away = True
-    assert BundleFiles(tmp_path / "store", source).get(digits.digest).digest == digits.digest
+    assert BundleStore(tmp_path / "store", source).get(digits.digest).digest == digits.digest
 
 
 def test_a_damaged_bundle_is_fetched_again(tmp_path, store, source, digits):
     folder = store.get(digits.digest).folder
     (folder / digits.manifest.artifacts[0].filename).write_bytes(b"rot")
-    assert BundleFiles(tmp_path / "store", source).get(digits.digest).digest == digits.digest
+    assert BundleStore(tmp_path / "store", source).get(digits.digest).digest == digits.digest
 
 
 @pytest.mark.parametrize("digest", ["", "../../etc", "A" * 64, "0" * 63])
@@ -98,12 +98,12 @@ def size_of(bundle) -> int:
 def fetched_in_pieces(tmp_path, source, bundle, piece, *, restarting=False):
     """Tries until it is here; each try gets no further than a piece."""
     source.breaks_after = piece
-    store = BundleFiles(tmp_path / "store", source)
+    store = BundleStore(tmp_path / "store", source)
     for _ in range(size_of(bundle) // piece + 3):
         try:
             return store.get(bundle.digest)
         except ServiceMissing:
-            store = BundleFiles(tmp_path / "store", source) if restarting else store
+            store = BundleStore(tmp_path / "store", source) if restarting else store
     raise AssertionError("it never came")
 
 
@@ -127,7 +127,7 @@ def test_a_beginning_that_is_none_is_thrown_away_and_fetched_anew(tmp_path, stor
 def test_what_nobody_would_go_on_with_is_cleared_away(tmp_path, source):
     half = tmp_path / "store" / ".partial-x"
     half.mkdir(parents=True)
-    BundleFiles(tmp_path / "store", source)
+    BundleStore(tmp_path / "store", source)
     assert not half.exists()
 
 
@@ -155,13 +155,13 @@ def test_whatever_moment_a_fetch_ends_at_the_bundle_is_whole_or_not_there(
     def fetching(folder) -> None:
         source.breaks_after = breaks_after
         with contextlib.suppress(ServiceMissing):
-            BundleFiles(folder, source).get(digits.digest)
+            BundleStore(folder, source).get(digits.digest)
 
     for crash in crashes(fetching, prepared=prepared):
         place = crash.folder / digits.digest
         assert not place.exists() or Bundle.open(place).digest == digits.digest, crash
         assert place.exists() or not crash.done or breaks_after, crash
-        assert BundleFiles(crash.folder, source).get(digits.digest).digest == digits.digest, crash
+        assert BundleStore(crash.folder, source).get(digits.digest).digest == digits.digest, crash
 
 
 # Room
@@ -171,9 +171,9 @@ def test_whatever_moment_a_fetch_ends_at_the_bundle_is_whole_or_not_there(
 def bounded(tmp_path, source):
     """A store with a budget in bytes, a disk with so much free, and what tables need."""
 
-    def making(max_bytes=0, *, free=1 << 40, needed=()) -> BundleFiles:
+    def making(max_bytes=0, *, free=1 << 40, needed=()) -> BundleStore:
         room = Room(max_bytes=max_bytes, spare_bytes=1000, cache_dir=tmp_path / "cache", free=lambda _: free)
-        return BundleFiles(tmp_path / "store", source, room=room, needed=lambda: needed)
+        return BundleStore(tmp_path / "store", source, room=room, needed=lambda: needed)
 
     return making
 
@@ -274,7 +274,7 @@ def test_the_runner_lets_go_of_a_bundle_before_it_goes(tmp_path, source, digits,
         raise RunnerLost("it died of it")
 
     room = Room(max_bytes=size_of(digits) + size_of(other) - 1, release=release)
-    store = BundleFiles(tmp_path / "store", source, room=room)
+    store = BundleStore(tmp_path / "store", source, room=room)
     store.get(digits.digest)
     store.get(other.digest)
     assert released == [(digits.digest, True)]
@@ -317,13 +317,13 @@ def test_whatever_moment_room_is_made_at_no_bundle_is_half_there(tmp_path, bound
     room = Room(max_bytes=size_of(digits) + size_of(other) - 1)
 
     def fetching(folder) -> None:
-        BundleFiles(folder, source, room=room).get(other.digest)
+        BundleStore(folder, source, room=room).get(other.digest)
 
     for crash in crashes(fetching, prepared=tmp_path / "store"):
         for bundle in (digits, other):
             place = crash.folder / bundle.digest
             assert not place.exists() or Bundle.open(place).digest == bundle.digest, crash
-        assert BundleFiles(crash.folder, source).get(other.digest).digest == other.digest, crash
+        assert BundleStore(crash.folder, source).get(other.digest).digest == other.digest, crash
 
 
 # Over HTTP
