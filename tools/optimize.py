@@ -18,12 +18,12 @@ from typing import Any
 if not __package__:  # run by path: the project's folder takes the place of this one
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from planner.findings import Findings, Wanted, check_account, corner, facts_of, findings, suspect_facts
 from planner.searching.campaign import asks_of, budget_from
 from protocol.configuration import Account
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from tools.measurements.sources import is_sqlite, read
-from tools.optimizing.findings import Findings, Wanted, check_account, corner, facts_of, findings, suspect_facts
 from tools.optimizing.printing import note, show, steps
 from tools.optimizing.searches import METHODS, Order, Outcome, method_named, search, standing
 from tools.optimizing.worlds import World, recorded_world

@@ -17,6 +17,7 @@ import numpy as np
 
 from planner.averages import median_link, rows_by_configuration
 from planner.pricing import Floats
+from planner.recording import ORIGIN, Recorded
 from planner.searching.campaign import Aim, budget_from
 from planner.searching.composing import compose
 from planner.simulation.contest import STRATEGIES, Contest
@@ -29,8 +30,7 @@ from protocol.configuration import Account
 from protocol.documents import parse_object
 from protocol.errors import InvalidInput
 from tools.measurements.published import read_deadlines
-from tools.measurements.recorded import Recorded
-from tools.measurements.sources import ORIGIN, read
+from tools.measurements.sources import read
 from tools.output import add_json_argument, check_json_target, read_text, write_json
 from tools.progress import progress
 from tools.simulated import facts_of, show

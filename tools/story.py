@@ -20,6 +20,7 @@ from models.cutting.plain import make_bundle
 from models.running.runner_choice import open_runner
 from models.zoo import digits_vgg, load_digits_vgg
 from planner.choosing.strategies import STRATEGIES
+from planner.findings import Findings, Wanted, findings
 from planner.pricing import price
 from planner.profiling import plan
 from planner.space import Space
@@ -30,7 +31,6 @@ from protocol.messages import TableState
 from protocol.table import Table
 from tools import demo_report
 from tools.comparison import Served, serve, summarise
-from tools.optimizing.findings import Findings, Wanted, findings
 from tools.output import write_text
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, measure, prepare, space_of
 from tools.progress import progress

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from planner.findings import Wanted, corner, facts_of, findings, suspect_facts
 from protocol.configuration import Account
 from protocol.errors import InvalidInput
 from tools.measurements.published import read_published
-from tools.optimizing.findings import Wanted, corner, facts_of, findings, suspect_facts
 from tools.plots.front import check_front_target, draw_front, scene
 
 

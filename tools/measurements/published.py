@@ -16,7 +16,9 @@ from statistics import median_low
 
 import numpy as np
 
+from planner.possible import check_possible
 from planner.pricing import Floats
+from planner.recording import Recorded
 from planner.space import Space
 from protocol.configuration import CloudAccelerator, Codec, Configuration, EdgeAccelerator, Provenance, choose
 from protocol.errors import InvalidInput
@@ -24,8 +26,6 @@ from protocol.link import REFERENCE_LINK
 from protocol.measurement import Cost, Measurement
 from tools.measurements.csv_lines import Line, read_lines
 from tools.measurements.edge_energy import Trial, split_mj
-from tools.measurements.possible import check_possible
-from tools.measurements.recorded import Recorded
 
 __all__ = ["Recorded", "is_published", "read_deadlines", "read_published"]
 

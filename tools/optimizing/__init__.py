@@ -1,1 +1,1 @@
-"""What `dynasplit optimize` is made of: worlds to measure in, searches, what was found, and how it is told."""
+"""What `dynasplit optimize` is made of: worlds to measure in, searches, and how what was found is told."""

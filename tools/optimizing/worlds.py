@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.averages import asked_for
+from planner.recording import Recorded
 from planner.searching.campaign import Measurer
 from planner.searching.recorded import RecordedTrials
 from planner.space import Space
 from protocol.configuration import Configuration
 from protocol.errors import BundleMismatch, InvalidInput, NotFound
 from protocol.measurement import Measurement
-from tools.measurements.recorded import Recorded
 
 if TYPE_CHECKING:
     from models.bundle import Bundle

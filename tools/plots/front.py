@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.findings import Findings
 from planner.pareto import front
 from planner.provenance import energy_kinds, latency_kinds
 from planner.searching.campaign import objectives
 from protocol.link import Link
-from tools.optimizing.findings import Findings
 from tools.output import write_text
 from tools.plots.figures import FORMATS, STYLE, check_plot_target, save
 

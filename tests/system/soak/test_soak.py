@@ -21,10 +21,10 @@ from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.fakes.kernel_trees import make_pi4
 from models.cutting.plain import make_bundle
 from models.zoo import digits_vgg, load_digits_vgg
+from planner.findings import Wanted, findings
 from planner.profiling import plan
 from protocol.configuration import Account, EdgeAccelerator
 from protocol.tensors import Tensor
-from tools.optimizing.findings import Wanted, findings
 from tools.profile_device import DEFAULT_CODECS, measure, prepare, space_of
 from tools.push import push, wait_for_report
 

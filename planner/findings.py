@@ -15,6 +15,7 @@ from planner.hypervolume import hypervolume, reference_point
 from planner.pareto import front
 from planner.pricing import Floats, Indices, Parts, Prices
 from planner.provenance import energy_kinds, latency_kinds
+from planner.recording import ORIGIN
 from planner.searching.campaign import objectives
 from planner.space import Space
 from planner.suspects.finding import Suspect
@@ -23,8 +24,6 @@ from planner.tables import rows_of, table_of
 from protocol.configuration import Account, Configuration
 from protocol.measurement import Measurement
 from protocol.table import Row, Table
-
-ORIGIN = ("network", "device", "bundle")
 
 
 @dataclass(frozen=True)
