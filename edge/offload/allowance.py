@@ -24,6 +24,8 @@ _FIELDS: tuple[tuple[str, type], ...] = (("day", str), ("bytes", int))
 _SHARES = 100
 """So many parts of a day's allowance are put on disk one after the other, each before the first byte of it is sent."""
 _CAUTION = 0.9
+_OFF = 1.25
+"""A row's figure is at most so many times too small; a body that is larger was never thought to fit."""
 
 
 class Allowance:
@@ -49,13 +51,13 @@ class Allowance:
         self._on_disk = self._sent
 
     def left(self) -> float:
-        """What a request may count on today, in bytes; infinite without a limit. After something was refused it is less
-        than that and falls with each refusal, lest rows that send a little more than their figure be tried in vain all day."""
+        """What a request may count on today, in bytes; infinite without a limit. Where a body was refused that
+        is little more than this, it falls, lest rows that send a little more than their figure be tried in vain all day."""
         if not self._bytes_per_day:
             return math.inf
         with self._lock:
             self._roll()
-            return max(0.0, min(self._rest(), self._largest))
+            return self._promised()
 
     def check(self, nbytes: int) -> None:
         """AllowanceSpent when so many bytes are more than is left."""
@@ -74,12 +76,11 @@ class Allowance:
         """The day so far: `sent_bytes_today`, and null for what has no limit."""
         with self._lock:
             self._roll()
-        left = self.left()
-        return {
-            "sent_bytes_today": self._sent,
-            "max_bytes_per_day": self._bytes_per_day or None,
-            "bytes_left_today": int(left) if math.isfinite(left) else None,
-        }
+            return {
+                "sent_bytes_today": self._sent,
+                "max_bytes_per_day": self._bytes_per_day or None,
+                "bytes_left_today": int(max(0.0, self._rest())) if self._bytes_per_day else None,
+            }
 
     def close(self) -> None:
         with self._lock:
@@ -89,11 +90,15 @@ class Allowance:
     def _refuse_more_than_left(self, nbytes: int) -> None:
         self._roll()
         if nbytes > self._rest():
-            self._largest = _CAUTION * min(self._largest, nbytes)
+            if nbytes <= _OFF * self._promised():
+                self._largest = _CAUTION * self._promised()
             raise AllowanceSpent(
                 f"{nbytes} bytes are more than this device may still send today "
                 f"({self._rest():.0f} of {self._bytes_per_day})"
             )
+
+    def _promised(self) -> float:
+        return max(0.0, min(self._rest(), self._largest))
 
     def _rest(self) -> float:
         return self._bytes_per_day - self._sent if self._bytes_per_day else math.inf

@@ -12,7 +12,7 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.offload.names import Names
+from edge.offload.names import Address, Names
 from hardware.clock import Clock
 from protocol.errors import InvalidInput
 
@@ -55,6 +55,7 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._closed = False
+        self._answered: Address | None = None
 
     @contextlib.contextmanager
     def one(self, end_s: float) -> Iterator[Connection]:
@@ -109,17 +110,24 @@ class Connections:
         return plain if self._tls is None else self._secured(plain, self._tls)
 
     def _connected(self, end_s: float) -> socket.socket:
-        """To the first of the host's addresses where somebody listens."""
+        """To the first of the host's addresses where somebody listens.
+
+        One that swallows what is sent to it must not cost the others their turn, as the IPv6 address of many a home network
+        does: the time left is shared, and the one that answered last is asked first.
+        """
         failure = OSError("the name has no address")
-        for family, address in self._names.addresses(self._left_s(end_s)):
+        addresses = sorted(self._names.addresses(self._left_s(end_s)), key=lambda each: each != self._answered)
+        for place, (family, address) in enumerate(addresses):
             opened = socket.socket(family, socket.SOCK_STREAM)
             try:
-                opened.settimeout(self._left_s(end_s))
+                opened.settimeout(self._left_s(end_s) / (len(addresses) - place))
                 opened.connect(address)
             except OSError as error:
                 opened.close()
                 failure = error
             else:
+                self._answered = (family, address)
+                opened.settimeout(self._left_s(end_s))
                 return opened
         raise failure
 

@@ -71,12 +71,21 @@ def test_more_than_is_left_is_refused_and_not_counted(make):
 
 
 def test_rows_that_turn_out_larger_than_they_are_said_to_be_are_not_tried_all_day(make):
-    allowance, tried = make(), 0
-    while allowance.left() >= 500:
+    allowance, said, tried = make(), 850, 0
+    while allowance.left() >= said:
         tried += 1
         with pytest.raises(AllowanceSpent):
-            allowance.take(1300)
-    assert tried < 12
+            allowance.take(1050)
+    assert tried < 4
+
+
+def test_a_body_that_nothing_said_would_fit_takes_nothing_from_the_others(make):
+    allowance = make()
+    for _ in range(50):
+        with pytest.raises(AllowanceSpent):
+            allowance.take(2000)
+    assert allowance.left() == 1000
+    assert allowance.to_json()["bytes_left_today"] == 1000
 
 
 def test_a_new_day_begins_anew(make, wall):
