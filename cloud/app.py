@@ -6,6 +6,7 @@ from flask import Flask
 
 from cloud.access.guard import Guard
 from cloud.api import (
+    access,
     bundles,
     devices,
     enrolments,
@@ -91,6 +92,7 @@ def create_app(
     )
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
+    access.guard(app)
     errors.register(app)
     return app
 

@@ -1,4 +1,4 @@
-"""Bearer tokens: who calls, and what that caller may do."""
+"""Bearer tokens: who calls."""
 
 from __future__ import annotations
 
@@ -7,31 +7,16 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from cloud.access.caller import Caller
+from cloud.access.scopes import Scope
 from cloud.remembered import Remembered
 from cloud.store.port import Store
-from protocol.errors import NotAllowed, NotAuthenticated
+from protocol.errors import NotAuthenticated
 
 _FRESH_S = 10.0
 _TOKEN_BYTES = 32
-
-
-@dataclass(frozen=True)
-class Caller:
-    """The operator, or the device whose token it is."""
-
-    device: str | None
-
-    def must_be_operator(self) -> None:
-        """NotAllowed for a device."""
-        if self.device is not None:
-            raise NotAllowed(f"the token of device '{self.device}' may not do this; use the operator token")
-
-    def must_be(self, device: str) -> None:
-        """NotAllowed for another device than this; the operator may."""
-        if self.device not in (None, device):
-            raise NotAllowed(f"the token of device '{self.device}' may not touch what belongs to '{device}'")
+_OPERATOR = "operator"
 
 
 class Guard:
@@ -52,12 +37,12 @@ class Guard:
             raise NotAuthenticated("this needs a token: send 'Authorization: Bearer <token>'")
         digest = token_sha256(token.strip())
         if hmac.compare_digest(digest, self._operator):
-            return Caller(device=None)
+            return Caller.of_token(_OPERATOR, frozenset({Scope.ADMIN}))
         # Looking up a digest tells an observer of time nothing about the token.
         device = self._devices.get(digest, lambda: self._store.device_with_token(digest))
         if device is None:
             raise NotAuthenticated("this token is not known here; register the device or check the operator token")
-        return Caller(device=device)
+        return Caller.of_device(device)
 
     def forget(self) -> None:
         """Asks the store again from now on."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response, jsonify, request, send_file
 
-from cloud.api.requests import caller, operator_only
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
 from cloud.services import services
 
 blueprint = Blueprint("bundles", __name__)
@@ -16,9 +17,9 @@ _FOREVER = "private, max-age=31536000, immutable"
 
 
 @blueprint.put("/api/v1/artifacts/<sha256>")
+@allowed(Scope.WRITE)
 def put_artifact(sha256: str) -> tuple[Response, int]:
     """Keeps the body, which must have this sha256; 200 when it was here already."""
-    operator_only()
     made = services()
     request.max_content_length = made.settings.max_artifact_bytes
     new = made.bundles.put_artifact(sha256, _chunks())
@@ -26,9 +27,9 @@ def put_artifact(sha256: str) -> tuple[Response, int]:
 
 
 @blueprint.get("/api/v1/artifacts/<sha256>")
+@allowed(Scope.INFER, Scope.READ)
 def get_artifact(sha256: str) -> Response:
     """The artifact; HEAD tells whether it is here, Range continues a broken transfer."""
-    caller()
     path = services().bundles.artifact(sha256)
     response = send_file(path, mimetype="application/octet-stream", etag=sha256, conditional=True)
     response.headers["Cache-Control"] = _FOREVER
@@ -36,9 +37,9 @@ def get_artifact(sha256: str) -> Response:
 
 
 @blueprint.put("/api/v1/bundles/<digest>")
+@allowed(Scope.WRITE)
 def put_bundle(digest: str) -> tuple[Response, int]:
     """Makes a bundle of its `bundle.json` and lets it serve; 409 with the names while artifacts are missing."""
-    operator_only()
     made = services()
     manifest = made.bundles.put_bundle(digest, request.get_data())
     stored = made.store.add_bundle(digest, network=manifest.network)
@@ -47,17 +48,17 @@ def put_bundle(digest: str) -> tuple[Response, int]:
 
 
 @blueprint.get("/api/v1/bundles/<digest>")
+@allowed(Scope.INFER, Scope.READ)
 def get_bundle(digest: str) -> Response:
     """`bundle.json`, byte for byte."""
-    caller()
     content = services().bundles.content(digest)
     return Response(content, mimetype="application/json", headers={"Cache-Control": _FOREVER})
 
 
 @blueprint.get("/api/v1/bundles")
+@allowed(Scope.INFER, Scope.READ)
 def list_bundles() -> Response:
     """All bundles."""
-    caller()
     return jsonify(
         [
             {"digest": bundle.digest, "network": bundle.network, "version": bundle.version, "loaded": bundle.loaded}

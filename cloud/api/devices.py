@@ -5,7 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from cloud.access.guard import new_token, token_sha256
-from cloud.api.requests import json_object, operator_only
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
+from cloud.api.requests import json_object
 from cloud.services import services
 from protocol import topics
 from protocol.documents import field
@@ -15,9 +17,9 @@ blueprint = Blueprint("devices", __name__)
 
 
 @blueprint.post("/api/v1/devices")
+@allowed(Scope.ADMIN)
 def register() -> tuple[Response, int]:
     """Registers a device. Its token is told here and never again."""
-    operator_only()
     name = topics.check_name(field(json_object(what="device"), "id", str, what="device"), what="device")
     token = new_token()
     services().store.add_device(name, token_sha256=token_sha256(token))
@@ -25,9 +27,9 @@ def register() -> tuple[Response, int]:
 
 
 @blueprint.get("/api/v1/devices")
+@allowed(Scope.READ)
 def list_devices() -> Response:
     """Devices that are registered or were heard of; `last_seen` in seconds since the epoch, null: never."""
-    operator_only()
     return jsonify(
         [
             {
@@ -42,12 +44,12 @@ def list_devices() -> Response:
 
 
 @blueprint.delete("/api/v1/devices/<device>")
+@allowed(Scope.ADMIN)
 def remove(device: str) -> tuple[str, int]:
     """Makes the device's token worthless, at once here and within ten seconds elsewhere, and removes its broker account.
 
     Its records stay. 503 when the broker took no change: the token is void all the same; the same request again tries the account.
     """
-    operator_only()
     made = services()
     unknown: NotFound | None = None
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, request
 
-from cloud.api.requests import json_object, operator_only
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed, open_to_all
+from cloud.api.requests import json_object
 from cloud.services import services
 from protocol import topics
 from protocol.documents import field
@@ -15,9 +17,9 @@ _TTL_S = 900.0
 
 
 @blueprint.post("/api/v1/enrolments")
+@allowed(Scope.ADMIN)
 def issue() -> tuple[Response, int]:
     """Issues a one-use code for a device. It is told here and never again."""
-    operator_only()
     given = {"ttl_s": _TTL_S, "broker_password": "", "replace": False, **json_object(what="enrolment")}
     issued = services().enrolling.issue(
         topics.check_name(field(given, "device", str, what="enrolment"), what="device"),
@@ -29,6 +31,7 @@ def issue() -> tuple[Response, int]:
 
 
 @blueprint.post("/api/v1/enroll")
+@open_to_all
 def enrol() -> Response:
     """Gives a device its token, its broker account and the operator's public key for a code; 429 after too many wrong ones.
 

@@ -6,7 +6,8 @@ import time
 
 from flask import Blueprint, Response, request
 
-from cloud.api.requests import caller
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
 from cloud.inference.answering import TailRequest
 from cloud.services import services
 from protocol.errors import DynaSplitError
@@ -17,9 +18,9 @@ blueprint = Blueprint("inference_v2", __name__)
 
 @blueprint.post("/v2/models/<network>/infer")
 @blueprint.post("/v2/models/<network>/versions/<version>/infer")
+@allowed(Scope.INFER)
 def infer(network: str, version: str = "") -> Response:
     """Finishes an inference whose head ran elsewhere, or runs all of it."""
-    caller()
     made = services()
     received = request.get_data(cache=False)
     started_s = made.answering.now_s()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
 from cloud.api.json_lines import json_lines
-from cloud.api.requests import operator_only, query, query_count, query_number
+from cloud.api.requests import query, query_count, query_number
 from cloud.services import services
 from cloud.store.records.port import Kept, Selection
 
@@ -13,12 +15,12 @@ blueprint = Blueprint("inferences", __name__)
 
 
 @blueprint.get("/api/v1/inferences")
+@allowed(Scope.READ)
 def list_inferences() -> Response:
     """JSON lines with identity, `received_at` and the record, latest first; filtered by the query, at most `limit`.
 
     `received_since` leaves out what came in before, in seconds since the epoch.
     """
-    operator_only()
     filters = {name: query(name) for name in ("device", "network", "run")}
     selection = Selection(**filters, received_since=query_number("received_since"))
     kept = services().store.inferences(selection, limit=query_count("limit"))
@@ -26,9 +28,9 @@ def list_inferences() -> Response:
 
 
 @blueprint.get("/api/v1/inferences/count")
+@allowed(Scope.READ)
 def count() -> Response:
     """How many inferences with distinct identities the store holds, of a run or of all."""
-    operator_only()
     return jsonify({"count": services().store.count_inferences(run=query("run"))})
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from cloud.api.requests import json_object, operator_only, query_count
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
+from cloud.api.requests import json_object, query_count
 from cloud.jobs.publishing import publish_jobs
 from cloud.services import services
 from cloud.store.devices.port import device_unknown
@@ -25,9 +27,9 @@ blueprint = Blueprint("jobs", __name__)
 
 
 @blueprint.post("/api/v1/devices/<device>/jobs")
+@allowed(Scope.WRITE)
 def add_job(device: str) -> tuple[Response, int]:
     """Gives a device a job; `published` is false while the broker is away, and ingest publishes it later."""
-    operator_only()
     store = services().store
     job = _job(json_object(what="job"))
     _check_registered(store, device)
@@ -36,9 +38,9 @@ def add_job(device: str) -> tuple[Response, int]:
 
 
 @blueprint.get("/api/v1/devices/<device>/jobs")
+@allowed(Scope.READ)
 def list_jobs(device: str) -> Response:
     """A device's jobs, newest first, at most `limit`, and how far each is; those of one that was removed stay."""
-    operator_only()
     store = services().store
     jobs = store.jobs(device, limit=query_count("limit"))
     if not jobs:
@@ -47,16 +49,16 @@ def list_jobs(device: str) -> Response:
 
 
 @blueprint.get("/api/v1/devices/<device>/jobs/<job_id>")
+@allowed(Scope.READ)
 def get_job(device: str, job_id: str) -> Response:
     """One job, and how far it is."""
-    operator_only()
     return jsonify(services().store.job(device, job_id).to_json())
 
 
 @blueprint.post("/api/v1/devices/<device>/jobs/<job_id>/cancel")
+@allowed(Scope.WRITE)
 def cancel_job(device: str, job_id: str) -> Response:
     """Says that a job is not wanted any more; the device ends it. 409 when it has ended already."""
-    operator_only()
     services().store.cancel_job(device, job_id)
     return _answer(device, job_id)
 

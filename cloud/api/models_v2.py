@@ -7,7 +7,8 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from cloud.api.requests import caller
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed, open_to_all
 from cloud.services import services
 from models.manifest import Manifest
 from protocol.tensors import TensorSpec
@@ -19,18 +20,21 @@ _EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", 
 
 
 @blueprint.get("/v2")
+@allowed(Scope.INFER, Scope.READ)
 def server() -> Response:
     """Name, version and extensions."""
     return jsonify({"name": "dynasplit-backend", "version": installed_version("dynasplit"), "extensions": _EXTENSIONS})
 
 
 @blueprint.get("/v2/health/live")
+@open_to_all
 def live() -> Response:
     """The process answers."""
     return jsonify({"live": True})
 
 
 @blueprint.get("/v2/health/ready")
+@open_to_all
 def ready() -> Response:
     """The store can be used; 503 otherwise."""
     services().store.ready()
@@ -39,9 +43,9 @@ def ready() -> Response:
 
 @blueprint.get("/v2/models/<network>")
 @blueprint.get("/v2/models/<network>/versions/<version>")
+@allowed(Scope.INFER, Scope.READ)
 def metadata(network: str, version: str = "") -> Response:
     """Inputs and outputs of the whole network, as a request with cut 0 sends and gets them."""
-    caller()
     made = services()
     bundle = made.catalogue.find(network, version=version)
     manifest = made.bundles.manifest(bundle.digest)
@@ -59,35 +63,35 @@ def metadata(network: str, version: str = "") -> Response:
 
 @blueprint.get("/v2/models/<network>/ready")
 @blueprint.get("/v2/models/<network>/versions/<version>/ready")
+@allowed(Scope.INFER, Scope.READ)
 def model_ready(network: str, version: str = "") -> Response:
     """The network is loaded; 404 otherwise."""
-    caller()
     bundle = services().catalogue.find(network, version=version)
     return jsonify({"name": network, "version": str(bundle.version), "ready": True})
 
 
 @blueprint.get("/v2/models/<network>/config")
 @blueprint.get("/v2/models/<network>/versions/<version>/config")
+@allowed(Scope.INFER, Scope.READ)
 def config(network: str, version: str = "") -> Response:
     """The model configuration of Triton, with the bundle and its cut points among the parameters."""
-    caller()
     made = services()
     bundle = made.catalogue.find(network, version=version)
     return jsonify(_configuration(network, bundle.digest, made.bundles.manifest(bundle.digest)))
 
 
 @blueprint.get("/v2/models/stats")
+@allowed(Scope.INFER, Scope.READ)
 def all_statistics() -> Response:
     """Counts of all networks, of this worker process."""
-    caller()
     return jsonify({"model_stats": [_counted(bundle.network, "") for bundle in _newest_of_each()]})
 
 
 @blueprint.get("/v2/models/<network>/stats")
 @blueprint.get("/v2/models/<network>/versions/<version>/stats")
+@allowed(Scope.INFER, Scope.READ)
 def statistics(network: str, version: str = "") -> Response:
     """Counts of one network, of this worker process."""
-    caller()
     return jsonify({"model_stats": [_counted(network, version)]})
 
 

@@ -10,14 +10,17 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, jsonify
 from werkzeug.routing import Rule
 
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed, needs_of
+
 blueprint = Blueprint("openapi", __name__)
 
-_OPEN = {"models_v2.server", "models_v2.live", "models_v2.ready", "openapi.document", "enrolments.enrol"}
 _METHODS = ("GET", "PUT", "POST", "DELETE")
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 
 
 @blueprint.get("/api/v1/openapi.json")
+@allowed(Scope.READ)
 def document() -> Response:
     """This description."""
     return jsonify(description(current_app))
@@ -40,12 +43,13 @@ def description(app: Flask) -> dict[str, Any]:
 
 
 def _operations(app: Flask, rule: Rule) -> Iterator[tuple[str, dict[str, Any]]]:
-    summary, _, rest = (app.view_functions[rule.endpoint].__doc__ or "").strip().partition("\n\n")
+    endpoint = app.view_functions[rule.endpoint]
+    summary, _, rest = (endpoint.__doc__ or "").strip().partition("\n\n")
     for method in sorted(set(rule.methods or ()) & set(_METHODS)):
         operation: dict[str, Any] = {
             "summary": summary,
             "responses": {"2XX": {"description": "good"}, "default": _failure()},
-            "security": [] if rule.endpoint in _OPEN else [{"token": []}],
+            "security": [{"token": [scope.value]} for scope in needs_of(endpoint).any_of],
         }
         if rest:
             operation["description"] = " ".join(rest.split())

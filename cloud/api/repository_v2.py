@@ -7,7 +7,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from cloud.api.requests import body, caller, operator_only
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
+from cloud.api.requests import body
 from cloud.services import services
 from cloud.store.bundles.port import StoredBundle
 from protocol.documents import checked, parse_object
@@ -17,18 +19,18 @@ blueprint = Blueprint("repository_v2", __name__)
 
 
 @blueprint.post("/v2/repository/index")
+@allowed(Scope.INFER, Scope.READ)
 def index() -> Response:
     """All networks with their versions; with `{"ready": true}` only what is loaded."""
-    caller()
     only_ready = checked(_content().get("ready", False), bool, what="'ready'")
     bundles = [bundle for bundle in services().catalogue.all() if bundle.loaded or not only_ready]
     return jsonify([_entry(bundle) for bundle in bundles])
 
 
 @blueprint.post("/v2/repository/models/<network>/load")
+@allowed(Scope.WRITE)
 def load(network: str) -> Response:
     """Opens the bundle of parameter `bundle`, or the newest, and lets it serve from now on, in all worker processes."""
-    operator_only()
     made = services()
     bundle = _meant(network)
     made.tails.open(bundle.digest)
@@ -38,9 +40,9 @@ def load(network: str) -> Response:
 
 
 @blueprint.post("/v2/repository/models/<network>/unload")
+@allowed(Scope.WRITE)
 def unload(network: str) -> Response:
     """Stops serving the network, or only the bundle of parameter `bundle`; other processes follow within a second."""
-    operator_only()
     made = services()
     digests = [bundle.digest for bundle in made.catalogue.of_network(network)]
     if chosen := _parameter_bundle():

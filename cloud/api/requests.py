@@ -1,4 +1,4 @@
-"""What all endpoints ask of a request: who sends it, and what its body or query says."""
+"""What all endpoints ask of a request: what its body or query says."""
 
 from __future__ import annotations
 
@@ -8,21 +8,10 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
-from cloud.access.guard import Caller
 from cloud.services import services
 from protocol.content_encoding import decompress
 from protocol.documents import check_text, parse_object
 from protocol.errors import InvalidInput
-
-
-def caller() -> Caller:
-    """Who sends the request; NotAuthenticated when nobody that is known."""
-    return services().guard.caller(request.headers.get("Authorization", ""))
-
-
-def operator_only() -> None:
-    """NotAuthenticated or NotAllowed unless the operator sends the request."""
-    caller().must_be_operator()
 
 
 def body() -> bytes:

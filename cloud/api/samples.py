@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
 from cloud.api.json_lines import json_lines
-from cloud.api.requests import operator_only, query_count, query_number
+from cloud.api.requests import query_count, query_number
 from cloud.services import services
 from cloud.store.records.port import Kept, Selection
 
@@ -13,12 +15,12 @@ blueprint = Blueprint("samples", __name__)
 
 
 @blueprint.get("/api/v1/devices/<device>/samples")
+@allowed(Scope.READ)
 def list_samples(device: str) -> Response:
     """JSON lines with identity, `received_at` and the sample, latest first, at most `limit`.
 
     `received_since` leaves out what came in before, in seconds since the epoch.
     """
-    operator_only()
     selection = Selection(device=device, received_since=query_number("received_since"))
     kept = services().store.samples(selection, limit=query_count("limit"))
     return json_lines(_line(record) for record in kept)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from cloud.api.requests import caller, json_object, operator_only
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
+from cloud.api.requests import json_object
 from cloud.services import services
 from cloud.tables.publishing import publish_desired
 from protocol import topics
@@ -16,12 +18,12 @@ blueprint = Blueprint("tables", __name__)
 
 
 @blueprint.put("/api/v1/devices/<device>/tables/<network>")
+@allowed(Scope.WRITE)
 def put_desired(device: str, network: str) -> Response:
     """Makes a signed table the desired one and publishes it; 409 unless its version is newer.
 
     503 when the broker did not take it: it is stored, and the same request again publishes it.
     """
-    operator_only()
     made = services()
     signed = SignedTable.from_json(json_object(what="signed table"))
     _check_place(signed.table, device, network)
@@ -31,9 +33,9 @@ def put_desired(device: str, network: str) -> Response:
 
 
 @blueprint.get("/api/v1/devices/<device>/tables/<network>")
+@allowed(Scope.READ, own_device=True)
 def get_tables(device: str, network: str) -> Response:
     """The desired table and what the device last reported, null where there is none."""
-    caller().must_be(device)
     store = services().store
     desired, reported = store.desired(device, network), store.reported(device, network)
     return jsonify(
@@ -45,9 +47,9 @@ def get_tables(device: str, network: str) -> Response:
 
 
 @blueprint.post("/api/v1/tables")
+@allowed(Scope.WRITE)
 def add_draft() -> tuple[Response, int]:
     """Keeps an unsigned table."""
-    operator_only()
     table = Table.from_json(json_object(what="table"))
     _check_names(table)
     services().store.add_draft(table)
@@ -55,16 +57,16 @@ def add_draft() -> tuple[Response, int]:
 
 
 @blueprint.get("/api/v1/tables/<digest>")
+@allowed(Scope.READ)
 def get_draft(digest: str) -> Response:
     """A draft by its digest."""
-    operator_only()
     return jsonify(services().store.draft(digest).to_json())
 
 
 @blueprint.get("/api/v1/tables")
+@allowed(Scope.READ)
 def list_drafts() -> Response:
     """What drafts there are."""
-    operator_only()
     return jsonify(
         [
             {
