@@ -125,6 +125,7 @@ class ShippedBroker:
     """Mosquitto with the shipped settings, and the cloud's users; a user's password is `<user>-secret`."""
 
     port: int
+    tls_port: int
     folder: Path
 
     def url(self, user: str, password: str | None = None) -> str:
@@ -132,16 +133,16 @@ class ShippedBroker:
 
 
 @pytest.fixture
-def shipped_broker(tmp_path: Path) -> Iterator[ShippedBroker]:
-    """A running one; for tests marked `mosquitto`."""
+def shipped_broker(tmp_path: Path, certificates: Path) -> Iterator[ShippedBroker]:
+    """A running one, whose certificate is that of `certificates`; for tests marked `mosquitto`."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     plugins = sorted(Path("/usr/lib").rglob("mosquitto_dynamic_security.so"))
     if not program or not plugins:
         pytest.skip("no Mosquitto here: apt-get install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        broker = ShippedBroker(int(probe.getsockname()[1]), tmp_path / "mosquitto")
+    broker = ShippedBroker(*_free_ports(), tmp_path / "mosquitto")
     broker.folder.mkdir()
+    for name in ("broker.pem", "broker.key"):
+        shutil.copy(certificates / "server.pem", broker.folder / name)
     settings = _here((Path(cloud.__file__).parent / "mosquitto.conf").read_text(), broker, plugin=plugins[0])
     (broker.folder / "mosquitto.conf").write_text(settings)
     initial.write(broker.folder / "dynamic-security.json", {user: f"{user}-secret" for user in initial.USERS})
@@ -155,10 +156,19 @@ def shipped_broker(tmp_path: Path) -> Iterator[ShippedBroker]:
         process.wait(_BROKER_PATIENCE_S)
 
 
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
 def _here(settings: str, broker: ShippedBroker, *, plugin: Path) -> str:
     """The shipped settings with the places of this machine."""
     for old, new in (
         ("listener 1883", f"listener {broker.port} 127.0.0.1"),
+        ("listener 8883", f"listener {broker.tls_port} 127.0.0.1"),
+        ("/mosquitto/certs/", f"{broker.folder}/"),
         ("/usr/lib/mosquitto_dynamic_security.so", str(plugin)),
         ("/mosquitto/data/", f"{broker.folder}/"),
     ):

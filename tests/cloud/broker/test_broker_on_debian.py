@@ -30,7 +30,7 @@ include_dir {settings}/conf.d
 user {user}
 """
 """Debian's, which the guide's are added to."""
-NOT_HERE = ("export", "sudo apt-get", "sudo chown", "sudo systemctl")
+NOT_HERE = ("export", "sudo apt-get", "sudo chown", "sudo systemctl", "sudo install")
 """Commands that would change this machine, and what the test does itself."""
 PATIENCE_S = 30.0
 
@@ -44,7 +44,7 @@ def guide() -> str:
 
 
 @pytest.fixture
-def debian(tmp_path) -> Path:
+def debian(tmp_path, certificates) -> Path:
     """A machine's folders, with the guide's commands carried out in them."""
     if (
         not shutil.which("dpkg")
@@ -54,6 +54,9 @@ def debian(tmp_path) -> Path:
     folders = {"/etc/mosquitto": tmp_path / "etc", "/var/lib/mosquitto": tmp_path / "data"}
     (tmp_path / "etc" / "conf.d").mkdir(parents=True)
     (tmp_path / "data").mkdir()
+    (tmp_path / "etc" / "certs").mkdir()
+    for name in ("broker.pem", "broker.key"):
+        shutil.copy(certificates / "server.pem", tmp_path / "etc" / "certs" / name)
     commands = guide().replace("sudo -E ", "").replace("sudo ", "").replace(".venv/bin/python", sys.executable)
     for there, here in folders.items():
         commands = commands.replace(there, str(here))
@@ -65,11 +68,16 @@ def debian(tmp_path) -> Path:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[str]:
     """Mosquitto with the folder's settings, on a port that is free; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        place = f"127.0.0.1:{probe.getsockname()[1]}"
+    with socket.socket() as plain, socket.socket() as tls:
+        for probe in (plain, tls):
+            probe.bind(("127.0.0.1", 0))
+        ports = {"1883": plain.getsockname()[1], "8883": tls.getsockname()[1]}
+    place = f"127.0.0.1:{ports['1883']}"
     ours = folder / "etc" / "conf.d" / "dynasplit.conf"
-    ours.write_text(ours.read_text().replace("listener 1883", f"listener {place.split(':')[1]} 127.0.0.1"))
+    settings = ours.read_text()
+    for shipped, free in ports.items():
+        settings = settings.replace(f"listener {shipped}", f"listener {free} 127.0.0.1")
+    ours.write_text(settings)
     places = {"run": folder, "data": folder / "data", "settings": folder / "etc", "user": getpass.getuser()}
     (folder / "etc" / "mosquitto.conf").write_text(SETTINGS.format(**places))
     program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
