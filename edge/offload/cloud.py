@@ -21,10 +21,15 @@ from protocol.tensors import Array, TensorSpec
 
 
 class CloudFailed(DynaSplitError, ConnectionError):
-    """The cloud was away, late, refused, or answered what cannot be used. The request can be finished on the device."""
+    """The cloud was away, late, refused, or answered what cannot be used. The request can be finished on the device.
+
+    `sent_bytes`: of bodies, on all attempts together; one that was begun counts whole.
+    """
 
     http_status: ClassVar[int] = 503
     exit_code: ClassVar[int] = 4
+
+    sent_bytes = 0
 
 
 class CloudLate(CloudFailed, TimeoutError):
@@ -99,10 +104,18 @@ class Cloud(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Carried:
+    """A reply, and how many bytes of bodies were sent for it, on all attempts together."""
+
+    reply: Wire
+    sent_bytes: int
+
+
 class Transport(Protocol):
     """Carries requests there and their replies back. Thread-safe."""
 
-    def post(self, path: str, wire: Wire, *, timeout_s: float) -> Wire:
+    def post(self, path: str, wire: Wire, *, timeout_s: float) -> Carried:
         """Raises CloudLate after `timeout_s`, CloudFailed for anything but a complete reply with status 200."""
         ...
 
@@ -152,19 +165,22 @@ class RemoteCloud:
 
     def _round_trip(self, call: TailCall, *, timeout_s: float) -> TailReply:
         sent_s = self._clock()
-        wire = self._transport.post(f"/v2/models/{call.network}/infer", call.wire, timeout_s=timeout_s)
+        carried = self._transport.post(f"/v2/models/{call.network}/infer", call.wire, timeout_s=timeout_s)
         round_trip_ms = (self._clock() - sent_s) * 1e3
         try:
-            return checked_reply(wire, call, round_trip_ms=round_trip_ms)
+            return checked_reply(carried, call, round_trip_ms=round_trip_ms)
         except InvalidInput as error:
-            raise CloudFailed(f"the cloud's answer makes no sense: {error}") from error
+            failure = CloudFailed(f"the cloud's answer makes no sense: {error}")
+            failure.sent_bytes = carried.sent_bytes
+            raise failure from error
 
     def _now_ms(self) -> float:
         return self._clock() * 1e3
 
 
-def checked_reply(wire: Wire, call: TailCall, *, round_trip_ms: float) -> TailReply:
+def checked_reply(carried: Carried, call: TailCall, *, round_trip_ms: float) -> TailReply:
     """The reply when it is for this bundle, has just the missing outputs, and sane figures; InvalidInput otherwise."""
+    wire = carried.reply
     message = unpack_reply(wire.headers, wire.body)
     parameters = message.parameters
     if parameters.get("bundle") != call.bundle:
@@ -180,7 +196,7 @@ def checked_reply(wire: Wire, call: TailCall, *, round_trip_ms: float) -> TailRe
         cloud_active_mj=_figure(parameters, "cloud_active_mj") if "cloud_active_mj" in parameters else None,
         cloud_ms_provenance=_provenance(parameters, "cloud_ms_provenance"),
         cloud_energy_provenance=_provenance(parameters, "cloud_energy_provenance"),
-        up_bytes=len(call.wire.body),
+        up_bytes=carried.sent_bytes,
         down_bytes=len(wire.body),
     )
 
@@ -234,11 +250,14 @@ class FakeCloud:
         self.ration.take(len(call.wire.body))
         self.calls += 1
         if self.failure is not None:
+            self.failure.sent_bytes = len(call.wire.body)
             raise self.failure
         round_trip_ms = self.transfer_ms + self.cloud_ms
         self._sleep(min(round_trip_ms, timeout_ms) / 1e3)
         if round_trip_ms > timeout_ms:
-            raise CloudLate(f"the cloud did not answer within {timeout_ms:.0f} ms")
+            late = CloudLate(f"the cloud did not answer within {timeout_ms:.0f} ms")
+            late.sent_bytes = len(call.wire.body)
+            raise late
         outputs = self._answer(call)
         return TailReply(
             outputs=outputs,

@@ -7,7 +7,7 @@ import time
 import urllib.parse
 from pathlib import Path
 
-from edge.offload.cloud import CloudFailed, CloudLate, Ration, Transport, Unlimited
+from edge.offload.cloud import Carried, CloudFailed, CloudLate, Ration, Transport, Unlimited
 from edge.offload.connections import Connection, Connections, Unreachable
 from edge.offload.names import Names
 from edge.offload.watch import Watch
@@ -29,6 +29,12 @@ class _Again(CloudFailed):
     """It failed before anybody had begun to work on it, so it may be tried once more, after a pause."""
 
     pause_s = 0.0
+
+
+class _Receipt:
+    """What was sent for one request so far."""
+
+    nbytes = 0
 
 
 class HttpTransport:
@@ -59,16 +65,28 @@ class HttpTransport:
         self._clock = clock
         self._sleep = sleep
 
-    def post(self, path: str, wire: Wire, *, timeout_s: float) -> Wire:
+    def post(self, path: str, wire: Wire, *, timeout_s: float) -> Carried:
+        receipt = _Receipt()
+        try:
+            return Carried(self._posted(path, wire, receipt, timeout_s=timeout_s), receipt.nbytes)
+        except CloudFailed as failure:
+            failure.sent_bytes = receipt.nbytes
+            raise
+
+    def close(self) -> None:
+        self._connections.close()
+        self._watch.close()
+
+    def _posted(self, path: str, wire: Wire, receipt: _Receipt, *, timeout_s: float) -> Wire:
         end_s = self._clock() + timeout_s
         try:
             try:
-                return self._once(path, wire, end_s)
+                return self._once(path, wire, receipt, end_s=end_s)
             except _Again as failure:
                 if self._clock() + failure.pause_s >= end_s:
                     raise
                 self._sleep(failure.pause_s)
-                return self._once(path, wire, end_s)
+                return self._once(path, wire, receipt, end_s=end_s)
         except TimeoutError as error:
             raise _late(timeout_s) from error
         except (OSError, http.client.HTTPException) as error:
@@ -78,15 +96,13 @@ class HttpTransport:
                 raise _late(timeout_s) from error
             raise CloudFailed(f"the connection to the cloud broke: {error}") from error
 
-    def close(self) -> None:
-        self._connections.close()
-        self._watch.close()
-
-    def _once(self, path: str, wire: Wire, end_s: float) -> Wire:
+    def _once(self, path: str, wire: Wire, receipt: _Receipt, *, end_s: float) -> Wire:
         self._ration.check(len(wire.body))
         try:
             with self._connections.one(end_s) as connection:
                 with self._watch.until(end_s, connection.sock):
+                    self._ration.take(len(wire.body))
+                    receipt.nbytes += len(wire.body)
                     response = self._sent(connection, path, wire, end_s)
                     with response:
                         body = _body(response)
@@ -106,7 +122,6 @@ class HttpTransport:
 
     def _sent(self, connection: Connection, path: str, wire: Wire, end_s: float) -> http.client.HTTPResponse:
         """The response's head, once it is there."""
-        self._ration.take(len(wire.body))
         connection.sock.settimeout(max(end_s - self._clock(), 1e-3))
         try:
             connection.request(
@@ -177,18 +192,19 @@ class EmulatedLink:
         self._clock = clock
         self._sleep = sleep
 
-    def post(self, path: str, wire: Wire, *, timeout_s: float) -> Wire:
+    def post(self, path: str, wire: Wire, *, timeout_s: float) -> Carried:
         end_s = self._clock() + timeout_s
+        sent_bytes = len(wire.body)
         try:
-            return self._there_and_back(path, wire, end_s)
+            self._travel(sent_bytes / self._link.up_bytes_per_ms, end_s)
+            carried = self._inner.post(path, wire, timeout_s=max(end_s - self._clock(), 1e-3))
+            sent_bytes = carried.sent_bytes
+            self._travel(len(carried.reply.body) / self._link.down_bytes_per_ms, end_s)
         except CloudLate as error:
-            raise _late(timeout_s) from error
-
-    def _there_and_back(self, path: str, wire: Wire, end_s: float) -> Wire:
-        self._travel(len(wire.body) / self._link.up_bytes_per_ms, end_s)
-        reply = self._inner.post(path, wire, timeout_s=max(end_s - self._clock(), 1e-3))
-        self._travel(len(reply.body) / self._link.down_bytes_per_ms, end_s)
-        return reply
+            late = _late(timeout_s)
+            late.sent_bytes = error.sent_bytes or sent_bytes
+            raise late from error
+        return carried
 
     def _travel(self, body_ms: float, end_s: float) -> None:
         wait_s = (self._link.rtt_ms / 2 + body_ms) / 1e3

@@ -11,7 +11,7 @@ from edge.device.accelerators import Accelerators, limit_s
 from edge.device.controller import Controller, Switched
 from edge.device.throttle_guard import ThrottleGuard
 from edge.metering.energy import Energies, Stretch, Window
-from edge.offload.cloud import AllowanceSpent, Cloud, CloudFailed, TailCall
+from edge.offload.cloud import Cloud, CloudFailed, TailCall
 from edge.requests.bill import Circumstances, bill
 from edge.requests.head_work import head_work
 from edge.requests.task import Outcome, Task
@@ -233,8 +233,8 @@ class Execution:
                 threads=task.configuration.threads,
             )
             tail = window.close()
-        sent_bytes = len(departure.wire.body) if departure.wire and not isinstance(failure, AllowanceSpent) else 0
-        cost = bill([departure.computed, tail], circumstances=self._circumstances, waited=waited, up_bytes=sent_bytes)
+        computed = [departure.computed, tail]
+        cost = bill(computed, circumstances=self._circumstances, waited=waited, up_bytes=failure.sent_bytes)
         return Outcome({**departure.head.finished, **outputs}, cost, fallback=str(failure))
 
     def _sent_whole(self, task: Task, turn: Turn, lost: RunnerLost) -> Outcome:

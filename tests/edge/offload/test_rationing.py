@@ -69,20 +69,22 @@ def url() -> Iterator[str]:
 def test_a_body_counts_once_answered_or_refused(url):
     ration = Ration()
     transport = HttpTransport(url, token="t", ration=ration)
-    transport.post("/good", WIRE, timeout_s=10)
-    with pytest.raises(CloudFailed):
+    assert transport.post("/good", WIRE, timeout_s=10).sent_bytes == 100
+    with pytest.raises(CloudFailed) as refused:
         transport.post("/bad", WIRE, timeout_s=10)
     transport.close()
+    assert refused.value.sent_bytes == 100
     assert ration.sent == 200
 
 
 def test_a_body_that_had_to_be_sent_again_counts_twice_and_only_if_it_may(url):
     ration = Ration(allowed=350)
     transport = HttpTransport(url, token="t", ration=ration)
-    transport.post("/second", WIRE, timeout_s=10)
+    assert transport.post("/second", WIRE, timeout_s=10).sent_bytes == 200
     assert ration.sent == 200
-    with pytest.raises(AllowanceSpent):
+    with pytest.raises(AllowanceSpent) as spent:
         transport.post("/second", WIRE, timeout_s=10)
+    assert spent.value.sent_bytes == 100
     assert ration.sent == 300
     transport.close()
     Echo.asked = 0
@@ -93,8 +95,9 @@ def test_what_found_nobody_does_not_count():
     server.server_close()
     ration = Ration()
     transport = HttpTransport(f"http://127.0.0.1:{server.server_address[1]}", token="t", ration=ration)
-    with pytest.raises(CloudFailed, match="cannot be reached"):
+    with pytest.raises(CloudFailed, match="cannot be reached") as unreached:
         transport.post("/good", WIRE, timeout_s=1)
+    assert unreached.value.sent_bytes == 0
     assert ration.sent == 0
 
 

@@ -108,7 +108,7 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
 @pytest.mark.parametrize("status", [502, 503, 0], ids=["bad gateway", "unavailable", "reset"])
 def test_what_nobody_worked_on_is_tried_once_more(serve, transport, status):
     url, asked = serve(status)
-    assert transport(url).post("/", WIRE, timeout_s=10).body == b"{}"
+    assert transport(url).post("/", WIRE, timeout_s=10).reply.body == b"{}"
     assert asked.times == 2
 
 
@@ -198,7 +198,7 @@ def test_a_name_that_nobody_resolves_in_time_is_late_and_asked_for_once(transpor
             hanging.post("/", WIRE, timeout_s=0.05)
     assert lookups == ["cloud.example"]
     answered.set()
-    assert hanging.post("/", WIRE, timeout_s=10).body == b"{}"
+    assert hanging.post("/", WIRE, timeout_s=10).reply.body == b"{}"
 
 
 def test_a_name_that_does_not_exist_is_named(transport):
@@ -258,7 +258,7 @@ def test_over_tls_the_server_must_be_known(serve, transport, certificates):
     tls.load_cert_chain(certificates / "server.pem")
     url, _ = serve(tls=tls)
     trusting = transport(url, ca=certificates / "ca.pem")
-    assert trusting.post("/", WIRE, timeout_s=10).body == b"{}"
+    assert trusting.post("/", WIRE, timeout_s=10).reply.body == b"{}"
     with pytest.raises(CloudFailed, match="certificate verify failed"):
         transport(url).post("/", WIRE, timeout_s=10)
 
