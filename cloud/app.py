@@ -17,6 +17,7 @@ from cloud.api import (
     measurements,
     models_v2,
     openapi,
+    page,
     repository_v2,
     samples,
     tables,
@@ -53,6 +54,7 @@ _BLUEPRINTS = (
     samples.blueprint,
     jobs.blueprint,
     openapi.blueprint,
+    page.blueprint,
 )
 
 

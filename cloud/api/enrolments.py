@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from flask import Blueprint, Response, jsonify, request
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed, open_to_all
+from cloud.api.described import Operation, described
+from cloud.api.documents import EnrolledDocument
 from cloud.api.requests import json_object
+from cloud.enrolment.enrolling import Issued
 from cloud.services import services
 from protocol import topics
 from protocol.documents import field
@@ -16,8 +21,28 @@ blueprint = Blueprint("enrolments", __name__)
 _TTL_S = 900.0
 
 
+@dataclass(frozen=True)
+class EnrolmentOrder:
+    """`ttl_s`: how long the code is good. `broker_password`: of an account that the operator made. `replace`: a device that
+    is registered already."""
+
+    device: str
+    ttl_s: float = _TTL_S
+    broker_password: str = ""
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class CodeUse:
+    """`attempt`: a word of the caller's own, so that an answer that got lost can be asked for again."""
+
+    code: str
+    attempt: str = ""
+
+
 @blueprint.post("/api/v1/enrolments")
 @allowed(Scope.ADMIN)
+@described(Operation(body=EnrolmentOrder, answers={201: Issued}, refusals=(409,)))
 def issue() -> tuple[Response, int]:
     """Issues a one-use code for a device. It is told here and never again."""
     given = {"ttl_s": _TTL_S, "broker_password": "", "replace": False, **json_object(what="enrolment")}
@@ -32,6 +57,7 @@ def issue() -> tuple[Response, int]:
 
 @blueprint.post("/api/v1/enroll")
 @open_to_all
+@described(Operation(body=CodeUse, answers={200: EnrolledDocument}, refusals=(404, 409, 429)))
 def enrol() -> Response:
     """Gives a device its token, its broker account and the operator's public key for a code; 429 after too many wrong ones.
 

@@ -8,6 +8,8 @@ from flask import Blueprint, Response, request
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
+from cloud.api.answers_v2 import InferenceReply, InferenceRequest
+from cloud.api.described import BYTES, JSON, Operation, described
 from cloud.inference.answering import TailRequest
 from cloud.services import services
 from protocol.errors import DynaSplitError
@@ -15,10 +17,17 @@ from protocol.inference import pack_reply, unpack_request
 
 blueprint = Blueprint("inference_v2", __name__)
 
+_INFER = Operation(
+    body={JSON: InferenceRequest, BYTES: bytes},
+    answers={200: {JSON: InferenceReply, BYTES: bytes}},
+    refusals=(409,),
+)
+
 
 @blueprint.post("/v2/models/<network>/infer")
 @blueprint.post("/v2/models/<network>/versions/<version>/infer")
 @allowed(Scope.INFER)
+@described(_INFER)
 def infer(network: str, version: str = "") -> Response:
     """Finishes an inference whose head ran elsewhere, or runs all of it."""
     made = services()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
-from cloud.api.requests import json_object, query_count
+from cloud.api.described import Operation, described
+from cloud.api.given import Count, QueryModel, query_of
+from cloud.api.requests import json_object
 from cloud.jobs.publishing import publish_jobs
 from cloud.services import services
 from cloud.store.devices.port import device_unknown
@@ -19,15 +22,57 @@ from cloud.store.port import Store
 from protocol import topics
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.job_orders import ProfileOrder, pushed_network
-from protocol.jobs import Job, JobKind
+from protocol.jobs import Job, JobKind, JobState
 
 logger = logging.getLogger(__name__)
 
 blueprint = Blueprint("jobs", __name__)
 
 
+@dataclass(frozen=True)
+class JobOrder:
+    """What a device shall do. `parameters` depend on the kind; `timeout_s` counts from the job's start on the device."""
+
+    kind: JobKind
+    parameters: dict[str, Any] = field(default_factory=dict)
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """A job and how far it is. Times are wall time in seconds since the epoch."""
+
+    id: str
+    kind: JobKind
+    parameters: dict[str, Any]
+    timeout_s: float
+    cancel: bool
+    state: JobState
+    device: str
+    done: int
+    total: int
+    reason: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+
+
+@dataclass(frozen=True)
+class PublishedJob(JobFacts):
+    """`published`: whether the broker has taken the device's list of jobs."""
+
+    published: bool
+
+
+class JobsQuery(QueryModel):
+    """At most so many."""
+
+    limit: Count | None = None
+
+
 @blueprint.post("/api/v1/devices/<device>/jobs")
 @allowed(Scope.WRITE)
+@described(Operation(body=JobOrder, answers={201: PublishedJob}))
 def add_job(device: str) -> tuple[Response, int]:
     """Gives a device a job; `published` is false while the broker is away, and ingest publishes it later."""
     store = services().store
@@ -39,10 +84,11 @@ def add_job(device: str) -> tuple[Response, int]:
 
 @blueprint.get("/api/v1/devices/<device>/jobs")
 @allowed(Scope.READ)
+@described(Operation(query=JobsQuery, answers={200: list[JobFacts]}))
 def list_jobs(device: str) -> Response:
     """A device's jobs, newest first, at most `limit`, and how far each is; those of one that was removed stay."""
     store = services().store
-    jobs = store.jobs(device, limit=query_count("limit"))
+    jobs = store.jobs(device, limit=query_of(JobsQuery).limit)
     if not jobs:
         _check_registered(store, device)
     return jsonify([stored.to_json() for stored in jobs])
@@ -50,6 +96,7 @@ def list_jobs(device: str) -> Response:
 
 @blueprint.get("/api/v1/devices/<device>/jobs/<job_id>")
 @allowed(Scope.READ)
+@described(Operation(answers={200: JobFacts}))
 def get_job(device: str, job_id: str) -> Response:
     """One job, and how far it is."""
     return jsonify(services().store.job(device, job_id).to_json())
@@ -57,6 +104,7 @@ def get_job(device: str, job_id: str) -> Response:
 
 @blueprint.post("/api/v1/devices/<device>/jobs/<job_id>/cancel")
 @allowed(Scope.WRITE)
+@described(Operation(answers={200: PublishedJob}, refusals=(409,)))
 def cancel_job(device: str, job_id: str) -> Response:
     """Says that a job is not wanted any more; the device ends it. 409 when it has ended already."""
     services().store.cancel_job(device, job_id)

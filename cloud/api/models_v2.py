@@ -9,6 +9,8 @@ from flask import Blueprint, Response, jsonify
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed, open_to_all
+from cloud.api.answers_v2 import Live, ModelConfiguration, ModelDescription, ModelReady, ModelStatistics, Ready, Server
+from cloud.api.described import Operation, described
 from cloud.services import services
 from models.manifest import Manifest
 from protocol.tensors import TensorSpec
@@ -21,6 +23,7 @@ _EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", 
 
 @blueprint.get("/v2")
 @allowed(Scope.INFER, Scope.READ)
+@described(Operation(answers={200: Server}))
 def server() -> Response:
     """Name, version and extensions."""
     return jsonify({"name": "dynasplit-backend", "version": installed_version("dynasplit"), "extensions": _EXTENSIONS})
@@ -28,6 +31,7 @@ def server() -> Response:
 
 @blueprint.get("/v2/health/live")
 @open_to_all
+@described(Operation(answers={200: Live}))
 def live() -> Response:
     """The process answers."""
     return jsonify({"live": True})
@@ -35,6 +39,7 @@ def live() -> Response:
 
 @blueprint.get("/v2/health/ready")
 @open_to_all
+@described(Operation(answers={200: Ready}))
 def ready() -> Response:
     """The store can be used; 503 otherwise."""
     services().store.ready()
@@ -44,6 +49,7 @@ def ready() -> Response:
 @blueprint.get("/v2/models/<network>")
 @blueprint.get("/v2/models/<network>/versions/<version>")
 @allowed(Scope.INFER, Scope.READ)
+@described(Operation(answers={200: ModelDescription}))
 def metadata(network: str, version: str = "") -> Response:
     """Inputs and outputs of the whole network, as a request with cut 0 sends and gets them."""
     made = services()
@@ -64,6 +70,7 @@ def metadata(network: str, version: str = "") -> Response:
 @blueprint.get("/v2/models/<network>/ready")
 @blueprint.get("/v2/models/<network>/versions/<version>/ready")
 @allowed(Scope.INFER, Scope.READ)
+@described(Operation(answers={200: ModelReady}))
 def model_ready(network: str, version: str = "") -> Response:
     """The network is loaded; 404 otherwise."""
     bundle = services().catalogue.find(network, version=version)
@@ -73,6 +80,7 @@ def model_ready(network: str, version: str = "") -> Response:
 @blueprint.get("/v2/models/<network>/config")
 @blueprint.get("/v2/models/<network>/versions/<version>/config")
 @allowed(Scope.INFER, Scope.READ)
+@described(Operation(answers={200: ModelConfiguration}))
 def config(network: str, version: str = "") -> Response:
     """The model configuration of Triton, with the bundle and its cut points among the parameters."""
     made = services()
@@ -82,6 +90,7 @@ def config(network: str, version: str = "") -> Response:
 
 @blueprint.get("/v2/models/stats")
 @allowed(Scope.INFER, Scope.READ)
+@described(Operation(answers={200: ModelStatistics}))
 def all_statistics() -> Response:
     """Counts of all networks, of this worker process."""
     return jsonify({"model_stats": [_counted(bundle.network, "") for bundle in _newest_of_each()]})
@@ -90,6 +99,7 @@ def all_statistics() -> Response:
 @blueprint.get("/v2/models/<network>/stats")
 @blueprint.get("/v2/models/<network>/versions/<version>/stats")
 @allowed(Scope.INFER, Scope.READ)
+@described(Operation(answers={200: ModelStatistics}))
 def statistics(network: str, version: str = "") -> Response:
     """Counts of one network, of this worker process."""
     return jsonify({"model_stats": [_counted(network, version)]})

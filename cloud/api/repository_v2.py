@@ -9,6 +9,8 @@ from flask import Blueprint, Response, jsonify
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
+from cloud.api.answers_v2 import IndexEntry, IndexRequest, RepositoryRequest
+from cloud.api.described import Operation, described
 from cloud.api.requests import body
 from cloud.services import services
 from cloud.store.bundles.port import StoredBundle
@@ -20,6 +22,7 @@ blueprint = Blueprint("repository_v2", __name__)
 
 @blueprint.post("/v2/repository/index")
 @allowed(Scope.INFER, Scope.READ)
+@described(Operation(body=IndexRequest, body_optional=True, answers={200: list[IndexEntry]}))
 def index() -> Response:
     """All networks with their versions; with `{"ready": true}` only what is loaded."""
     only_ready = checked(_content().get("ready", False), bool, what="'ready'")
@@ -29,6 +32,7 @@ def index() -> Response:
 
 @blueprint.post("/v2/repository/models/<network>/load")
 @allowed(Scope.WRITE)
+@described(Operation(body=RepositoryRequest, body_optional=True, answers={200: dict[str, Any]}, refusals=(409,)))
 def load(network: str) -> Response:
     """Opens the bundle of parameter `bundle`, or the newest, and lets it serve from now on, in all worker processes."""
     made = services()
@@ -41,6 +45,7 @@ def load(network: str) -> Response:
 
 @blueprint.post("/v2/repository/models/<network>/unload")
 @allowed(Scope.WRITE)
+@described(Operation(body=RepositoryRequest, body_optional=True, answers={200: dict[str, Any]}, refusals=(409,)))
 def unload(network: str) -> Response:
     """Stops serving the network, or only the bundle of parameter `bundle`; other processes follow within a second."""
     made = services()

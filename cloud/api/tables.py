@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from flask import Blueprint, Response, jsonify
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
+from cloud.api.described import Operation, described
+from cloud.api.documents import SignedTableDocument, TableDocument, TableReportDocument
 from cloud.api.requests import json_object
 from cloud.services import services
 from cloud.tables.publishing import publish_desired
@@ -17,8 +21,43 @@ from protocol.table import Table
 blueprint = Blueprint("tables", __name__)
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """The desired table's identity."""
+
+    digest: str
+    version: int
+
+
+@dataclass(frozen=True)
+class DeviceTable:
+    """What a device shall use for a network, and what it last reported."""
+
+    desired: SignedTableDocument | None
+    reported: TableReportDocument | None
+
+
+@dataclass(frozen=True)
+class DraftDigest:
+    """A draft's identity."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
+class DraftFacts:
+    """What a draft is for; `rows` counts its configurations."""
+
+    digest: str
+    network: str
+    device: str
+    bundle: str
+    rows: int
+
+
 @blueprint.put("/api/v1/devices/<device>/tables/<network>")
 @allowed(Scope.WRITE)
+@described(Operation(body=SignedTableDocument, answers={200: Pushed}, refusals=(409,)))
 def put_desired(device: str, network: str) -> Response:
     """Makes a signed table the desired one and publishes it; 409 unless its version is newer.
 
@@ -34,6 +73,7 @@ def put_desired(device: str, network: str) -> Response:
 
 @blueprint.get("/api/v1/devices/<device>/tables/<network>")
 @allowed(Scope.READ, own_device=True)
+@described(Operation(answers={200: DeviceTable}))
 def get_tables(device: str, network: str) -> Response:
     """The desired table and what the device last reported, null where there is none."""
     store = services().store
@@ -48,6 +88,7 @@ def get_tables(device: str, network: str) -> Response:
 
 @blueprint.post("/api/v1/tables")
 @allowed(Scope.WRITE)
+@described(Operation(body=TableDocument, answers={201: DraftDigest}))
 def add_draft() -> tuple[Response, int]:
     """Keeps an unsigned table."""
     table = Table.from_json(json_object(what="table"))
@@ -58,6 +99,7 @@ def add_draft() -> tuple[Response, int]:
 
 @blueprint.get("/api/v1/tables/<digest>")
 @allowed(Scope.READ)
+@described(Operation(answers={200: TableDocument}))
 def get_draft(digest: str) -> Response:
     """A draft by its digest."""
     return jsonify(services().store.draft(digest).to_json())
@@ -65,6 +107,7 @@ def get_draft(digest: str) -> Response:
 
 @blueprint.get("/api/v1/tables")
 @allowed(Scope.READ)
+@described(Operation(answers={200: list[DraftFacts]}))
 def list_drafts() -> Response:
     """What drafts there are."""
     return jsonify(

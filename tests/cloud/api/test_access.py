@@ -22,12 +22,14 @@ def test_an_app_with_an_endpoint_that_says_nothing_does_not_start():
         access.guard(app)
 
 
-def test_only_health_and_enrolment_are_open(backend):
+def test_only_health_enrolment_and_the_files_of_the_page_are_open(backend):
+    """A browser that opens the page can send no token yet; the page asks for one before it shows anything."""
     open_to_all = {
         name for name, endpoint in backend.app.view_functions.items() if not access.needs_of(endpoint).any_of
     }
 
-    assert open_to_all == {"models_v2.live", "models_v2.ready", "enrolments.enrol"}
+    page = {"page.page", "page.page_file"}
+    assert open_to_all == {"models_v2.live", "models_v2.ready", "enrolments.enrol", *page}
 
 
 @pytest.mark.parametrize("scopes", [(), (Scope.READ, Scope.WRITE)])
