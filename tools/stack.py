@@ -177,8 +177,7 @@ class Stack:
 
     def _backend_command(self) -> list[str]:
         bind = f"127.0.0.1:{self._ports['backend']}"
-        workers = ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--keep-alive", "75"]
-        return [sys.executable, "-m", "gunicorn", *workers, "--no-control-socket", "--bind", bind, "cloud.wsgi:app"]
+        return [sys.executable, "-m", "gunicorn", "-c", "python:cloud.gunicorn_conf", "--workers", "2", "--bind", bind]
 
     def _broker_url(self, user: str) -> str:
         return f"mqtt://{user}:{self._passwords[user]}@127.0.0.1:{self._ports['broker']}"

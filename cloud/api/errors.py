@@ -19,6 +19,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _by_flask)
     app.register_error_handler(ClientDisconnected, _broken_off)
     app.register_error_handler(ParseException, _malformed)
+    app.register_error_handler(TimeoutError, _stalled)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -46,6 +47,10 @@ def _broken_off(_error: ClientDisconnected) -> Response:
 def _malformed(error: Exception) -> Response:
     """gunicorn reads a body only when the app does, and then finds that its chunks (RFC 9112, section 7.1) are wrong."""
     return _reply(f"the request's body cannot be read: {error!s:.200}", 400)
+
+
+def _stalled(_error: TimeoutError) -> Response:
+    return _reply("the request's body stopped coming; send it again, faster", 408)
 
 
 def _unexpected(error: Exception) -> Response:

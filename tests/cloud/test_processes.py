@@ -60,9 +60,8 @@ def running(command: list[str], log: Path, **settings: str) -> Iterator[subproce
 
 
 def gunicorn(port: int, *, workers: int = 2) -> list[str]:
-    options = ["--worker-class", "gthread", "--workers", str(workers), "--threads", "4", "--keep-alive", "75"]
-    options.append("--no-control-socket")
-    return [sys.executable, "-m", "gunicorn", *options, "--bind", f"127.0.0.1:{port}", "cloud.wsgi:app"]
+    options = ["--workers", str(workers), "--bind", f"127.0.0.1:{port}"]
+    return [sys.executable, "-m", "gunicorn", "-c", "python:cloud.gunicorn_conf", *options]
 
 
 def status(port: int, path: str) -> int:

@@ -62,7 +62,7 @@ def backend(shipped_broker, tmp_path) -> Iterator[Backend]:
         "DYNASPLIT_OPERATOR_PUBLIC_KEY": public_key_of(generate_private_key()),
     }
     made = Backend(f"http://127.0.0.1:{port}", token=OPERATOR)
-    arguments = ("--bind", f"127.0.0.1:{port}", "--threads", "4", "--no-control-socket", "cloud.wsgi:app")
+    arguments = ("-c", "python:cloud.gunicorn_conf", "--workers", "1", "--bind", f"127.0.0.1:{port}")
     with (
         process("gunicorn", *arguments, log=tmp_path / "backend.log", **settings),
         process(

@@ -126,8 +126,7 @@ class World:
 
     def _gunicorn(self) -> list[str]:
         bind = f"127.0.0.1:{self._ports['backend']}"
-        workers = ["--worker-class", "gthread", "--workers", "1", "--threads", "4", "--keep-alive", "75"]
-        return [sys.executable, "-m", "gunicorn", *workers, "--no-control-socket", "--bind", bind, "cloud.wsgi:app"]
+        return [sys.executable, "-m", "gunicorn", "-c", "python:cloud.gunicorn_conf", "--workers", "1", "--bind", bind]
 
     def _cloud(self) -> dict[str, str]:
         return {

@@ -1,0 +1,1 @@
+"""In front of the app: requests are read whole before a thread serves them."""

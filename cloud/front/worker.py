@@ -1,0 +1,207 @@
+"""gunicorn's threaded worker behind a reader: a request gets a thread once all of it is there.
+
+By itself `gthread` gives a connection a thread at its first byte and reads head and body there without a time limit, and its only
+event loop waits up to two seconds for a client to hang up (gunicorn 27, `workers/gthread.py`, `util.close_graceful`): a few
+clients that send slowly keep everybody out.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from gunicorn import sock as gunicorn_sock  # type: ignore[import-untyped]
+from gunicorn.http.errors import NoMoreData  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker  # type: ignore[import-untyped]
+
+from cloud.front.arrival import Stage
+from cloud.front.connection import Connection
+from cloud.front.limits import Limits
+from cloud.front.refusals import refusal, status_of
+
+_SWEEP_S = 0.5
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Serves HTTP/1.1, in TLS where gunicorn is given a certificate. All but `handle` runs in the event loop's thread."""
+
+    limits = Limits()
+
+    def init_process(self) -> None:
+        self._streams = ThreadPoolExecutor(max_workers=self.limits.streams)
+        self._arriving: dict[Connection, None] = {}
+        self._lingering: deque[Connection] = deque()
+        self._held_bytes = 0
+        self._swept_s = self._stopping_since_s = 0.0
+        # Of those that gunicorn stops listening at; more are let go before that.
+        self._most_connections = self.worker_connections * 3 // 4
+        self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
+        super().init_process()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Who comes when this worker ends is refused, unless another one listens."""
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            self._stopping_since_s = time.monotonic()
+            for listener in self.sockets:
+                listener.close()
+
+    def accept(self, listener: Any) -> None:
+        try:
+            client, address = listener.accept()
+            connection = Connection(self.cfg, client, address, listener.getsockname(), tls=self._tls)
+        except OSError:  # it has gone again
+            return
+        self.nr_conns += 1
+        if self.nr_conns > self._most_connections:
+            self._let_one_go()
+        self._watch(connection, self._on_arriving)
+        self._begin(connection)
+
+    def on_client_socket_readable(self, connection: Connection, _client: Any) -> None:
+        self.keepalived_conns.remove(connection)
+        self.poller.modify(connection.sock, selectors.EVENT_READ, partial(self._on_arriving, connection))
+        self._begin(connection)
+
+    def finish_request(self, connection: Connection, served: Future[bool]) -> None:
+        self._held_bytes -= connection.arrival.received_bytes
+        connection.sock.setblocking(False)
+        if served.cancelled() or served.exception() or not served.result():
+            self._linger(connection)
+        elif connection.has_more():
+            self._watch(connection, self._on_arriving)
+            self._begin(connection)
+        else:
+            connection.set_timeout()
+            if not self.alive:
+                connection.timeout = min(connection.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+            self.keepalived_conns.append(connection)
+            self._watch(connection, self.on_client_socket_readable)
+
+    def handle(self, connection: Connection) -> bool:
+        """Serves a request; whether another one may follow. In a thread."""
+        request = None
+        try:
+            connection.sock.settimeout(self.limits.stall_s)
+            request = connection.next_request()
+            return bool(self.handle_request(request, connection)) and connection.is_read()
+        except (NoMoreData, StopIteration, OSError) as error:
+            self.log.debug("a connection ended: %s", error)
+        except Exception as error:  # noqa: BLE001 - the outermost place of a request
+            self.handle_error(request, connection.sock, connection.client, error)
+        return False
+
+    def handle_error(self, _request: Any, client: Any, _address: Any, error: BaseException) -> None:
+        status = status_of(error)
+        if status == 500:
+            self.log.error("a request failed", exc_info=error)
+        message = "the backend failed; its log says why" if status == 500 else f"the request cannot be read: {error}"
+        client.sendall(refusal(status, f"{message:.200}"))
+
+    def murder_pending(self) -> None:
+        """Lets go whom nothing more is expected from; called at every turn of the loop."""
+        now_s = time.monotonic()
+        if now_s < self._swept_s + _SWEEP_S:
+            return
+        self._swept_s = now_s
+        for connection in [each for each in self._arriving if self._takes_too_long(each, now_s)]:
+            self._refuse(connection, 408, "the request did not arrive in time; send it faster")
+        while self._lingering and self._lingering[0].timeout < now_s:
+            self._close(self._lingering.popleft())
+
+    def _takes_too_long(self, connection: Connection, now_s: float) -> bool:
+        received_bytes = connection.arrival.received_bytes
+        if not self.alive and now_s > self._stopping_since_s + (self.limits.stopping_s if received_bytes else 0.0):
+            return True
+        return self.limits.overdue(now_s - connection.began_s, received_bytes)
+
+    def _begin(self, connection: Connection) -> None:
+        self._arriving[connection] = None
+        connection.begin(most_body_bytes=self.limits.body_bytes, now_s=time.monotonic())
+        self._held_bytes += connection.arrival.received_bytes
+        self._on_arriving(connection, None)
+
+    def _on_arriving(self, connection: Connection, _client: Any) -> None:
+        before = connection.arrival.received_bytes
+        present = connection.read()
+        self._held_bytes += connection.arrival.received_bytes - before
+        stage = connection.arrival.stage
+        if not present:
+            self._drop(connection)
+        elif stage is Stage.HEAD_TOO_LARGE:
+            self._refuse(connection, 431, "the request's head is too large")
+        elif stage in (Stage.WHOLE, Stage.STREAMED):
+            self._serve(connection, self._streams if stage is Stage.STREAMED else self.tpool)
+        self._keep_within_memory()
+
+    def _serve(self, connection: Connection, threads: ThreadPoolExecutor) -> None:
+        del self._arriving[connection]
+        self.poller.unregister(connection.sock)
+        serving = threads.submit(self.handle, connection)
+        serving.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
+
+    def _keep_within_memory(self) -> None:
+        while self._held_bytes > self.limits.held_bytes:
+            filling = _first(each for each in self._arriving if each.arrival.received_bytes)
+            if filling is None:
+                return
+            self._refuse(filling, 503, "too much arrives at once; try again", retry_after_s=1)
+
+    def _let_one_go(self) -> None:
+        """Who has been here the longest without a whole request; a connection that is kept alive goes when there is none."""
+        oldest = _first(self._arriving)
+        if oldest is not None:
+            self._drop(oldest)
+        elif self.keepalived_conns:
+            idle = self.keepalived_conns.popleft()
+            self.poller.unregister(idle.sock)
+            self._close(idle)
+
+    def _refuse(self, connection: Connection, status: int, message: str, *, retry_after_s: int = 0) -> None:
+        self._leave(connection)
+        if connection.arrival.received_bytes:
+            connection.send(refusal(status, message, retry_after_s=retry_after_s))
+        self._linger(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._leave(connection)
+        self._close(connection)
+
+    def _leave(self, connection: Connection) -> None:
+        del self._arriving[connection]
+        self._held_bytes -= connection.arrival.received_bytes
+        self.poller.unregister(connection.sock)
+
+    def _linger(self, connection: Connection) -> None:
+        """Ends our half, then waits for the client's: closing would take back what it has not read (RFC 9112, 9.6)."""
+        try:
+            connection.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(connection)
+            return
+        connection.timeout = time.monotonic() + self.limits.linger_s
+        self._lingering.append(connection)
+        self._watch(connection, self._on_lingering)
+
+    def _on_lingering(self, connection: Connection, _client: Any) -> None:
+        if not connection.discard():
+            self._lingering.remove(connection)
+            self.poller.unregister(connection.sock)
+            self._close(connection)
+
+    def _watch(self, connection: Connection, then: Any) -> None:
+        self.poller.register(connection.sock, selectors.EVENT_READ, partial(then, connection))
+
+    def _close(self, connection: Connection) -> None:
+        self.nr_conns -= 1
+        connection.close()
+
+
+def _first(connections: Iterable[Connection]) -> Connection | None:
+    return next(iter(connections), None)
