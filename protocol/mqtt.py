@@ -102,6 +102,7 @@ class MqttBus:
         self._lock = threading.Lock()
         self._gate = threading.Lock()
         self._stands = False
+        self._refused = False
         self._complaint = ""
         self._on_way: list[paho.MQTTMessageInfo] = []
         self._looked_through_at = _FEW
@@ -184,6 +185,7 @@ class MqttBus:
 
     def _connected_now(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         if reason.is_failure:
+            self._refused = True
             self._complain(f"refused the connection: {reason}; check user and password")
             return
         self._steadiness.began()
@@ -207,7 +209,12 @@ class MqttBus:
             self._steadiness.broke()
             self._set_delay()
             self._bewail(reason)
-        self._stands = False
+        elif reason.is_failure and not self._refused:
+            self._complain(
+                f"took the connection and ended it before it let anybody in: {reason}; is it a broker that listens there, "
+                "and should it be mqtts:// (TLS) or mqtt:// (none)? Trying again"
+            )
+        self._stands = self._refused = False
 
     def _set_delay(self) -> None:
         least_s = self._steadiness.delay_s

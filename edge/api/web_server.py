@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -57,6 +58,8 @@ def make_server(app: WSGIApplication, listening: socket.socket, *, threads: int)
         channel_request_lookahead=1,  # reads on while a request is served, and so learns that its caller has hung up
         max_request_body_size=MAX_BODY_BYTES + 1,  # waitress refuses what is as large as this
     )
+    # It warns of each request that has to wait; what is refused stands in the records.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     single = cast(BaseWSGIServer, server)
     single.channel_class = _Channel
     return single

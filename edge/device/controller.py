@@ -15,6 +15,7 @@ from hardware.clock import Clock
 from planner.choosing import switching
 from planner.choosing.switching import Switching
 from protocol.configuration import Configuration, EdgeAccelerator
+from protocol.errors import NotAllowed
 from protocol.work import Work
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Controller:
         return Switching(self._clock_ms.value, self._accelerator_ms.value, board)
 
     def apply(self, configuration: Configuration) -> float:
-        """Sets clock and accelerator unless they are set so already; the ms that it took. Errors as `Board.apply`."""
+        """Sets clock and accelerator unless they are set so already; the ms that it took. ClockNotApplied where that cannot be."""
         return self._set(Applied(configuration.cpu_khz, configuration.edge_accelerator))
 
     def apply_nearest(self, configuration: Configuration) -> Switched:
@@ -124,7 +125,7 @@ class Controller:
         self._applied = None
         began_s = self._clock()
         try:
-            self._applied = self.board.apply(cpu_khz=wanted.cpu_khz, accelerator=wanted.accelerator)
+            self._applied = self._accepted(wanted)
         except ClockNotApplied as error:
             self._heat.missed(wanted.cpu_khz, reached_khz=error.reached_khz, why=str(error))
             raise
@@ -133,6 +134,14 @@ class Controller:
         if before:
             self._remember(before, wanted, took_ms)
         return took_ms
+
+    def _accepted(self, wanted: Applied) -> Applied:
+        """What the board was set to. Rights that are lost while the agent runs are no fault of a caller: it is a clock that cannot
+        be had, as when a CPU comes back from offline and its files are root's again."""
+        try:
+            return self.board.apply(cpu_khz=wanted.cpu_khz, accelerator=wanted.accelerator)
+        except NotAllowed as error:
+            raise ClockNotApplied(str(error)) from error
 
     def _remember(self, before: Applied, after: Applied, took_ms: float) -> None:
         """What a change took belongs to the clock, or to the accelerator that it woke; of both at once, the clock's usual

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hardware.clock import Clock, Sleep
+from hardware.power.believable import BelievableMeter
 from hardware.power.command import command_meter, words
 from hardware.power.hwmon import HwmonMeter, hwmon_sensors
 from hardware.power.iio import IioMeter, iio_sensors
@@ -90,7 +91,7 @@ def open_meter(spec: MeterSpec, *, clock: Clock = time.monotonic, sleep: Sleep =
     The number of a sensor may change when it was unplugged: after MeterLost, opening it again finds it under its new one.
     """
     spec.check()
-    return _OPENERS[spec.kind](spec, clock, sleep)
+    return BelievableMeter(_OPENERS[spec.kind](spec, clock, sleep))
 
 
 def close_meter(meter: PowerMeter) -> None:
@@ -120,7 +121,7 @@ def found_here(sys: Path) -> tuple[str, str]:
 def _found(spec: MeterSpec, clock: Clock, sleep: Sleep) -> PowerMeter:
     kind, which = found_here(spec.sys)
     logger.info("power comes from %s", which)
-    return open_meter(replace(spec, kind=kind), clock=clock, sleep=sleep)
+    return _OPENERS[kind](replace(spec, kind=kind), clock, sleep)
 
 
 def _hwmon(spec: MeterSpec, clock: Clock, _sleep: Sleep) -> PowerMeter:

@@ -36,15 +36,15 @@ class Heard:
 
 
 class RudeBroker:
-    """Lets every client in, and acknowledges no message unless it is `polite` (MQTT 3.1.1, chapter 3). It breaks a connection
-    when told, or each at once if it is `hostile`."""
+    """Lets every client in, unless it is `mute`, and acknowledges no message unless it is `polite` (MQTT 3.1.1, chapter 3). It
+    breaks a connection when told, or each at once if it is `hostile`."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = BrokerAddress("127.0.0.1", self._listening.getsockname()[1])
         self.heard: list[Heard] = []
         self.connections = 0
-        self.hostile = self.polite = False
+        self.hostile = self.polite = self.mute = False
         self._client: socket.socket | None = None
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -76,6 +76,8 @@ class RudeBroker:
             kind, content = _packet(stream)
             if kind == CONNECT:
                 self.connections += 1
+                if self.mute:
+                    return
                 client.sendall(CONNACK)
                 if self.hostile:
                     return
@@ -249,3 +251,12 @@ def test_after_a_connection_that_lasted_it_is_tried_at_once_again(broker, bus, n
 
     assert _said(caplog) == ["lost broker", "connected to"]
     assert bus._client._reconnect_min_delay == 1
+
+
+def test_a_port_that_takes_connections_and_lets_nobody_in_is_named_once(broker, bus, caplog):
+    """As a TLS listener does when it hears plain MQTT, and a web server."""
+    broker.mute = True
+    bus.start()
+    wait_until(lambda: broker.connections > 3)
+    assert caplog.text.count("ended it before it let anybody in") == 1
+    assert "mqtts://" in caplog.text

@@ -11,6 +11,7 @@ from hardware.clock import VirtualClock
 from hardware.throttling import Slowdown
 from planner.choosing.switching import FREE, Board
 from protocol.configuration import Configuration, EdgeAccelerator
+from protocol.errors import NotAllowed
 from protocol.work import Work
 
 MAX = EdgeAccelerator.MAX
@@ -23,6 +24,7 @@ class SlowBoard:
         self._clock = clock
         self._now = Applied(0, EdgeAccelerator.OFF)
         self.word, self.holding, self.cap_khz, self.asked_khz = Slowdown(), True, 1_800_000, []
+        self.ours = True
 
     def ladder_khz(self) -> tuple[int, ...]:
         return (600_000, 1_200_000, 1_800_000)
@@ -31,6 +33,8 @@ class SlowBoard:
         self._clock.sleep(0.03 * (cpu_khz != self._now.cpu_khz))
         self._clock.sleep(0.5 * (accelerator not in (self._now.accelerator, EdgeAccelerator.OFF)))
         self.asked_khz.append(cpu_khz)
+        if not self.ours:
+            raise NotAllowed("scaling_setspeed: Permission denied")
         if cpu_khz > self.cap_khz:
             raise ClockNotApplied(f"it runs at {self.cap_khz} kHz", reached_khz=self.cap_khz)
         self._now = Applied(cpu_khz, accelerator)
@@ -196,3 +200,14 @@ def test_what_slows_the_board_down_is_passed_on_when_it_begins_and_ends(clock):
         run(controller, clock)
 
     assert told == [("under-voltage",), ()]
+
+
+def test_a_right_that_is_lost_meanwhile_is_a_clock_that_cannot_be_had(controller):
+    controller.apply(Configuration(cut=1, cpu_khz=600_000))
+    controller.board.ours = False
+
+    switched = controller.apply_nearest(Configuration(cut=1, cpu_khz=1_800_000))
+
+    assert "Permission denied" in switched.missed
+    with pytest.raises(ClockNotApplied, match="Permission denied"):
+        controller.apply(Configuration(cut=1, cpu_khz=1_200_000))

@@ -46,7 +46,8 @@ def counter(sys: Path, zone: str, *, name: str = "package-0", microjoules: int =
 
 
 def opened(sys: Path, text: str = "auto"):
-    return open_meter(MeterSpec.parse(text, sys=sys))
+    """The meter behind the look at its figures."""
+    return open_meter(MeterSpec.parse(text, sys=sys)).meter
 
 
 @pytest.fixture
