@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import fcntl
 import getpass
 import ipaddress
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -212,3 +214,18 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "ca.pem").write_bytes(public)
     (folder / "server.pem").write_bytes(public + private)
     return folder
+
+
+@pytest.fixture
+def hide(monkeypatch) -> Callable[[Path], None]:
+    """Makes a path one that this user may not look at, which no folder keeps from root."""
+    hidden: set[Path] = set()
+    looked_at = Path.stat
+
+    def stat(path: Path, **how: Any) -> os.stat_result:
+        if path in hidden:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return looked_at(path, **how)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    return hidden.add

@@ -54,10 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     check_json_target(arguments.json)
-    findings = [*examined(arguments.config or (INSTALLED if INSTALLED.exists() else None))]
+    findings = [*examined(arguments.config or installed(INSTALLED))]
     _print(findings)
     write_json(arguments.json, {"findings": [finding.to_json() for finding in findings], "code": exit_code(findings)})
     return exit_code(findings)
+
+
+def installed(path: Path) -> Path | None:
+    """The settings of an installed agent, also where this user may not look at them: loading them says so then."""
+    try:
+        path.stat()
+    except PermissionError:
+        return path
+    except OSError:
+        return None
+    return path
 
 
 def examined(config: Path | None, *, sysfs: Path = SYSFS, root: Path = Path("/")) -> Iterator[Finding]:

@@ -121,7 +121,13 @@ def _enrolled(web: Web, code: str) -> Enrolled:
 
 
 def _check_new(path: Path) -> None:
-    if path.exists():
+    try:
+        there = path.exists()
+    except PermissionError as error:
+        raise InvalidInput(
+            f"{path} may not be looked at by this user; run it as root (sudo), or name another file"
+        ) from error
+    if there:
         raise InvalidInput(f"{path} is there already: this device seems to be enrolled; --force writes over it")
 
 

@@ -14,7 +14,7 @@ from hardware.accelerator.port import EdgeTpu
 from hardware.accelerator.presence import BusPresence, HubPort
 from hardware.profile import emulated_names
 from protocol.configuration import EdgeAccelerator
-from protocol.errors import InvalidInput
+from protocol.errors import InvalidInput, NotAllowed
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,16 @@ def _modes(settings: EdgeSettings) -> tuple[EdgeAccelerator, ...]:
         EdgeAccelerator.STD: settings.edgetpu_std_library,
         EdgeAccelerator.MAX: settings.edgetpu_max_library,
     }
-    return tuple(kind for kind, library in libraries.items() if library.is_file())
+    return tuple(kind for kind, library in libraries.items() if _lies_there(library))
+
+
+def _lies_there(library: Path) -> bool:
+    try:
+        return library.is_file()
+    except PermissionError as error:
+        raise NotAllowed(
+            f"{library} may not be looked at by this user, and nothing in /home by a service: move the library to /usr/local/lib"
+        ) from error
 
 
 def _saving(settings: EdgeSettings, run: Run, release: Callable[[], None]) -> PowerSaving | None:

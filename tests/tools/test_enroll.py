@@ -198,6 +198,17 @@ def test_a_registered_device_needs_replace(url, enrol, capsys):
     assert enrol(issue(url, capsys, "--replace"), "--force") == 0
 
 
+def test_a_file_that_this_user_may_not_look_at_is_named_and_the_code_stays_good(url, enrol, tmp_path, capsys, hide):
+    code = issue(url, capsys)
+    hidden = tmp_path / "private" / "edge.toml"
+    hide(hidden)
+
+    assert main(["enroll", "--backend", url, "--code", code, "-o", str(hidden)]) == 2
+
+    assert f"{hidden} may not be looked at by this user" in capsys.readouterr().err
+    assert enrol(code) == 0
+
+
 def test_machines_get_the_code_as_json(url, capsys):
     assert main(["enroll", "--issue", "pi-1", "--backend", url, "--token", OPERATOR, "--json", "-"]) == 0
 

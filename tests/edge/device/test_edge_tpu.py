@@ -12,7 +12,7 @@ from hardware.accelerator.emulated_usb import EmulatedUsb
 from hardware.fakes.kernel_trees import make_pi4
 from models.running.edgetpu_runner import EdgeTpuLibraries
 from protocol.configuration import EdgeAccelerator
-from protocol.errors import InvalidInput
+from protocol.errors import InvalidInput, NotAllowed
 
 OFF, STD, MAX = EdgeAccelerator
 
@@ -56,6 +56,13 @@ def test_one_that_is_set_up_may_be_away(settings, tmp_path):
     assert not opened(settings(board="linux")).present()
     tree.plug_usb("18d1", "9302")
     assert opened(settings(board="linux")).present()
+
+
+def test_a_library_that_the_agent_may_not_look_at_is_named(settings, tmp_path, hide):
+    library = tmp_path / "std.so"
+    hide(library)
+    with pytest.raises(NotAllowed, match=f"{library} may not be looked at"):
+        opened(settings(board="pi4"))
 
 
 def test_an_emulated_board_has_none_by_itself(settings, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import edge
+from tools import doctor
 from tools.doctoring.authority import check_authority
 from tools.doctoring.findings import Severity
 from tools.doctoring.secrets_kept import check_secrets
@@ -102,3 +103,10 @@ def test_an_authority_that_ends_is_told_before(certificates, years, severity):
     (found,) = check_authority(certificates / "ca.pem", wall=lambda: time.time() + years * 365 * 86_400)
 
     assert found.severity is severity
+
+
+def test_settings_that_this_user_may_not_look_at_are_still_the_installed_ones(tmp_path, hide):
+    settings = tmp_path / "edge.toml"
+    hide(settings)
+    assert doctor.installed(settings) == settings
+    assert doctor.installed(tmp_path / "other.toml") is None
