@@ -112,7 +112,8 @@ def cancel_job(device: str, job_id: str) -> Response:
 
 
 def _check_registered(store: Store, device: str) -> None:
-    if not any(known.name == device and known.registered for known in store.devices()):
+    known = store.device(device)
+    if not (known and known.registered):
         raise device_unknown(topics.check_name(device, what="device"))
 
 

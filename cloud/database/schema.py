@@ -29,6 +29,15 @@ devices = sa.Table(
     sa.Column("token_sha256", _DIGEST, nullable=False, unique=True),
 )
 
+device_labels = sa.Table(
+    "device_labels",
+    metadata,
+    sa.Column("device", _NAME, primary_key=True),
+    sa.Column("key", _NAME, primary_key=True),
+    sa.Column("value", _NAME, nullable=False),
+    sa.Index("ix_device_labels_value", "key", "value"),
+)
+
 presence = sa.Table(
     "presence",
     metadata,

@@ -64,7 +64,8 @@ class Enrolling:
         self._check_settings(broker_password)
         if not _TTL_S[0] <= ttl_s <= _TTL_S[1]:
             raise InvalidInput(f"enrolment: 'ttl_s' must lie between {_TTL_S[0]:g} s and a week, not {ttl_s:g}")
-        if not replace and any(known.name == device and known.registered for known in self._store.devices()):
+        known = self._store.device(device)
+        if not replace and known and known.registered:
             raise device_exists(device)
         code, now = new_code(), self._clock()
         sealed = self._secrets.seal(broker_password, code) if broker_password else ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
-from cloud.store.devices.port import Device, device_exists, device_unknown
+from cloud.store.devices.port import NO_LABELS, Device, device_exists, device_unknown
 from protocol.presence import Availability
 
 _NEVER_SEEN = (Availability.OFFLINE, None)
@@ -17,6 +18,7 @@ class MemoryDevices:
         super().__init__()
         self._devices_lock = threading.Lock()
         self._tokens: dict[str, str] = {}
+        self._labels: dict[str, dict[str, str]] = {}
         self._presence: dict[str, tuple[Availability, float | None]] = {}
 
     def add_device(self, name: str, *, token_sha256: str) -> None:
@@ -32,15 +34,30 @@ class MemoryDevices:
         with self._devices_lock:
             if self._tokens.pop(name, None) is None:
                 raise device_unknown(name)
+            self._labels.pop(name, None)
 
     def device_with_token(self, token_sha256: str) -> str | None:
         with self._devices_lock:
             return next((name for name, token in self._tokens.items() if token == token_sha256), None)
 
-    def devices(self) -> list[Device]:
+    def devices(self, *, labels: Mapping[str, str] = NO_LABELS) -> list[Device]:
         with self._devices_lock:
-            names = sorted({*self._tokens, *self._presence})
-            return [Device(name, name in self._tokens, *self._presence.get(name, _NEVER_SEEN)) for name in names]
+            known = [self._device(name) for name in sorted({*self._tokens, *self._presence})]
+        return [device for device in known if labels.items() <= device.labels.items()]
+
+    def device(self, name: str) -> Device | None:
+        with self._devices_lock:
+            return self._device(name) if name in self._tokens or name in self._presence else None
+
+    def set_labels(self, name: str, labels: Mapping[str, str]) -> None:
+        with self._devices_lock:
+            if name not in self._tokens:
+                raise device_unknown(name)
+            self._labels[name] = dict(labels)
+
+    def _device(self, name: str) -> Device:
+        presence = self._presence.get(name, _NEVER_SEEN)
+        return Device(name, name in self._tokens, *presence, labels=self._labels.get(name, {}))
 
     def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
         with self._devices_lock:

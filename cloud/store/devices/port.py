@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from protocol.errors import Conflict, NotFound
@@ -11,12 +13,19 @@ from protocol.presence import Availability
 
 @dataclass(frozen=True)
 class Device:
-    """A device that is registered or was heard of. `last_seen`: wall time in seconds since the epoch, None: never."""
+    """A device that is registered or was heard of. `last_seen`: wall time in seconds since the epoch, None: never.
+
+    `labels` are those of a registered device, by key.
+    """
 
     name: str
     registered: bool
     availability: Availability
     last_seen: float | None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 class DeviceStore(Protocol):
@@ -30,15 +39,23 @@ class DeviceStore(Protocol):
         ...
 
     def remove_device(self, name: str) -> None:
-        """Forgets a device's token, not its records; NotFound when it is not registered."""
+        """Forgets a device's token and labels, not its records; NotFound when it is not registered."""
         ...
 
     def device_with_token(self, token_sha256: str) -> str | None:
         """The registered device that the token belongs to."""
         ...
 
-    def devices(self) -> list[Device]:
-        """Devices by name."""
+    def devices(self, *, labels: Mapping[str, str] = NO_LABELS) -> list[Device]:
+        """Devices by name; only those that have all these labels."""
+        ...
+
+    def device(self, name: str) -> Device | None:
+        """None for a name that is neither registered nor was ever heard of."""
+        ...
+
+    def set_labels(self, name: str, labels: Mapping[str, str]) -> None:
+        """Gives a device these labels and no others; NotFound when it is not registered."""
         ...
 
     def note_availability(self, device: str, availability: Availability, *, at: float) -> None:

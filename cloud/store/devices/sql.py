@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
 from cloud.database import schema
-from cloud.database.access import SqlAccess
-from cloud.store.devices.port import Device, device_exists, device_unknown
+from cloud.database.access import SqlAccess, changed_by
+from cloud.store.devices.port import NO_LABELS, Device, device_exists, device_unknown
 from protocol.presence import Availability
 
 
@@ -19,26 +22,42 @@ class SqlDevices(SqlAccess):
             raise device_exists(name)
 
     def remove_device(self, name: str) -> None:
-        if not self._change(sa.delete(schema.devices).where(schema.devices.c.name == name)):
-            raise device_unknown(name)
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(schema.device_labels).where(schema.device_labels.c.device == name))
+            if not changed_by(connection, sa.delete(schema.devices).where(schema.devices.c.name == name)):
+                raise device_unknown(name)
 
     def device_with_token(self, token_sha256: str) -> str | None:
         columns = schema.devices.c
         rows = self._all(sa.select(columns.name).where(columns.token_sha256 == token_sha256))
         return str(rows[0].name) if rows else None
 
-    def devices(self) -> list[Device]:
-        registered = {row.name for row in self._all(sa.select(schema.devices.c.name))}
-        seen = {row.device: row for row in self._all(sa.select(schema.presence))}
-        return [
-            Device(
-                name,
-                registered=name in registered,
-                availability=Availability(seen[name].availability) if name in seen else Availability.OFFLINE,
-                last_seen=seen[name].last_seen if name in seen else None,
-            )
-            for name in sorted(registered | set(seen))
-        ]
+    def devices(self, *, labels: Mapping[str, str] = NO_LABELS) -> list[Device]:
+        return self._devices(*(schema.devices.c.name.in_(_labelled(key, value)) for key, value in labels.items()))
+
+    def device(self, name: str) -> Device | None:
+        found = self._devices(name=name)
+        return found[0] if found else None
+
+    def set_labels(self, name: str, labels: Mapping[str, str]) -> None:
+        table = schema.device_labels
+        rows = [{"device": name, "key": key, "value": value} for key, value in labels.items()]
+        with self._database.writing() as connection:
+            known = sa.select(schema.devices.c.name).where(schema.devices.c.name == name).with_for_update()
+            if connection.execute(known).first() is None:
+                raise device_unknown(name)
+            connection.execute(sa.delete(table).where(table.c.device == name))
+            if rows:
+                connection.execute(sa.insert(table), rows)
+
+    def _devices(self, *labelled: sa.ColumnElement[bool], name: str | None = None) -> list[Device]:
+        """Those with the labels, which registered ones alone have; or the one of this name."""
+        named, seen, labels = schema.devices.c, schema.presence.c, schema.device_labels.c
+        with self._database.reading() as connection:
+            registered = connection.scalars(_only(sa.select(named.name).where(*labelled), named.name, name)).all()
+            presence = connection.execute(_only(sa.select(schema.presence), seen.device, name)).all()
+            given = connection.execute(_only(sa.select(schema.device_labels), labels.device, name)).all()
+        return _put_together(registered, presence, given, only_registered=bool(labelled))
 
     def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
         word = availability.value
@@ -50,3 +69,31 @@ class SqlDevices(SqlAccess):
                 where=schema.presence.c.availability != word,
             )
         )
+
+
+def _labelled(key: str, value: str) -> sa.Select[Any]:
+    columns = schema.device_labels.c
+    return sa.select(columns.device).where(columns.key == key, columns.value == value)
+
+
+def _only(query: sa.Select[Any], column: sa.ColumnElement[str], name: str | None) -> sa.Select[Any]:
+    return query if name is None else query.where(column == name)
+
+
+def _put_together(
+    registered: Sequence[str], presence: Sequence[sa.Row[Any]], given: Sequence[sa.Row[Any]], *, only_registered: bool
+) -> list[Device]:
+    names, seen = set(registered), {row.device: row for row in presence}
+    labels: dict[str, dict[str, str]] = {}
+    for row in given:
+        labels.setdefault(row.device, {})[row.key] = row.value
+    return [
+        Device(
+            name,
+            registered=name in names,
+            availability=Availability(seen[name].availability) if name in seen else Availability.OFFLINE,
+            last_seen=seen[name].last_seen if name in seen else None,
+            labels=labels.get(name, {}),
+        )
+        for name in sorted(names if only_registered else names | set(seen))
+    ]

@@ -1,0 +1,79 @@
+"""What every store promises of devices and their labels: in memory, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cloud.store.memory import MemoryStore
+from cloud.store.port import Store
+from cloud.store.sql import SqlStore
+from protocol.errors import NotFound
+from protocol.presence import Availability
+
+
+@pytest.fixture
+def store(database_or_memory: str | None) -> Iterator[Store]:
+    made: Store = MemoryStore() if database_or_memory is None else SqlStore(database_or_memory)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fleet(store: Store) -> Store:
+    for number, labels in enumerate(({"site": "north", "kind": "camera"}, {"site": "north"}, {"site": "south"})):
+        store.add_device(f"pi-{number}", token_sha256=f"{number}" * 64)
+        store.set_labels(f"pi-{number}", labels)
+    store.note_availability("heard-of", Availability.ONLINE, at=5.0)
+    return store
+
+
+def names(store: Store, **labels: str) -> list[str]:
+    return [device.name for device in store.devices(labels=labels)]
+
+
+def test_devices_are_gathered_by_all_of_their_labels(fleet):
+    assert names(fleet, site="north") == ["pi-0", "pi-1"]
+    assert names(fleet, site="north", kind="camera") == ["pi-0"]
+    assert names(fleet, site="east") == []
+    assert names(fleet) == ["heard-of", "pi-0", "pi-1", "pi-2"]
+
+
+def test_labels_are_told_with_their_device(fleet):
+    assert fleet.device("pi-0").labels == {"site": "north", "kind": "camera"}
+    assert [dict(device.labels) for device in fleet.devices(labels={"kind": "camera"})] == [
+        {"site": "north", "kind": "camera"}
+    ]
+
+
+def test_new_labels_replace_all_old_ones(fleet):
+    fleet.set_labels("pi-0", {"kind": "kiosk"})
+
+    assert fleet.device("pi-0").labels == {"kind": "kiosk"}
+    assert names(fleet, site="north") == ["pi-1"]
+
+    fleet.set_labels("pi-0", {})
+
+    assert fleet.device("pi-0").labels == {}
+
+
+def test_only_registered_devices_have_labels(fleet):
+    for unknown in ("heard-of", "nobody"):
+        with pytest.raises(NotFound, match=unknown):
+            fleet.set_labels(unknown, {"site": "north"})
+
+
+def test_labels_go_with_their_device(fleet):
+    fleet.remove_device("pi-0")
+    fleet.add_device("pi-0", token_sha256="a" * 64)
+
+    assert fleet.device("pi-0").labels == {}
+
+
+def test_one_device_is_told_by_its_name(fleet):
+    heard, registered = fleet.device("heard-of"), fleet.device("pi-1")
+
+    assert (heard.registered, heard.availability, heard.last_seen) == (False, Availability.ONLINE, 5.0)
+    assert (registered.registered, registered.availability, registered.last_seen) == (True, Availability.OFFLINE, None)
+    assert fleet.device("nobody") is None
