@@ -20,6 +20,7 @@ from cloud.api import (
     page,
     repository_v2,
     samples,
+    table_history,
     tables,
 )
 from cloud.broker.accounts import BrokerAccounts, NoAccounts
@@ -49,6 +50,7 @@ _BLUEPRINTS = (
     devices.blueprint,
     enrolments.blueprint,
     tables.blueprint,
+    table_history.blueprint,
     measurements.blueprint,
     inferences.blueprint,
     samples.blueprint,

@@ -119,13 +119,17 @@ class TableState(StrEnum):
 
 @dataclass(frozen=True)
 class TableReport:
-    """What a device did with a table; `reason` is empty when it was applied."""
+    """What a device did with a table; `reason` is empty when it was applied.
+
+    `failed`: the digest of the table from which the device went back to this one, empty where it is not known.
+    """
 
     network: str
     digest: str
     version: int
     state: TableState
     reason: str = ""
+    failed: str = ""
 
     def to_bytes(self) -> bytes:
         return canonical_bytes(self.to_json())
@@ -138,6 +142,7 @@ class TableReport:
             "version": self.version,
             "state": self.state.value,
             "reason": self.reason,
+            **({"failed": self.failed} if self.failed else {}),
         }
 
     @classmethod
@@ -147,7 +152,10 @@ class TableReport:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> TableReport:
         check_schema(content, current=SCHEMA, what="table report")
-        texts = {name: field(content, name, str, what="table report") for name in ("network", "digest", "reason")}
+        given = {"failed": "", **content}
+        texts = {
+            name: field(given, name, str, what="table report") for name in ("network", "digest", "reason", "failed")
+        }
         return cls(
             version=field(content, "version", int, what="table report"),
             state=choose(TableState, content.get("state"), what="table report: 'state'"),

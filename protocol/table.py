@@ -118,6 +118,11 @@ class Table:
         """The sha256 of the canonical content, the table's identity."""
         return digest_of(self.to_json())
 
+    @cached_property
+    def content_digest(self) -> str:
+        """What tables of several devices and versions share that differ in nothing else."""
+        return digest_of({**self.to_json(), "device": "", "version": 0})
+
     def with_version(self, version: int) -> Table:
         return replace(self, version=version)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, jsonify
@@ -66,7 +67,7 @@ def put_desired(device: str, network: str) -> Response:
     made = services()
     signed = SignedTable.from_json(json_object(what="signed table"))
     _check_place(signed.table, device, network)
-    made.store.set_desired(signed)
+    made.store.set_desired(signed, at=time.time())
     publish_desired(made.store, made.publisher, device=device, network=network)
     return jsonify({"digest": signed.table.digest, "version": signed.table.version})
 

@@ -65,6 +65,22 @@ drafts = sa.Table(
     sa.Column("content", sa.JSON, nullable=False),
 )
 
+signed_tables = sa.Table(
+    "signed_tables",
+    metadata,
+    sa.Column("digest", _DIGEST, primary_key=True),
+    sa.Column("device", _NAME, nullable=False),
+    sa.Column("network", _NAME, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("content_digest", _DIGEST, nullable=False),
+    sa.Column("bundle", _DIGEST, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("desired", sa.Boolean, nullable=False),
+    sa.Column("set_at", sa.Double),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Index("ix_signed_tables_device", "device", "network", "version"),
+)
+
 desired = sa.Table(
     "desired",
     metadata,
@@ -73,7 +89,7 @@ desired = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("digest", _DIGEST, nullable=False),
     sa.Column("published", sa.Boolean, nullable=False),
-    sa.Column("content", sa.JSON, nullable=False),
+    sa.Index("ix_desired_network", "network"),
 )
 
 reported = sa.Table(
@@ -83,6 +99,7 @@ reported = sa.Table(
     sa.Column("network", _NAME, primary_key=True),
     sa.Column("received_at", sa.Double, nullable=False),
     sa.Column("content", sa.JSON, nullable=False),
+    sa.Index("ix_reported_network", "network"),
 )
 
 inferences = sa.Table(

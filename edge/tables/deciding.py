@@ -167,7 +167,7 @@ class Tables:
             logger.error("until the next start the table before is in use again: %s", error)
         self._apply(plan, None)
         logger.warning("%s; version %d serves %s again", reason, before.version, network)
-        return TableReport(network, before.digest, before.version, TableState.ROLLED_BACK, reason)
+        return TableReport(network, before.digest, before.version, TableState.ROLLED_BACK, reason, failed.digest)
 
     def _apply(self, plan: Plan, probation: Probation | None) -> None:
         network = plan.table.network
@@ -238,7 +238,7 @@ class Tables:
     def _resumed(self, network: str, *, fetch: bool) -> TableReport | None:
         """The current table, or the previous one where the current one cannot be used any more, or now."""
         history = self._store.load(network)
-        reason = history.rolled_back
+        reason, failed = history.rolled_back, ""
         for signed, probation in ((history.current, history.probation), (history.previous, None)):
             if signed is None:
                 continue
@@ -251,8 +251,8 @@ class Tables:
                 if fetch and isinstance(error, ServiceMissing):
                     raise
                 logger.warning("table %.12s of %s cannot be used: %s", signed.table.digest, network, error)
-                reason = str(error)
+                reason, failed = str(error), signed.table.digest
                 continue
             state = TableState.ROLLED_BACK if reason else TableState.APPLIED
-            return TableReport(network, signed.table.digest, signed.table.version, state, reason)
+            return TableReport(network, signed.table.digest, signed.table.version, state, reason, failed)
         return None

@@ -139,7 +139,7 @@ def test_a_fresh_store_is_ready_and_empty(store):
     assert store.devices() == []
     assert store.bundles() == []
     assert store.drafts() == []
-    assert store.all_desired() == []
+    assert store.unpublished_desired() == []
     assert list(store.inferences(Selection())) == []
     assert (store.count_inferences(), store.count_rejected()) == (0, 0)
 
@@ -246,7 +246,7 @@ def test_the_newest_signed_table_is_desired(store):
     assert desired is not None
     assert desired.signed.table == table(2)
     assert store.desired("pi-2", "digits") is None
-    assert [each.signed.table.network for each in store.all_desired()] == ["digits", "faces"]
+    assert store.unpublished_desired() == [("pi-1", "digits"), ("pi-1", "faces")]
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
@@ -275,9 +275,9 @@ def test_publishing_is_noted_for_the_very_table(store):
     store.set_desired(signed(2))
 
     store.note_published(signed(1))
-    assert [each.published for each in store.all_desired()] == [False]
+    assert store.unpublished_desired() == [("pi-1", "digits")]
     store.note_published(signed(2))
-    assert [each.published for each in store.all_desired()] == [True]
+    assert store.unpublished_desired() == []
 
 
 def test_of_two_tables_of_one_version_at_once_one_wins(store):

@@ -111,6 +111,8 @@ def test_a_malformed_ack_is_refused(payload):
 def test_a_report_comes_back_as_it_was():
     report = TableReport("net", TABLE.digest, 3, TableState.REJECTED, "older than the one in use")
     assert TableReport.from_bytes(report.to_bytes()) == report
+    back = TableReport("net", TABLE.digest, 3, TableState.ROLLED_BACK, "failed 2 of its first 3", failed="f" * 64)
+    assert TableReport.from_bytes(back.to_bytes()) == back
 
 
 def test_a_signature_holds_for_its_key_alone():

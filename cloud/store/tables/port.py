@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from protocol.errors import Conflict, NotFound
 from protocol.messages import TableReport
@@ -19,8 +20,58 @@ class DesiredTable:
     published: bool
 
 
+@dataclass(frozen=True)
+class TableVersion:
+    """What there is to say of a signed table without its rows.
+
+    `content_digest` is the same for tables that differ in device and version alone. `set_at`: when it became the desired
+    one, wall time in seconds since the epoch, None where nobody noted it.
+    """
+
+    device: str
+    network: str
+    version: int
+    digest: str
+    content_digest: str
+    bundle: str
+    rows: int
+    set_at: float | None
+
+    @classmethod
+    def of(cls, table: Table, *, set_at: float | None) -> TableVersion:
+        return cls(
+            device=table.device,
+            network=table.network,
+            version=table.version,
+            digest=table.digest,
+            content_digest=table.content_digest,
+            bundle=table.bundle,
+            rows=len(table.rows),
+            set_at=set_at,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class DesiredVersion:
+    """Which table a device shall use, and whether the broker has taken it."""
+
+    version: TableVersion
+    published: bool
+
+
+@dataclass(frozen=True)
+class ReceivedReport:
+    """What a device did with a table, and when that came in, in seconds since the epoch."""
+
+    report: TableReport
+    at: float
+
+
 class TableStore(Protocol):
-    """Drafts, desired tables, and what devices did with them.
+    """Drafts, signed tables, which of them are desired, and what devices did with them.
 
     As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away.
     """
@@ -37,7 +88,15 @@ class TableStore(Protocol):
         """All drafts, by network, device and digest."""
         ...
 
-    def set_desired(self, signed: SignedTable) -> None:
+    def keep_signed(self, signed: Sequence[SignedTable]) -> None:
+        """Keeps signed tables under their digests, that nobody shall use yet. All or none; a repeat changes nothing."""
+        ...
+
+    def signed(self, digest: str) -> SignedTable:
+        """A signed table, desired at some time or not; NotFound when there is none with this digest."""
+        ...
+
+    def set_desired(self, signed: SignedTable, *, at: float | None = None) -> None:
         """Makes it the desired table of its device and network; Conflict unless its version is newer.
 
         The same table again is no conflict as long as it was not published. Two at once: only one of a version wins.
@@ -50,8 +109,16 @@ class TableStore(Protocol):
 
     def desired(self, device: str, network: str) -> DesiredTable | None: ...
 
-    def all_desired(self) -> list[DesiredTable]:
-        """By device and network."""
+    def desired_versions(self, network: str) -> Mapping[str, DesiredVersion]:
+        """What each device shall use for a network, by device."""
+        ...
+
+    def unpublished_desired(self) -> list[tuple[str, str]]:
+        """Devices and networks whose desired table the broker has not taken."""
+        ...
+
+    def history(self, device: str, network: str, *, limit: int | None = None) -> list[TableVersion]:
+        """What a device was ever to use for a network, newest version first, at most `limit`."""
         ...
 
     def note_report(self, device: str, report: TableReport, *, at: float) -> None:
@@ -60,9 +127,17 @@ class TableStore(Protocol):
 
     def reported(self, device: str, network: str) -> TableReport | None: ...
 
+    def reports(self, network: str) -> Mapping[str, ReceivedReport]:
+        """The latest report of each device on its table for a network, by device."""
+        ...
+
 
 def draft_unknown(digest: str) -> NotFound:
     return NotFound(f"no draft has digest {digest:.64}")
+
+
+def signed_unknown(digest: str) -> NotFound:
+    return NotFound(f"no signed table has digest {digest:.64}")
 
 
 def not_newer(signed: SignedTable, version: int) -> Conflict:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
 from cloud.database import schema
-from cloud.database.access import SqlAccess
-from cloud.store.tables.port import DesiredTable, draft_unknown, not_newer
+from cloud.database.access import SqlAccess, changed_by
+from cloud.store.tables.port import (
+    DesiredTable,
+    DesiredVersion,
+    ReceivedReport,
+    TableVersion,
+    draft_unknown,
+    not_newer,
+    signed_unknown,
+)
 from protocol.messages import TableReport
 from protocol.signing import SignedTable
 from protocol.table import Table
+
+_VERSION = ("device", "network", "version", "digest", "content_digest", "bundle", "rows", "set_at")
 
 
 class SqlTables(SqlAccess):
@@ -32,19 +45,41 @@ class SqlTables(SqlAccess):
         order = (columns.network, columns.device, columns.digest)
         return [Table.from_json(row.content) for row in self._all(sa.select(columns.content).order_by(*order))]
 
-    def set_desired(self, signed: SignedTable) -> None:
+    def keep_signed(self, signed: Sequence[SignedTable]) -> None:
+        # One order for all processes, or two that keep the same tables would wait for each other.
+        rows = sorted((_row(each, set_at=None, desired=False) for each in signed), key=lambda row: str(row["digest"]))
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(self._insert(schema.signed_tables).on_conflict_do_nothing(), rows)
+
+    def signed(self, digest: str) -> SignedTable:
+        columns = schema.signed_tables.c
+        rows = self._all(sa.select(columns.content).where(columns.digest == digest))
+        if not rows:
+            raise signed_unknown(digest)
+        return SignedTable.from_json(rows[0].content)
+
+    def set_desired(self, signed: SignedTable, *, at: float | None = None) -> None:
         table, columns = signed.table, schema.desired.c
-        values = {"version": table.version, "digest": table.digest, "published": False, "content": signed.to_json()}
+        values = {"version": table.version, "digest": table.digest, "published": False}
         insert = self._insert(schema.desired).values(device=table.device, network=table.network, **values)
         again = (columns.digest == table.digest) & sa.not_(columns.published)
-        changed = self._change(
-            insert.on_conflict_do_update(
-                index_elements=["device", "network"], set_=values, where=(columns.version < table.version) | again
-            )
+        newer = insert.on_conflict_do_update(
+            index_elements=["device", "network"], set_=values, where=(columns.version < table.version) | again
         )
+        with self._database.writing() as connection:
+            changed = changed_by(connection, newer)
+            if changed:
+                self._keep_desired(connection, signed, at=at)
         if not changed:
             known = self.desired(table.device, table.network)
             raise not_newer(signed, known.signed.table.version if known else table.version)
+
+    def _keep_desired(self, connection: sa.Connection, signed: SignedTable, *, at: float | None) -> None:
+        insert = self._insert(schema.signed_tables).values(**_row(signed, set_at=at, desired=True))
+        first = sa.func.coalesce(schema.signed_tables.c.set_at, at)
+        now = {"content": insert.excluded.content, "desired": True, "set_at": first}
+        connection.execute(insert.on_conflict_do_update(index_elements=["digest"], set_=now))
 
     def note_published(self, signed: SignedTable) -> None:
         columns = schema.desired.c
@@ -53,14 +88,28 @@ class SqlTables(SqlAccess):
         self._change(sa.update(schema.desired).where(mine & this).values(published=True))
 
     def desired(self, device: str, network: str) -> DesiredTable | None:
-        columns = schema.desired.c
-        rows = self._all(sa.select(schema.desired).where(columns.device == device, columns.network == network))
+        desired, signed = schema.desired.c, schema.signed_tables.c
+        query = sa.select(signed.content, desired.published).join_from(schema.desired, schema.signed_tables, _joined())
+        rows = self._all(query.where(desired.device == device, desired.network == network))
         return DesiredTable(SignedTable.from_json(rows[0].content), rows[0].published) if rows else None
 
-    def all_desired(self) -> list[DesiredTable]:
+    def desired_versions(self, network: str) -> dict[str, DesiredVersion]:
+        columns = [schema.signed_tables.c[name] for name in _VERSION]
+        query = sa.select(*columns, schema.desired.c.published)
+        query = query.join_from(schema.desired, schema.signed_tables, _joined())
+        rows = self._all(query.where(schema.desired.c.network == network).order_by(schema.desired.c.device))
+        return {row.device: DesiredVersion(_version(row), row.published) for row in rows}
+
+    def unpublished_desired(self) -> list[tuple[str, str]]:
         columns = schema.desired.c
-        rows = self._all(sa.select(schema.desired).order_by(columns.device, columns.network))
-        return [DesiredTable(SignedTable.from_json(row.content), row.published) for row in rows]
+        query = sa.select(columns.device, columns.network).where(sa.not_(columns.published))
+        return [(row.device, row.network) for row in self._all(query.order_by(columns.device, columns.network))]
+
+    def history(self, device: str, network: str, *, limit: int | None = None) -> list[TableVersion]:
+        columns = schema.signed_tables.c
+        mine = (columns.device == device) & (columns.network == network) & columns.desired
+        query = sa.select(*(columns[name] for name in _VERSION)).where(mine).order_by(columns.version.desc())
+        return [_version(row) for row in self._all(query.limit(limit))]
 
     def note_report(self, device: str, report: TableReport, *, at: float) -> None:
         values = {"received_at": at, "content": report.to_json()}
@@ -71,3 +120,20 @@ class SqlTables(SqlAccess):
         columns = schema.reported.c
         rows = self._all(sa.select(columns.content).where(columns.device == device, columns.network == network))
         return TableReport.from_json(rows[0].content) if rows else None
+
+    def reports(self, network: str) -> dict[str, ReceivedReport]:
+        rows = self._all(sa.select(schema.reported).where(schema.reported.c.network == network))
+        return {row.device: ReceivedReport(TableReport.from_json(row.content), row.received_at) for row in rows}
+
+
+def _joined() -> sa.ColumnElement[bool]:
+    return schema.desired.c.digest == schema.signed_tables.c.digest
+
+
+def _row(signed: SignedTable, *, set_at: float | None, desired: bool) -> dict[str, Any]:
+    version = TableVersion.of(signed.table, set_at=set_at)
+    return {**version.to_json(), "desired": desired, "content": signed.to_json()}
+
+
+def _version(row: sa.Row[Any]) -> TableVersion:
+    return TableVersion(**{name: getattr(row, name) for name in _VERSION})

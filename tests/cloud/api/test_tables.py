@@ -136,3 +136,45 @@ def test_an_app_without_a_broker_answers_503(settings, make_signed):
 
     assert response.status_code == 503
     assert "no broker is set" in response.get_json()["error"]
+
+
+def test_the_history_tells_all_versions_and_gives_each_again(backend, make_signed):
+    for version, head_ms in ((1, 4.5), (2, 9.0)):
+        backend.call("PUT", PATH, json=make_signed(version, head_ms=head_ms).to_json())
+
+    newest, oldest = backend.call("GET", f"{PATH}/history").get_json()
+
+    assert (newest["version"], oldest["version"]) == (2, 1)
+    assert newest["set_at"] >= oldest["set_at"] > 1.7e9
+    assert backend.call("GET", f"{PATH}/history?limit=1").get_json() == [newest]
+    again = backend.call("GET", f"{PATH}/history/{oldest['digest']}").get_json()
+    assert SignedTable.from_json(again) == make_signed(1)
+
+
+def test_a_device_reads_its_own_history_alone(backend, make_signed):
+    backend.call("PUT", PATH, json=make_signed(1).to_json())
+    own, other = backend.device("pi-1"), backend.device("pi-2")
+    digest = make_signed(1).table.digest
+
+    assert backend.call("GET", f"{PATH}/history", token=own).status_code == 200
+    assert backend.call("GET", f"{PATH}/history/{digest}", token=own).status_code == 200
+    assert backend.call("GET", f"{PATH}/history", token=other).status_code == 403
+    mine = f"/api/v1/devices/pi-2/tables/digits/history/{digest}"
+    assert backend.call("GET", mine, token=other).status_code == 404
+
+
+def test_who_uses_which_table_is_told_by_network(backend, make_signed):
+    for device in ("pi-1", "pi-2"):
+        signed = make_signed(1, device=device)
+        backend.call("PUT", f"/api/v1/devices/{device}/tables/digits", json=signed.to_json())
+    digest = make_signed(1, device="pi-1").table.digest
+    backend.store.note_report("pi-1", TableReport("digits", digest, 1, TableState.APPLIED), at=5.0)
+    backend.store.note_report("pi-3", TableReport("digits", "f" * 64, 4, TableState.ROLLED_BACK, "slow"), at=6.0)
+
+    found = backend.call("GET", "/api/v1/networks/digits/tables").get_json()
+
+    assert [(each["device"], each["agrees"]) for each in found] == [("pi-1", True), ("pi-2", False), ("pi-3", False)]
+    assert found[0]["desired"]["content_digest"] == found[1]["desired"]["content_digest"]
+    assert (found[1]["reported"], found[2]["desired"]) == (None, None)
+    assert found[2]["reported"]["state"] == "rolled_back"
+    assert backend.call("GET", "/api/v1/networks/nothing/tables").get_json() == []

@@ -139,6 +139,7 @@ def test_when_the_current_bundle_broke_it_goes_back_to_the_table_before(
     again = make_device()
     (report,) = again.tables.resume()
     assert (report.state, report.version) == (TableState.ROLLED_BACK, 1)
+    assert report.failed == renamed.digest
     assert report.reason
     assert again.infer(inputs).status_code == 200
 

@@ -1,0 +1,114 @@
+"""What every store of tables must do with signed ones: in memory, in SQLite, in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from cloud.store.memory import MemoryStore
+from cloud.store.sql import SqlStore
+from cloud.store.tables.port import TableStore
+from protocol.configuration import Configuration
+from protocol.errors import Conflict, NotFound
+from protocol.link import REFERENCE_LINK
+from protocol.messages import TableReport, TableState
+from protocol.signing import SignedTable, generate_private_key, sign
+from protocol.table import Row, Table
+
+KEY = generate_private_key()
+ROW = Row(Configuration(3, 1_500_000), 4.5, 12.0, 2.5, 1000, 40, 1.5, 60.0, None, 0.98)
+
+
+@pytest.fixture
+def store(database_or_memory) -> Iterator[TableStore]:
+    made = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+    yield made
+    made.close()
+
+
+def signed(version: int, *, device: str = "pi-1", network: str = "digits", head_ms: float = 4.5) -> SignedTable:
+    rows = (replace(ROW, head_ms=head_ms),)
+    return sign(Table(network, "b" * 64, device, REFERENCE_LINK, rows, version), KEY)
+
+
+def test_what_was_desired_stays_in_the_history_newest_first(store):
+    store.set_desired(signed(1), at=10.0)
+    store.set_desired(signed(3, head_ms=9.0), at=20.0)
+    store.set_desired(signed(7, device="pi-2"), at=30.0)
+    store.set_desired(signed(7, network="faces"), at=30.0)
+
+    newest, oldest = store.history("pi-1", "digits")
+
+    assert [(each.version, each.set_at) for each in (newest, oldest)] == [(3, 20.0), (1, 10.0)]
+    assert (oldest.digest, oldest.bundle, oldest.rows) == (signed(1).table.digest, "b" * 64, 1)
+    assert store.history("pi-1", "digits", limit=1) == [newest]
+    assert store.signed(oldest.digest) == signed(1)
+    assert store.history("pi-9", "digits") == []
+
+
+def test_tables_that_differ_in_device_and_version_alone_share_their_content(store):
+    for each in (signed(1), signed(4, device="pi-2"), signed(1, device="pi-3", head_ms=9.0)):
+        store.set_desired(each)
+
+    same, too, other = store.desired_versions("digits").values()
+
+    assert same.version.content_digest == too.version.content_digest
+    assert other.version.content_digest != same.version.content_digest
+
+
+def test_a_table_that_is_only_kept_is_nobodys(store):
+    store.keep_signed([signed(2), signed(2, device="pi-2"), signed(2)])
+    store.keep_signed([signed(2)])
+    store.keep_signed([])
+
+    assert store.signed(signed(2).table.digest) == signed(2)
+    assert store.desired("pi-1", "digits") is None
+    assert store.history("pi-1", "digits") == []
+    with pytest.raises(NotFound, match="ffff"):
+        store.signed("f" * 64)
+
+
+def test_a_kept_table_enters_the_history_when_it_becomes_the_desired_one(store):
+    store.keep_signed([signed(2)])
+
+    store.set_desired(signed(2), at=5.0)
+    store.set_desired(signed(2), at=6.0)
+
+    assert [(each.version, each.set_at) for each in store.history("pi-1", "digits")] == [(2, 5.0)]
+
+
+def test_a_refused_table_does_not_enter_the_history(store):
+    store.set_desired(signed(2))
+
+    with pytest.raises(Conflict):
+        store.set_desired(signed(1))
+
+    assert [each.version for each in store.history("pi-1", "digits")] == [2]
+
+
+def test_who_shall_use_what_is_told_by_network(store):
+    store.set_desired(signed(2), at=1.0)
+    store.set_desired(signed(1, device="pi-2"), at=2.0)
+    store.set_desired(signed(9, network="faces"), at=3.0)
+    store.note_published(signed(2))
+
+    found = store.desired_versions("digits")
+
+    assert {device: (each.version.version, each.published) for device, each in found.items()} == {
+        "pi-1": (2, True),
+        "pi-2": (1, False),
+    }
+    assert store.desired_versions("nothing") == {}
+
+
+def test_the_latest_reports_are_told_by_network(store):
+    applied = TableReport("digits", "d" * 64, 1, TableState.APPLIED)
+    store.note_report("pi-1", TableReport("digits", "c" * 64, 0, TableState.REJECTED, "old"), at=1.0)
+    store.note_report("pi-1", applied, at=2.0)
+    store.note_report("pi-2", TableReport("faces", "d" * 64, 1, TableState.APPLIED), at=3.0)
+
+    (received,) = store.reports("digits").values()
+
+    assert (received.report, received.at) == (applied, 2.0)
