@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import sys
 import threading
 import time
@@ -231,7 +232,7 @@ class MqttBus:
 
     def _not_reached(self, _client: paho.Client, _data: Any) -> None:
         """paho tells no reason, but calls this while it handles the error."""
-        self._complain(f"cannot be reached: {sys.exception()}; is it running? Trying again")
+        self._complain(f"{_why_not(sys.exception())}. Trying again")
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:
@@ -287,7 +288,7 @@ def _connected(address: BrokerAddress, *, client_id: str, timeout_s: float) -> I
     try:
         client.connect(address.host, address.port, keepalive=_KEEPALIVE_S)
     except OSError as error:
-        raise ServiceMissing(f"broker {address} cannot be reached: {error}; is it running?") from error
+        raise ServiceMissing(f"broker {address} {_why_not(error)}") from error
     client.loop_start()
     try:
         if not answered.wait(timeout_s):
@@ -298,6 +299,12 @@ def _connected(address: BrokerAddress, *, client_id: str, timeout_s: float) -> I
     finally:
         client.disconnect()
         client.loop_stop()
+
+
+def _why_not(error: BaseException | None) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"is not trusted: {error.verify_message}; is it ca_file that signed its certificate, and for this name?"
+    return f"cannot be reached: {error}; is it running?"
 
 
 def _client(address: BrokerAddress, client_id: str, will: Will | None) -> paho.Client:

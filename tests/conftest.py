@@ -27,6 +27,7 @@ from werkzeug.routing import Rule
 
 import cloud
 from cloud.broker import initial
+from tools import cli
 
 _BROKER_PATIENCE_S = 30.0
 
@@ -124,27 +125,38 @@ def reference(request: pytest.FixtureRequest) -> Path:
 
 @dataclass(frozen=True)
 class ShippedBroker:
-    """Mosquitto with the shipped settings, and the cloud's users; a user's password is `<user>-secret`."""
+    """Mosquitto with the shipped settings, and the cloud's users; a user's password is `<user>-secret`.
+
+    `certificates`: the folder as `dynasplit certs` makes it, with the authority that signed the broker's.
+    """
 
     port: int
     tls_port: int
     folder: Path
+    certificates: Path
 
     def url(self, user: str, password: str | None = None) -> str:
         return f"mqtt://{user}:{password or f'{user}-secret'}@127.0.0.1:{self.port}"
 
 
+@pytest.fixture(scope="session")
+def fleet_certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `dynasplit certs` makes for this machine, with another authority's in the folder `other` below it."""
+    folder = tmp_path_factory.mktemp("certs")
+    for each in (folder, folder / "other"):
+        assert cli.main(["certs", "--output", str(each)]) == 0
+    return folder
+
+
 @pytest.fixture
-def shipped_broker(tmp_path: Path, certificates: Path) -> Iterator[ShippedBroker]:
-    """A running one, whose certificate is that of `certificates`; for tests marked `mosquitto`."""
+def shipped_broker(tmp_path: Path, fleet_certificates: Path) -> Iterator[ShippedBroker]:
+    """A running one; for tests marked `mosquitto`."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     plugins = sorted(Path("/usr/lib").rglob("mosquitto_dynamic_security.so"))
     if not program or not plugins:
         pytest.skip("no Mosquitto here: apt-get install mosquitto")
-    broker = ShippedBroker(*_free_ports(), tmp_path / "mosquitto")
+    broker = ShippedBroker(*_free_ports(), tmp_path / "mosquitto", fleet_certificates)
     broker.folder.mkdir()
-    for name in ("broker.pem", "broker.key"):
-        shutil.copy(certificates / "server.pem", broker.folder / name)
     settings = _here((Path(cloud.__file__).parent / "mosquitto.conf").read_text(), broker, plugin=plugins[0])
     (broker.folder / "mosquitto.conf").write_text(settings)
     initial.write(broker.folder / "dynamic-security.json", {user: f"{user}-secret" for user in initial.USERS})
@@ -170,7 +182,7 @@ def _here(settings: str, broker: ShippedBroker, *, plugin: Path) -> str:
     for old, new in (
         ("listener 1883", f"listener {broker.port} 127.0.0.1"),
         ("listener 8883", f"listener {broker.tls_port} 127.0.0.1"),
-        ("/mosquitto/certs/", f"{broker.folder}/"),
+        ("/mosquitto/certs/", f"{broker.certificates}/"),
         ("/usr/lib/mosquitto_dynamic_security.so", str(plugin)),
         ("/mosquitto/data/", f"{broker.folder}/"),
     ):

@@ -27,6 +27,7 @@ VERBS = {
     "optimize": "tools.optimize",
     "simulate": "tools.simulate",
     "keys": "tools.keys",
+    "certs": "tools.certs",
     "push": "tools.push",
     "enroll": "tools.enroll",
     "job": "tools.job",

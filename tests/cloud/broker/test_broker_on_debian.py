@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -30,7 +31,7 @@ include_dir {settings}/conf.d
 user {user}
 """
 """Debian's, which the guide's are added to."""
-NOT_HERE = ("export", "sudo apt-get", "sudo chown", "sudo systemctl", "sudo install")
+NOT_HERE = ("export", "sudo apt-get", "sudo chown", "sudo systemctl", "sudo install", ".venv/bin/dynasplit certs")
 """Commands that would change this machine, and what the test does itself."""
 PATIENCE_S = 30.0
 
@@ -44,7 +45,7 @@ def guide() -> str:
 
 
 @pytest.fixture
-def debian(tmp_path, certificates) -> Path:
+def debian(tmp_path, fleet_certificates) -> Path:
     """A machine's folders, with the guide's commands carried out in them."""
     if (
         not shutil.which("dpkg")
@@ -54,9 +55,7 @@ def debian(tmp_path, certificates) -> Path:
     folders = {"/etc/mosquitto": tmp_path / "etc", "/var/lib/mosquitto": tmp_path / "data"}
     (tmp_path / "etc" / "conf.d").mkdir(parents=True)
     (tmp_path / "data").mkdir()
-    (tmp_path / "etc" / "certs").mkdir()
-    for name in ("broker.pem", "broker.key"):
-        shutil.copy(certificates / "server.pem", tmp_path / "etc" / "certs" / name)
+    shutil.copytree(fleet_certificates, tmp_path / "etc" / "certs")
     commands = guide().replace("sudo -E ", "").replace("sudo ", "").replace(".venv/bin/python", sys.executable)
     for there, here in folders.items():
         commands = commands.replace(there, str(here))
@@ -76,7 +75,7 @@ def running(folder: Path) -> Iterator[str]:
     ours = folder / "etc" / "conf.d" / "dynasplit.conf"
     settings = ours.read_text()
     for shipped, free in ports.items():
-        settings = settings.replace(f"listener {shipped}", f"listener {free} 127.0.0.1")
+        settings = re.sub(rf"^listener {shipped}.*$", f"listener {free} 127.0.0.1", settings, flags=re.MULTILINE)
     ours.write_text(settings)
     places = {"run": folder, "data": folder / "data", "settings": folder / "etc", "user": getpass.getuser()}
     (folder / "etc" / "mosquitto.conf").write_text(SETTINGS.format(**places))
