@@ -21,9 +21,9 @@ OLD = sa.table("desired", *(sa.column(name) for name in ("device", "network", "v
                sa.column("content", sa.JSON))  # fmt: skip
 
 
-def test_a_desired_table_outlives_the_third_migration_and_its_undoing(database):
+def test_a_desired_table_outlives_the_fourth_migration_and_its_undoing(database):
     engine = sa.create_engine(database.replace("postgresql://", "postgresql+psycopg://"))
-    migrate(engine, "0002")
+    migrate(engine, "0003")
     row = {"device": "pi-1", "network": "digits", "version": 3, "digest": SIGNED.table.digest, "published": True}
     with engine.begin() as connection:
         connection.execute(sa.insert(OLD).values(**row, content=SIGNED.to_json()))
@@ -32,7 +32,7 @@ def test_a_desired_table_outlives_the_third_migration_and_its_undoing(database):
     store = SqlStore(database)
     desired, history = store.desired("pi-1", "digits"), store.history("pi-1", "digits")
     store.close()
-    migrate(engine, "0002")
+    migrate(engine, "0003")
     with engine.begin() as connection:
         back = connection.execute(sa.select(OLD)).one()
     engine.dispose()
