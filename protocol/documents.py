@@ -21,6 +21,7 @@ _TYPE_NAMES = {
 }
 
 _MAX_DEPTH = 64
+_CONTAINERS = (dict, list, tuple)
 _INTEGERS = range(-(2**63), 2**63)
 _SUSPECT = re.compile(r"[\ud800-\udfff]|\\u(?:0000|[dD][89a-fA-F])")
 """What text with a lone surrogate or NUL must hold; most that hold it are in order (an escaped emoji), so look closer."""
@@ -73,20 +74,36 @@ def parse_object(text: str | bytes, *, what: str) -> dict[str, Any]:
 
 def _check_inside(content: Any, text: str, *, what: str) -> None:
     """InvalidInput for bad text and for deep nesting in a value; looks only where its JSON text gives cause to."""
-    if text.count("[") + text.count("{") <= _MAX_DEPTH and not _SUSPECT.search(text):
-        return
+    if text.count("[") + text.count("{") > _MAX_DEPTH and _is_deep(content):
+        raise InvalidInput(f"{what} is nested too deeply, more than {_MAX_DEPTH} levels")
+    if _SUSPECT.search(text):
+        _check_texts(content, what=what)
+
+
+def _is_deep(content: Any) -> bool:
+    """Looks at objects and lists alone, level by level: in a batch of telemetry that is one value in ten."""
     level = [content]
-    for _ in range(_MAX_DEPTH + 1):
+    for _ in range(_MAX_DEPTH):
+        level = [inner for value in level for inner in _values(value) if isinstance(inner, _CONTAINERS)]
+    return bool(level)
+
+
+def _values(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+
+
+def _check_texts(content: Any, *, what: str) -> None:
+    """InvalidInput for bad text in a value that is not deep."""
+    level = [content]
+    while level:
         for value in level:
             if isinstance(value, str):
                 check_text(value, what=what)
         level = [inner for value in level for inner in _inside(value)]
-    if level:
-        raise InvalidInput(f"{what} is nested too deeply, more than {_MAX_DEPTH} levels")
 
 
 def _inside(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return (*value, *value.values())
     return value if isinstance(value, list | tuple) else ()
 
