@@ -9,6 +9,7 @@ metadata = sa.MetaData()
 _NAME = sa.String(64)
 _DIGEST = sa.String(64)
 _TAG = sa.String(200)
+_KINDS = sa.String(40)
 
 
 def _identity() -> list[sa.Column[object]]:
@@ -44,6 +45,7 @@ presence = sa.Table(
     sa.Column("device", _NAME, primary_key=True),
     sa.Column("last_seen", sa.Double),
     sa.Column("availability", sa.String(16), nullable=False),
+    sa.Column("availability_at", sa.Double),
 )
 
 bundles = sa.Table(
@@ -112,8 +114,22 @@ inferences = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("violation", sa.Boolean, nullable=False),
     sa.Column("cut", sa.Integer),
-    sa.Index("ix_inferences_run", "run"),
+    sa.Column("edge_mj", sa.Double),
+    sa.Column("edge_provenance", _KINDS, nullable=False, server_default=""),
+    sa.Column("cloud_mj", sa.Double),
+    sa.Column("cloud_provenance", _KINDS, nullable=False, server_default=""),
+    sa.Index("ix_inferences_device", "device", "received_at"),
+    sa.Index("ix_inferences_network", "network", "received_at"),
     sa.Index("ix_inferences_received_at", "received_at"),
+)
+
+# Nearly all inferences are of no run: they cost this index nothing. A query must say so as well, or it is not used.
+sa.Index(
+    "ix_inferences_run",
+    inferences.c.run,
+    inferences.c.received_at,
+    sqlite_where=inferences.c.run != "",
+    postgresql_where=inferences.c.run != "",
 )
 
 measurements = sa.Table(
@@ -136,11 +152,29 @@ samples = sa.Table(
     sa.Index("ix_samples_received_at", "device", "received_at"),
 )
 
-rejected = sa.Table(
-    "rejected",
+sample_minutes = sa.Table(
+    "sample_minutes",
     metadata,
-    *_identity(),
+    sa.Column("device", _NAME, primary_key=True),
+    sa.Column("minute", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("provenance", sa.String(16), primary_key=True),
+    sa.Column("clock_synced", sa.Boolean, primary_key=True, autoincrement=False),
+    sa.Column("figures", sa.JSON, nullable=False),
+    sa.Column("sources", sa.JSON, nullable=False),
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("digest", _DIGEST, primary_key=True),
+    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("device", _NAME, nullable=False),
+    sa.Column("boot", _NAME, nullable=False),
+    sa.Column("sequence", sa.BigInteger),
+    sa.Column("payload", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Index("ix_dead_letters_received_at", "received_at", "digest"),
 )
 
 jobs = sa.Table(

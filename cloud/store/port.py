@@ -5,15 +5,29 @@ from __future__ import annotations
 from typing import Protocol
 
 from cloud.store.bundles.port import BundleStore
+from cloud.store.charts.port import ChartStore
+from cloud.store.dead_letters.port import DeadLetterStore
 from cloud.store.devices.port import DeviceStore
 from cloud.store.enrolments.port import EnrolmentStore
 from cloud.store.jobs.port import JobStore
 from cloud.store.records.port import RecordStore
 from cloud.store.tables.port import TableStore
+from cloud.store.upkeep.port import UpkeepStore
 
 
-class Store(DeviceStore, BundleStore, TableStore, RecordStore, JobStore, EnrolmentStore, Protocol):
-    """Devices, bundles, tables, records, jobs and enrolments.
+class Store(
+    DeviceStore,
+    BundleStore,
+    TableStore,
+    RecordStore,
+    DeadLetterStore,
+    ChartStore,
+    UpkeepStore,
+    JobStore,
+    EnrolmentStore,
+    Protocol,
+):
+    """Devices, bundles, tables, records, what grew old or could not be read of them, jobs and enrolments.
 
     Thread-safe; several processes may share one database. Every method that changes something has committed when it
     returns. ServiceMissing when the database is away: then nothing was changed, and the caller may try again.

@@ -6,14 +6,16 @@ import sqlalchemy as sa
 
 from cloud.database import schema
 from cloud.store.bundles.sql import SqlBundles
+from cloud.store.charts.sql import SqlCharts
 from cloud.store.devices.sql import SqlDevices
 from cloud.store.enrolments.sql import SqlEnrolments
 from cloud.store.jobs.sql import SqlJobs
 from cloud.store.records.sql import SqlRecords
 from cloud.store.tables.sql import SqlTables
+from cloud.store.upkeep.sql import SqlUpkeep
 
 
-class SqlStore(SqlDevices, SqlBundles, SqlTables, SqlRecords, SqlJobs, SqlEnrolments):
+class SqlStore(SqlDevices, SqlBundles, SqlTables, SqlRecords, SqlCharts, SqlUpkeep, SqlJobs, SqlEnrolments):
     """A `Store` in a database."""
 
     def ready(self) -> None:

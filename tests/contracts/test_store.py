@@ -141,7 +141,7 @@ def test_a_fresh_store_is_ready_and_empty(store):
     assert store.drafts() == []
     assert store.unpublished_desired() == []
     assert list(store.inferences(Selection())) == []
-    assert (store.count_inferences(), store.count_rejected()) == (0, 0)
+    assert (store.count_inferences(), store.count_dead_letters()) == (0, 0)
 
 
 def test_a_device_is_found_by_its_token_until_it_is_removed(store):
@@ -414,7 +414,7 @@ def test_rejected_records_are_put_aside_and_counted(store):
     store.write([refused, refused, arrival(5)])
     store.write([refused])
 
-    assert (store.count_rejected(), store.count_inferences()) == (1, 1)
+    assert (store.count_dead_letters(), store.count_inferences()) == (1, 1)
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\x00b"], ids=["half a surrogate pair", "NUL"])
@@ -435,7 +435,7 @@ def test_telemetry_with_text_that_cannot_be_stored_is_acknowledged_and_put_aside
     acknowledged = acks.get(timeout=20)
     ingest.stop()
     assert acknowledged == Ack("boot-1", ((0, 1),))
-    assert (store.count_inferences(), store.count_rejected()) == (1, 1)
+    assert (store.count_inferences(), store.count_dead_letters()) == (1, 1)
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\x00b"], ids=["half a surrogate pair", "NUL"])
@@ -445,9 +445,9 @@ def test_a_reason_that_the_database_cannot_keep_is_told_or_kept(store, text):
     try:
         store.write([refused])
     except InvalidInput:
-        assert store.count_rejected() == 0
+        assert store.count_dead_letters() == 0
     else:
-        assert store.count_rejected() == 1
+        assert store.count_dead_letters() == 1
 
 
 def test_writers_of_the_same_records_at_once_agree(store):

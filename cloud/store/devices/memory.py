@@ -20,6 +20,7 @@ class MemoryDevices:
         self._tokens: dict[str, str] = {}
         self._labels: dict[str, dict[str, str]] = {}
         self._presence: dict[str, tuple[Availability, float | None]] = {}
+        self._said_at: dict[str, float] = {}
 
     def add_device(self, name: str, *, token_sha256: str) -> None:
         self._register(name, token_sha256=token_sha256, replace=False)
@@ -62,8 +63,9 @@ class MemoryDevices:
     def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
         with self._devices_lock:
             known, _ = self._presence.get(device, (None, None))
-            if known != availability:
+            if known != availability and self._said_at.get(device, at) <= at:
                 self._presence[device] = (availability, at)
+                self._said_at[device] = at
 
     def _seen(self, device: str, *, at: float) -> None:
         with self._devices_lock:

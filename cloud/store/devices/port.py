@@ -59,7 +59,7 @@ class DeviceStore(Protocol):
         ...
 
     def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
-        """A device came or went. A repeat of what is known does not count as seeing it."""
+        """A device came or went. A repeat of what is known does not count as seeing it; what is older than it changes nothing."""
         ...
 
 

@@ -61,12 +61,13 @@ class SqlDevices(SqlAccess):
 
     def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
         word = availability.value
-        insert = self._insert(schema.presence).values(device=device, availability=word, last_seen=at)
+        said = {"availability": word, "last_seen": at, "availability_at": at}
+        columns = schema.presence.c
+        newer = sa.func.coalesce(columns.availability_at, at) <= at
+        insert = self._insert(schema.presence).values(device=device, **said)
         self._change(
             insert.on_conflict_do_update(
-                index_elements=["device"],
-                set_={"availability": word, "last_seen": at},
-                where=schema.presence.c.availability != word,
+                index_elements=["device"], set_=said, where=(columns.availability != word) & newer
             )
         )
 

@@ -6,14 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from cloud.store.dead_letters.memory import MemoryDeadLetters
 from cloud.store.devices.memory import MemoryDevices
-from cloud.store.records.port import Arrival, Kept, Rejection, Selection
+from cloud.store.records.port import Arrival, Kept, Rejection, Selection, rejected
 from protocol.measurement import Measurement
 from protocol.messages import Inference
 from protocol.samples import Sample
 
 
-class MemoryRecords(MemoryDevices):
+class MemoryRecords(MemoryDevices, MemoryDeadLetters):
     """A `RecordStore` that forgets everything with its process."""
 
     def __init__(self) -> None:
@@ -24,7 +25,10 @@ class MemoryRecords(MemoryDevices):
     def write(self, arrivals: Sequence[Arrival]) -> None:
         with self._records_lock:
             for arrival in arrivals:
-                self._arrivals.setdefault(arrival.identity, arrival)
+                if isinstance(arrival.content, Rejection):
+                    self.put_aside([rejected(arrival, arrival.content)])
+                else:
+                    self._arrivals.setdefault(arrival.identity, arrival)
                 self._seen(arrival.device, at=arrival.received_at)
 
     def measurements(self, selection: Selection) -> Iterator[Kept]:
@@ -41,23 +45,22 @@ class MemoryRecords(MemoryDevices):
     def count_inferences(self, *, run: str | None = None) -> int:
         return len(self._records(lambda content: isinstance(content, Inference), Selection(run=run)))
 
-    def count_rejected(self) -> int:
-        with self._records_lock:
-            return sum(isinstance(arrival.content, Rejection) for arrival in self._arrivals.values())
-
     def _latest(self, kind: type, selection: Selection, limit: int | None) -> Iterator[Kept]:
         kept = self._records(lambda content: isinstance(content, kind), selection)
         kept.sort(key=lambda record: (record.received_at, record.device, record.boot, record.sequence), reverse=True)
         return iter(kept[:limit])
 
     def _records(self, wanted: Callable[[object], bool], selection: Selection) -> list[Kept]:
-        with self._records_lock:
-            arrivals = [arrival for arrival in self._arrivals.values() if wanted(arrival.content)]
         return [
             Kept(arrival.device, arrival.boot, arrival.sequence, arrival.received_at, arrival.body)
-            for arrival in arrivals
-            if _selected(arrival, selection)
+            for arrival in self._chosen(selection)
+            if wanted(arrival.content)
         ]
+
+    def _chosen(self, selection: Selection) -> list[Arrival]:
+        """Of all kinds."""
+        with self._records_lock:
+            return [arrival for arrival in self._arrivals.values() if _selected(arrival, selection)]
 
 
 def _selected(arrival: Arrival, selection: Selection) -> bool:

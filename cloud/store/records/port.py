@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cloud.store.dead_letters.port import DeadLetter, letter_of_record
 from protocol.measurement import Measurement
 from protocol.messages import Inference
 from protocol.samples import Sample
@@ -66,14 +67,19 @@ class Selection:
     received_since: float | None = None
 
 
+def rejected(arrival: Arrival, rejection: Rejection) -> DeadLetter:
+    """What is kept of a record that could not be read."""
+    return letter_of_record(arrival.identity, arrival.body, reason=rejection.reason, received_at=arrival.received_at)
+
+
 class RecordStore(Protocol):
-    """Inferences, measurements, samples, and what could not be read.
+    """Inferences, measurements and samples.
 
     As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away.
     """
 
     def write(self, arrivals: Sequence[Arrival]) -> None:
-        """Keeps records, all or none. One whose identity is known changes nothing.
+        """Keeps records, all or none; what could not be read as dead letters. One whose identity is known changes nothing.
 
         InvalidInput when a record cannot be kept by this database; none was kept then.
         """
@@ -93,8 +99,4 @@ class RecordStore(Protocol):
 
     def count_inferences(self, *, run: str | None = None) -> int:
         """How many inferences with distinct identities."""
-        ...
-
-    def count_rejected(self) -> int:
-        """How many records were refused and put aside."""
         ...

@@ -8,8 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from cloud.database import schema
-from cloud.database.access import SqlAccess
-from cloud.store.records.port import Arrival, Content, Kept, Rejection, Selection
+from cloud.store.dead_letters.sql import SqlDeadLetters
+from cloud.store.records.energies import energies_of
+from cloud.store.records.port import Arrival, Content, Kept, Rejection, Selection, rejected
+from cloud.store.records.selecting import conditions
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from protocol.messages import Inference
@@ -17,29 +19,43 @@ from protocol.presence import Availability
 from protocol.samples import Sample
 
 _PAGE = 1000
+_TABLES: dict[sa.Table, type] = {
+    schema.inferences: Inference,
+    schema.measurements: Measurement,
+    schema.samples: Sample,
+}
 _RECORD_ORDER = ("received_at", "device", "boot", "sequence")
 
 
-class SqlRecords(SqlAccess):
+class SqlRecords(SqlDeadLetters):
     """A `RecordStore` in a database. Every method is one transaction, but for reading many records, which goes page by page."""
 
     def write(self, arrivals: Sequence[Arrival]) -> None:
         # One order for all processes, or two batches that share records would wait for each other.
         ordered = sorted(arrivals, key=lambda arrival: arrival.identity)
-        seen = {arrival.device: arrival.received_at for arrival in ordered}
+        letters = [rejected(each, each.content) for each in ordered if isinstance(each.content, Rejection)]
         try:
+            rows = {table: list(_rows(table, ordered)) for table in _TABLES}
             with self._database.writing() as connection:
-                for table in (schema.inferences, schema.measurements, schema.samples, schema.rejected):
-                    if rows := [_row(arrival) for arrival in ordered if _table_of(arrival) is table]:
-                        connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
-                if seen:
-                    unsaid = Availability.OFFLINE.value
-                    rows = [{"device": name, "availability": unsaid, "last_seen": at} for name, at in seen.items()]
-                    insert = self._insert(schema.presence)
-                    update = {"last_seen": insert.excluded.last_seen}
-                    connection.execute(insert.on_conflict_do_update(index_elements=["device"], set_=update), rows)
+                for table, mine in rows.items():
+                    if mine:
+                        self._add(connection, table, mine)
+                if letters:
+                    self._put_aside(connection, letters)
+                self._note_seen(connection, {each.device: each.received_at for each in ordered})
         except (UnicodeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"the database cannot keep this: {error}") from error
+
+    def _add(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+
+    def _note_seen(self, connection: sa.Connection, seen: Mapping[str, float]) -> None:
+        unsaid = Availability.OFFLINE.value
+        rows = [{"device": name, "availability": unsaid, "last_seen": at} for name, at in seen.items()]
+        if rows:
+            insert = self._insert(schema.presence)
+            update = {"last_seen": insert.excluded.last_seen}
+            connection.execute(insert.on_conflict_do_update(index_elements=["device"], set_=update), rows)
 
     def measurements(self, selection: Selection) -> Iterator[Kept]:
         return self._pages(schema.measurements, selection, ("device", "network", "bundle", "run"))
@@ -52,10 +68,7 @@ class SqlRecords(SqlAccess):
 
     def count_inferences(self, *, run: str | None = None) -> int:
         query = sa.select(sa.func.count()).select_from(schema.inferences)
-        return self._count(query if run is None else query.where(schema.inferences.c.run == run))
-
-    def count_rejected(self) -> int:
-        return self._count(sa.select(sa.func.count()).select_from(schema.rejected))
+        return self._count(query.where(*conditions(schema.inferences, Selection(run=run), ("run",))))
 
     def _pages(
         self,
@@ -69,13 +82,15 @@ class SqlRecords(SqlAccess):
         """Records page by page, so that neither memory nor a transaction grows with their number."""
         keys = [table.c[name] for name in _RECORD_ORDER]
         order = [key.desc() if latest_first else key.asc() for key in keys]
-        query = sa.select(*keys, table.c.body).where(*_conditions(table, selection, filters)).order_by(*order)
+        query = sa.select(*keys, table.c.body).where(*conditions(table, selection, filters)).order_by(*order)
         left, last = limit, None
         while left is None or left > 0:
             page = query.limit(_PAGE if left is None else min(_PAGE, left))
             if last is not None:
                 here, there = sa.tuple_(*keys), sa.tuple_(*last)
                 page = page.where(here < there if latest_first else here > there)
+                # Says the same of the first key once more: an index is searched for it, not for the four together.
+                page = page.where(keys[0] <= last[0] if latest_first else keys[0] >= last[0])
             rows = self._all(page)
             yield from (Kept(row.device, row.boot, row.sequence, row.received_at, row.body) for row in rows)
             if len(rows) < _PAGE:
@@ -83,24 +98,8 @@ class SqlRecords(SqlAccess):
             last, left = rows[-1][:4], None if left is None else left - len(rows)
 
 
-def _conditions(table: sa.Table, selection: Selection, filters: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
-    for name in filters:
-        if (wanted := getattr(selection, name)) is not None:
-            yield table.c[name] == wanted
-    if selection.received_since is not None:
-        yield table.c.received_at >= selection.received_since
-
-
-def _table_of(arrival: Arrival) -> sa.Table:
-    match arrival.content:
-        case Inference():
-            return schema.inferences
-        case Measurement():
-            return schema.measurements
-        case Sample():
-            return schema.samples
-        case Rejection():
-            return schema.rejected
+def _rows(table: sa.Table, arrivals: Sequence[Arrival]) -> Iterator[dict[str, Any]]:
+    return (_row(arrival) for arrival in arrivals if isinstance(arrival.content, _TABLES[table]))
 
 
 def _row(arrival: Arrival) -> dict[str, Any]:
@@ -119,10 +118,11 @@ def _columns(content: Content) -> Mapping[str, Any]:
         case Inference():
             names = ("network", "run", "strategy", "at", "violation")
             cut = content.configuration.cut if content.configuration else None
-            return {"cut": cut} | {name: getattr(content, name) for name in names}
+            energies = vars(energies_of(content.cost))
+            return {"cut": cut, **energies} | {name: getattr(content, name) for name in names}
         case Measurement():
             return {name: getattr(content, name) for name in ("network", "bundle", "run")}
         case Sample():
             return {"at": content.at, "mean_w": content.mean_w}
         case Rejection():
-            return {"reason": content.reason}
+            raise AssertionError("a rejection is a dead letter, not a record")

@@ -112,9 +112,13 @@ class SqlTables(SqlAccess):
         return [_version(row) for row in self._all(query.limit(limit))]
 
     def note_report(self, device: str, report: TableReport, *, at: float) -> None:
-        values = {"received_at": at, "content": report.to_json()}
+        columns, values = schema.reported.c, {"received_at": at, "content": report.to_json()}
         insert = self._insert(schema.reported).values(device=device, network=report.network, **values)
-        self._change(insert.on_conflict_do_update(index_elements=["device", "network"], set_=values))
+        self._change(
+            insert.on_conflict_do_update(
+                index_elements=["device", "network"], set_=values, where=columns.received_at <= at
+            )
+        )
 
     def reported(self, device: str, network: str) -> TableReport | None:
         columns = schema.reported.c

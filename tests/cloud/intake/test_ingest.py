@@ -296,7 +296,7 @@ def test_a_malformed_record_is_put_aside_and_acknowledged(start, device, inferen
     device.send_records([{"sequence": 1, **good}, record, {"sequence": 3, **good}])
 
     assert device.wait_for_acks(1) == [Ack("boot-1", ((1, 3),))]
-    assert (sequences(store), store.count_rejected()) == ([1, 3], 1)
+    assert (sequences(store), store.count_dead_letters()) == ([1, 3], 1)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_a_record_that_no_database_could_keep_is_put_aside(start, device, infere
     )
 
     assert device.wait_for_acks(1) == [Ack("boot-1", ((1, 1),))]
-    assert (sequences(store), store.count_rejected()) == ([], 1)
+    assert (sequences(store), store.count_dead_letters()) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_one_bad_record_costs_no_other_of_its_batch(start, device, inference, ba
     device.send_raw(b'{"schema":1,"device":"pi-1","boot":"boot-1","records":[%s]}' % records)
 
     assert device.wait_for_acks(1) == [Ack("boot-1", ((1, 3),))]
-    assert (sequences(store), store.count_rejected()) == ([1, 3], 1)
+    assert (sequences(store), store.count_dead_letters()) == ([1, 3], 1)
 
 
 def test_a_measurement_in_the_name_of_another_device_is_put_aside(start, device, measurement):
@@ -352,7 +352,7 @@ def test_a_measurement_in_the_name_of_another_device_is_put_aside(start, device,
 
     device.wait_for_acks(1)
     assert list(store.measurements(Selection())) == []
-    assert store.count_rejected() == 1
+    assert store.count_dead_letters() == 1
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_a_record_that_this_database_cannot_keep_holds_up_no_other(start, device
 
     assert device.wait_for_acks(1) == [Ack("boot-1", ((10, 19),))]
     assert sequences(store) == [10, 11, 12, 14, 15, 16, 17, 18, 19]
-    assert store.count_rejected() == 1
+    assert store.count_dead_letters() == 1
 
 
 def test_jobs_of_a_newer_version_hold_up_no_telemetry(start, device, inference):
@@ -477,7 +477,7 @@ def test_samples_are_kept_and_a_broken_one_is_put_aside(start, device):
 
     device.wait_for_acks(3)
     assert [kept.sequence for kept in store.samples(Selection())] == [1]
-    assert store.count_rejected() == 1
+    assert store.count_dead_letters() == 1
 
 
 def job_list(hub: InMemoryHub) -> list[str]:

@@ -1,0 +1,1 @@
+"""Inferences summed up for charts."""

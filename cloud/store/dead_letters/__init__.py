@@ -1,0 +1,1 @@
+"""Messages and records that nobody could read."""

@@ -1,0 +1,1 @@
+"""Records that grow old: samples by the minute, and what goes."""

@@ -1,0 +1,112 @@
+"""What dashboards and the optimizer ask is answered by an index, not by looking through all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from cloud.database import schema
+from cloud.store.charts.port import Grouping
+from cloud.store.records.port import Selection
+from cloud.store.sql import SqlStore
+
+Ask = Callable[[SqlStore], object]
+
+DAY = Selection(device="pi-1", received_since=1000.0)
+QUESTIONS: dict[str, tuple[Ask, str]] = {
+    "a day of a device": (lambda store: list(store.inferences(DAY)), "ix_inferences_device"),
+    "the latest of a device": (
+        lambda store: list(store.inferences(Selection(device="pi-1"), limit=20)),
+        "ix_inferences_device",
+    ),
+    "the latest of all": (lambda store: list(store.inferences(Selection(), limit=20)), "ix_inferences_received_at"),
+    "the latest of a network": (
+        lambda store: list(store.inferences(Selection(network="digits"), limit=20)),
+        "ix_inferences_network",
+    ),
+    "a run": (lambda store: list(store.inferences(Selection(run="evening"))), "ix_inferences_run"),
+    "how many of a run": (lambda store: store.count_inferences(run="evening"), "ix_inferences_run"),
+    "a chart of a device": (lambda store: store.inference_buckets(DAY, bucket_s=3600), "ix_inferences_device"),
+    "a chart of a network": (
+        lambda store: store.inference_buckets(
+            Selection(network="digits", received_since=1000.0), bucket_s=3600, by=Grouping.DEVICE
+        ),
+        "ix_inferences_network",
+    ),
+    "measurements for the optimizer": (
+        lambda store: list(store.measurements(Selection(network="digits", bundle="b"))),
+        "ix_measurements_network",
+    ),
+    "samples of a device": (lambda store: list(store.samples(DAY)), "ix_samples_received_at"),
+    "dead letters": (lambda store: store.dead_letters(), "ix_dead_letters_received_at"),
+}
+
+
+@pytest.fixture
+def store(database) -> Iterator[SqlStore]:
+    made = SqlStore(database)
+    made.ready()
+    with made._database.writing() as connection:
+        _fill(connection)
+    with made._database._engine.connect().execution_options(isolation_level="AUTOCOMMIT", begin="") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    yield made
+    made.close()
+
+
+def _fill(connection: sa.Connection) -> None:
+    """Enough rows that a planner finds an index worth its while: 100 devices, 10 networks, 20 runs."""
+    shared = [{"boot": "b", "sequence": number, "received_at": float(number), "body": {}} for number in range(4000)]
+    named = [
+        {
+            **row,
+            "device": f"pi-{number % 100}",
+            "network": f"network-{number % 10}",
+            "run": f"run-{number % 400}" if number % 400 < 20 else "",
+        }
+        for number, row in enumerate(shared)
+    ]
+    more = {"strategy": "s", "at": 0.0, "violation": False, "edge_provenance": "", "cloud_provenance": ""}
+    connection.execute(sa.insert(schema.inferences), [row | more for row in named])
+    connection.execute(sa.insert(schema.measurements), [row | {"bundle": f"b{row['sequence'] % 100}"} for row in named])
+    nameless = [{name: row[name] for name in (*shared[0], "device")} for row in named]
+    connection.execute(sa.insert(schema.samples), [row | {"at": 0.0} for row in nameless])
+    letters = [
+        {
+            "digest": f"{number}",
+            "topic": "",
+            "device": "",
+            "boot": "",
+            "payload": "",
+            "reason": "",
+            "received_at": number,
+        }
+        for number in range(4000)
+    ]
+    connection.execute(sa.insert(schema.dead_letters), letters)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_is_answered_by_its_index(store, question):
+    ask, index = QUESTIONS[question]
+    asked: list[tuple[str, object]] = []
+
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.lstrip().startswith("SELECT"):
+            asked.append((statement, parameters))
+
+    sa.event.listen(store._database._engine, "before_cursor_execute", note)
+    ask(store)
+    sa.event.remove(store._database._engine, "before_cursor_execute", note)
+
+    for statement, parameters in asked:
+        assert index in plan(store, statement, parameters)
+
+
+def plan(store: SqlStore, statement: str, parameters: object) -> str:
+    how = "EXPLAIN QUERY PLAN" if store._database.dialect == "sqlite" else "EXPLAIN"
+    with store._database.reading() as connection:
+        rows = connection.exec_driver_sql(f"{how} {statement}", parameters).all()
+    return "\n".join(str(row[-1]) for row in rows)
