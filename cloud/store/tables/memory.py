@@ -96,7 +96,7 @@ class MemoryTables:
     def note_report(self, device: str, report: TableReport, *, at: float) -> None:
         with self._tables_lock:
             known = self._reported.get((device, report.network))
-            if known is None or known.received_at <= at:
+            if known is None or known.at <= at:
                 self._reported[device, report.network] = ReceivedReport(report, at)
 
     def reported(self, device: str, network: str) -> TableReport | None:
