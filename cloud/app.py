@@ -31,6 +31,7 @@ from cloud.bundles.files import BundleFiles
 from cloud.enrolment.enrolling import Enrolling
 from cloud.inference.answering import Answering
 from cloud.inference.energy import NodeProfile
+from cloud.inference.in_flight import InFlight
 from cloud.inference.statistics import Statistics
 from cloud.inference.tails import OpenRunner, Tails
 from cloud.services import Services, attach
@@ -75,7 +76,9 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     store = store or SqlStore(settings.database_url or sqlite_url(settings.data_dir))
     files = BundleFiles(settings.data_dir)
-    tails = tails or Tails(files, open_runner=_opening(settings), most_open=settings.open_bundles)
+    tails = tails or Tails(
+        files, open_runner=_opening(settings), most_open=settings.open_bundles, most_waiting=settings.max_waiting
+    )
     accounts = accounts or _accounts(settings)
     node = NodeProfile(settings.node_name, settings.node_busy_watts, settings.node_idle_watts)
     attach(
@@ -88,6 +91,7 @@ def create_app(
             catalogue=Catalogue(store),
             tails=tails,
             answering=Answering(tails, node),
+            in_flight=InFlight(settings.max_in_flight),
             statistics=Statistics(),
             publisher=publisher or _publisher(settings),
             accounts=accounts,

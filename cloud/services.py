@@ -14,6 +14,7 @@ from cloud.bundles.catalogue import Catalogue
 from cloud.bundles.files import BundleFiles
 from cloud.enrolment.enrolling import Enrolling
 from cloud.inference.answering import Answering
+from cloud.inference.in_flight import InFlight
 from cloud.inference.statistics import Statistics
 from cloud.inference.tails import Tails
 from cloud.settings import BackendSettings
@@ -33,6 +34,7 @@ class Services:
     catalogue: Catalogue
     tails: Tails
     answering: Answering
+    in_flight: InFlight
     statistics: Statistics
     publisher: Publisher
     accounts: BrokerAccounts

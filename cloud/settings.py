@@ -34,6 +34,7 @@ class BackendSettings:
     `data_dir` holds bundles, weight caches and, without `database_url`, the SQLite store. `node_busy_watts` is what the
     node that runs the tails draws while it works, `node_idle_watts` what it draws at rest (None: unknown, then the
     account `edge_active` is refused). Without `broker_url` tables cannot be published. `threads` are those of one tail.
+    At most `max_waiting` requests wait for a tail in one process, and a token has at most `max_in_flight` of them under way there.
 
     What a device is told when it enrols: `device_broker_url` (without user and password), `device_ca` (a PEM file with the
     authority that signed backend's and broker's certificates) and `operator_public_key`. `broker_accounts`: who makes the
@@ -49,6 +50,8 @@ class BackendSettings:
     broker_url: str = ""
     threads: int = 1
     open_bundles: int = 4
+    max_waiting: int = 16
+    max_in_flight: int = 16
     max_body_bytes: int = MAX_BODY_BYTES
     max_artifact_bytes: int = 4 * 1024**3
     device_broker_url: str = ""
@@ -67,9 +70,11 @@ class BackendSettings:
                 f"setting 'node_idle_watts' must lie between 0 and node_busy_watts ({self.node_busy_watts}), "
                 f"not {self.node_idle_watts}"
             )
-        for name in ("threads", "open_bundles", "max_body_bytes", "max_artifact_bytes"):
+        for name in ("threads", "open_bundles", "max_in_flight", "max_body_bytes", "max_artifact_bytes"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"setting '{name}' must be 1 or more, not {getattr(self, name)}")
+        if self.max_waiting < 0:
+            raise InvalidInput(f"setting 'max_waiting' must be 0 or more, not {self.max_waiting}")
         if self.broker_url:
             BrokerAddress.parse(self.broker_url)
         self._check_enrolment()

@@ -15,8 +15,12 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 _ZSTD_LEVEL = 1
 _ZSTD_WINDOW_BYTES = 2**27
 _PIECE_BYTES = 2**20
+_ZLIB_LEVEL = 1
+_WINDOWS = {"gzip": 31, "deflate": 15}
+"""What zlib calls the frame of each."""
 
-Content = TypeVar("Content", bytes, bytearray)
+Body = bytes | memoryview
+Content = TypeVar("Content", bytes, bytearray, Body)
 
 
 def compress_zstd(body: bytes) -> bytes:
@@ -24,19 +28,32 @@ def compress_zstd(body: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
 
 
-def decompress(headers: Mapping[str, str], body: bytes, *, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
+def compressed_as_accepted(body: bytes, accepted: str) -> tuple[bytes, str]:
+    """The body in the first encoding of an `Accept-Encoding` that we write (gzip, deflate), with its name; else as it is, and ''.
+
+    Who weighs them (`q=`) is asking for something else than the clients of the protocol do: only `q=0` is understood.
+    """
+    for item in accepted.lower().split(","):
+        name, _, weight = (part.strip() for part in item.partition(";"))
+        if name in _WINDOWS and weight.replace(" ", "") not in ("q=0", "q=0.0"):
+            packer = zlib.compressobj(_ZLIB_LEVEL, wbits=_WINDOWS[name])
+            return packer.compress(body) + packer.flush(), name
+    return body, ""
+
+
+def decompress(headers: Mapping[str, str], body: Body, *, limit_bytes: int = MAX_BODY_BYTES) -> Body:
     """The body after `Content-Encoding` (gzip, deflate, zstd or identity), never more than `limit_bytes` of it."""
     encoding = header(headers, CONTENT_ENCODING, "identity").strip().lower()
     if encoding in ("identity", ""):
         return _limited(body, limit_bytes)
     if encoding == "zstd":
         return _from_zstd(body, limit_bytes)
-    if encoding in ("gzip", "deflate"):
-        return _from_zlib(body, limit_bytes, window=31 if encoding == "gzip" else 15)
+    if encoding in _WINDOWS:
+        return _from_zlib(body, limit_bytes, window=_WINDOWS[encoding])
     raise InvalidInput(f"Content-Encoding {encoding!r:.40} is not one of identity, gzip, deflate, zstd")
 
 
-def _from_zstd(body: bytes, limit_bytes: int) -> bytes:
+def _from_zstd(body: Body, limit_bytes: int) -> bytes:
     try:
         declared = zstandard.get_frame_parameters(body).content_size
         if declared != zstandard.CONTENTSIZE_UNKNOWN and declared > limit_bytes:
@@ -48,7 +65,7 @@ def _from_zstd(body: bytes, limit_bytes: int) -> bytes:
         raise InvalidInput(f"the body is not valid zstd: {error}") from error
 
 
-def _streamed(body: bytes, limit_bytes: int) -> bytes:
+def _streamed(body: Body, limit_bytes: int) -> bytes:
     """A frame that does not say how large it is: read piece by piece, so that the limit bounds the memory too."""
     content = bytearray()
     with zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).stream_reader(body) as reader:
@@ -58,7 +75,7 @@ def _streamed(body: bytes, limit_bytes: int) -> bytes:
     return bytes(content)
 
 
-def _from_zlib(body: bytes, limit_bytes: int, *, window: int) -> bytes:
+def _from_zlib(body: Body, limit_bytes: int, *, window: int) -> bytes:
     decoder = zlib.decompressobj(window)
     try:
         content = decoder.decompress(body, limit_bytes + 1)

@@ -86,14 +86,29 @@ class AcceleratorFailed(DynaSplitError, ConnectionError):
     exit_code = 4
 
 
-class Overloaded(DynaSplitError, RuntimeError):
+class TryLater(DynaSplitError):
+    """It cannot be done now. `retry_after_s`: when it may be, where that is known."""
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(TryLater, RuntimeError):
     """More requests wait than may; try again later."""
 
     http_status = 429
     exit_code = 4
 
 
-class DeadlineHopeless(DynaSplitError, TimeoutError):
+class Busy(TryLater, RuntimeError):
+    """This process has as much to do as it may take on; another one may have room."""
+
+    http_status = 503
+    exit_code = 4
+
+
+class DeadlineHopeless(TryLater, TimeoutError):
     """No configuration can answer in time and the caller asked to be told rather than served late."""
 
     http_status = 503

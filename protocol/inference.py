@@ -15,14 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from protocol.content_encoding import CONTENT_ENCODING, MAX_BODY_BYTES, compress_zstd, decompress, header
+from protocol.content_encoding import CONTENT_ENCODING, MAX_BODY_BYTES, Body, compress_zstd, decompress, header
 from protocol.documents import checked, field, parse_object
-from protocol.errors import InvalidInput, NotFound
+from protocol.errors import InvalidInput, NotFound, TooLarge
 from protocol.tensors import Array, Tensor, TensorSpec, dtype_of
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _LONGEST_LENGTH = 18
 """Digits; Python reads no integer of more than 4300."""
+
+_MOST_HEADER_BYTES = 16 * 1024 * 1024
+_MOST_TENSORS = 1024
+
+_UNKNOWN_EXTENSIONS = ("classification", "shared_memory_region")
+"""Of Triton: they would change what an output is, so that ignoring them would give a wrong answer."""
 
 _MOST_SIDES = 32
 """Of a tensor, as in numpy 1; the product of a thousand sides is a number that nobody can print."""
@@ -32,7 +38,8 @@ _MOST_SIDES = 32
 class Message:
     """A request or a reply: named tensors, parameters, and an id that the reply repeats.
 
-    `outputs` are the names that a request asks for (empty: all). `binary_outputs` says whether the reply's tensors shall be binary.
+    `outputs` are the names that a request asks for (empty: all). `binary_outputs` says whether the reply's tensors shall be binary;
+    those named in `json_outputs` are not.
     """
 
     tensors: tuple[Tensor, ...]
@@ -40,8 +47,13 @@ class Message:
     id: str = ""
     outputs: tuple[str, ...] = ()
     binary_outputs: bool = True
+    json_outputs: frozenset[str] = frozenset()
     model_name: str = ""
     model_version: str = ""
+
+    def answered_binary(self, output: str) -> bool:
+        """Whether the reply has this output as binary data."""
+        return self.binary_outputs and output not in self.json_outputs
 
     def by_name(self, specs: Sequence[TensorSpec]) -> list[Array]:
         """The arrays in the order of `specs`, each checked; missing and surplus names are InvalidInput."""
@@ -70,7 +82,7 @@ def pack_request(message: Message, *, compress: bool = False) -> Wire:
     header: dict[str, Any] = {"inputs": [_describe(tensor) for tensor in message.tensors]}
     if message.outputs:
         header["outputs"] = [
-            {"name": name, "parameters": {"binary_data": message.binary_outputs}} for name in message.outputs
+            {"name": name, "parameters": {"binary_data": message.answered_binary(name)}} for name in message.outputs
         ]
     else:
         parameters["binary_data_output"] = message.binary_outputs
@@ -78,19 +90,21 @@ def pack_request(message: Message, *, compress: bool = False) -> Wire:
 
 
 def pack_reply(message: Message, *, compress: bool = False) -> Wire:
-    """A reply; binary where the request asked for it (`binary_outputs`), JSON arrays otherwise."""
-    binary = message.binary_outputs
+    """A reply; binary where the request asked for it (`answered_binary`), JSON arrays otherwise."""
+    binary = [tensor for tensor in message.tensors if message.answered_binary(tensor.name)]
     header: dict[str, Any] = {
         "model_name": message.model_name,
         "model_version": message.model_version,
-        "outputs": [_describe(tensor) if binary else _describe_json(tensor) for tensor in message.tensors],
+        "outputs": [
+            _describe(tensor) if message.answered_binary(tensor.name) else _describe_json(tensor)
+            for tensor in message.tensors
+        ],
     }
-    return _pack(
-        header | _identity(message, dict(message.parameters)), message.tensors, binary=binary, compress=compress
-    )
+    identity = _identity(message, dict(message.parameters))
+    return _pack(header | identity, binary, binary=bool(binary), compress=compress)
 
 
-def unpack_request(headers: Mapping[str, str], body: bytes, *, limit_bytes: int = MAX_BODY_BYTES) -> Message:
+def unpack_request(headers: Mapping[str, str], body: Body, *, limit_bytes: int = MAX_BODY_BYTES) -> Message:
     """A request from its headers and body. Bad syntax, truncation and bombs raise InvalidInput or TooLarge."""
     header, tensors = _unpack(headers, body, listed="inputs", what="request", limit_bytes=limit_bytes)
     parameters = _object(header.get("parameters", {}), what="request: 'parameters'")
@@ -98,20 +112,19 @@ def unpack_request(headers: Mapping[str, str], body: bytes, *, limit_bytes: int 
     if not isinstance(asked, list):
         raise InvalidInput("request: 'outputs' must be a list")
     outputs = [_object(output, what="request: an output") for output in asked]
-    flags = [
-        _object(output.get("parameters", {}), what="an output's parameters").get("binary_data") for output in outputs
-    ]
     default_binary = bool(parameters.get("binary_data_output", False))
+    binary = {name: _asked_binary(output, default_binary) for name, output in _named(outputs)}
     return Message(
         tensors=tensors,
         parameters={name: value for name, value in parameters.items() if name != "binary_data_output"},
         id=checked(header.get("id", ""), str, what="request: 'id'"),
-        outputs=tuple(field(output, "name", str, what="request: an output") for output in outputs),
-        binary_outputs=any(flags) if outputs else default_binary,
+        outputs=tuple(binary),
+        binary_outputs=any(binary.values()) if outputs else default_binary,
+        json_outputs=frozenset(name for name, asked_binary in binary.items() if not asked_binary),
     )
 
 
-def unpack_reply(headers: Mapping[str, str], body: bytes, *, limit_bytes: int = MAX_BODY_BYTES) -> Message:
+def unpack_reply(headers: Mapping[str, str], body: Body, *, limit_bytes: int = MAX_BODY_BYTES) -> Message:
     """A reply from its headers and body; whatever does not follow the protocol raises InvalidInput."""
     header, tensors = _unpack(headers, body, listed="outputs", what="reply", limit_bytes=limit_bytes)
     return Message(
@@ -129,6 +142,18 @@ def select_outputs(outputs: Mapping[str, Array], names: Iterable[str]) -> tuple[
     if unknown := [name for name in wanted if name not in outputs]:
         raise NotFound(f"output '{unknown[0]}' does not exist; the network gives {', '.join(outputs)}")
     return tuple(Tensor(name, outputs[name]) for name in wanted)
+
+
+def _named(outputs: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    return ((field(output, "name", str, what="request: an output"), output) for output in outputs)
+
+
+def _asked_binary(output: Mapping[str, Any], default_binary: bool) -> bool:
+    parameters = _object(output.get("parameters", {}), what="an output's parameters")
+    for name in _UNKNOWN_EXTENSIONS:
+        if parameters.get(name):
+            raise InvalidInput(f"parameter '{name}' of an output is not supported here; leave it out")
+    return bool(parameters.get("binary_data", default_binary))
 
 
 def _pack(header: dict[str, Any], tensors: Sequence[Tensor], *, binary: bool, compress: bool) -> Wire:
@@ -172,12 +197,18 @@ def _describe_json(tensor: Tensor) -> dict[str, Any]:
 
 
 def _unpack(
-    headers: Mapping[str, str], body: bytes, *, listed: str, what: str, limit_bytes: int
+    headers: Mapping[str, str], body: Body, *, listed: str, what: str, limit_bytes: int
 ) -> tuple[dict[str, Any], tuple[Tensor, ...]]:
     content = decompress(headers, body, limit_bytes=limit_bytes)
     length = _header_length(headers, len(content), what=what)
-    header = parse_object(content[:length], what=what)
+    if length > _MOST_HEADER_BYTES:
+        raise TooLarge(
+            f"{what}: its JSON has {length} bytes, of at most {_MOST_HEADER_BYTES}; send tensors as binary data"
+        )
+    header = parse_object(bytes(content[:length]), what=what)
     described = field(header, listed, list, what=what)
+    if len(described) > _MOST_TENSORS:
+        raise TooLarge(f"{what}: {len(described)} tensors are more than {_MOST_TENSORS}")
     tensors, offset = [], length
     for number, item in enumerate(described):
         tensor, offset = _read_tensor(_object(item, what=f"{what}: {listed}[{number}]"), content, offset, what=what)
@@ -200,7 +231,7 @@ def _header_length(headers: Mapping[str, str], total: int, *, what: str) -> int:
     return int(text)
 
 
-def _read_tensor(item: Mapping[str, Any], content: bytes, offset: int, *, what: str) -> tuple[Tensor, int]:
+def _read_tensor(item: Mapping[str, Any], content: Body, offset: int, *, what: str) -> tuple[Tensor, int]:
     name = field(item, "name", str, what=f"{what}: a tensor")
     what = f"{what}: tensor '{name:.60}'"
     dtype = dtype_of(field(item, "datatype", str, what=what))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from flask import Flask, Response, jsonify
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
-from protocol.errors import DynaSplitError, NotAuthenticated
+from protocol.errors import DynaSplitError, NotAuthenticated, TryLater
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +25,11 @@ def register(app: Flask) -> None:
 
 
 def _expected(error: DynaSplitError) -> Response:
-    if error.http_status >= 500:
+    if error.http_status >= 500 and not isinstance(error, TryLater):
         logger.error("%s: %s", type(error).__name__, error)
     response = _reply(str(error), error.http_status)
+    if isinstance(error, TryLater) and error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, NotAuthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -7,11 +7,13 @@ import time
 from flask import Blueprint, Response, request
 
 from cloud.access.scopes import Scope
-from cloud.api.access import allowed
+from cloud.api.access import allowed, caller
 from cloud.api.answers_v2 import InferenceReply, InferenceRequest
 from cloud.api.described import BYTES, JSON, Operation, described
+from cloud.front.arrival import ReceivedBody
 from cloud.inference.answering import TailRequest
 from cloud.services import services
+from protocol.content_encoding import CONTENT_ENCODING, compressed_as_accepted
 from protocol.errors import DynaSplitError
 from protocol.inference import pack_reply, unpack_request
 
@@ -31,17 +33,32 @@ _INFER = Operation(
 def infer(network: str, version: str = "") -> Response:
     """Finishes an inference whose head ran elsewhere, or runs all of it."""
     made = services()
-    received = request.get_data(cache=False)
-    started_s = made.answering.now_s()
+    received, started_s = _received()
     message = unpack_request(dict(request.headers), received, limit_bytes=made.settings.max_body_bytes)
     asked = TailRequest.of(message.parameters)
     bundle = made.catalogue.find(network, version=version, digest=asked.bundle)
     try:
         manifest = made.bundles.manifest(bundle.digest)
-        reply = made.answering.answer(message, asked, bundle=bundle, manifest=manifest, started_s=started_s)
+        with made.in_flight.one_of(caller().name):
+            answer = made.answering.answer(message, asked, bundle=bundle, manifest=manifest, started_s=started_s)
     except DynaSplitError:
         made.statistics.failed(bundle.digest)
         raise
-    made.statistics.succeeded(bundle.digest, duration_s=made.answering.now_s() - started_s, at=time.time())
-    wire = pack_reply(reply)
-    return Response(wire.body, headers=dict(wire.headers))
+    made.statistics.succeeded(
+        bundle.digest,
+        duration_s=made.answering.now_s() - started_s,
+        waited_s=answer.waited_s,
+        ran_s=answer.ran_s,
+        at=time.time(),
+    )
+    wire = pack_reply(answer.reply)
+    body, encoding = compressed_as_accepted(wire.body, request.headers.get("Accept-Encoding", ""))
+    return Response(body, headers={**wire.headers, **({CONTENT_ENCODING: encoding} if encoding else {})})
+
+
+def _received() -> tuple[bytes | memoryview, float]:
+    """The body, and when its last byte was there; what the front has read is not copied."""
+    body = request.environ["wsgi.input"]
+    if isinstance(body, ReceivedBody):
+        return body.view, body.arrived_s
+    return request.get_data(cache=False), services().answering.now_s()

@@ -30,6 +30,7 @@ _REASONS = {
     403: "the token is good, but not for this",
     404: "it is not here",
     406: "not in this format",
+    408: "the body stopped coming",
     409: "it contradicts what is here",
     413: "the body is too large",
     416: "no such range",
@@ -166,4 +167,4 @@ def _always(told: Operation, rule: Rule, needs: Needs) -> Iterator[int]:
     if rule.arguments:
         yield 404
     if told.body is not None:
-        yield 413
+        yield from (408, 413)

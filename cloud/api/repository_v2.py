@@ -15,7 +15,7 @@ from cloud.api.requests import body
 from cloud.services import services
 from cloud.store.bundles.port import StoredBundle
 from protocol.documents import checked, parse_object
-from protocol.errors import BundleMismatch
+from protocol.errors import BundleMismatch, InvalidInput
 
 blueprint = Blueprint("repository_v2", __name__)
 
@@ -72,6 +72,8 @@ def _meant(network: str, digest: str = "") -> StoredBundle:
 
 def _parameter_bundle() -> str:
     parameters = checked(_content().get("parameters", {}), dict, what="'parameters'")
+    if overridden := [name for name in parameters if name == "config" or name.startswith("file:")]:
+        raise InvalidInput(f"parameter '{overridden[0]:.60}' is not supported here: a bundle is served as it is")
     return str(checked(parameters.get("bundle", ""), str, what="parameter 'bundle'"))
 
 

@@ -20,7 +20,7 @@ def body() -> bytes:
     # Some endpoints take no body at all to mean everything; one that gunicorn could not read whole must not look so.
     if request.content_length is not None and len(received) < request.content_length:
         raise ClientDisconnected
-    return decompress(dict(request.headers), received, limit_bytes=services().settings.max_body_bytes)
+    return bytes(decompress(dict(request.headers), received, limit_bytes=services().settings.max_body_bytes))
 
 
 def json_object(*, what: str) -> dict[str, Any]:

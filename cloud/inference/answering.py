@@ -20,7 +20,10 @@ from protocol.tensors import Array, Tensor, TensorSpec, decode
 
 @dataclass(frozen=True)
 class TailRequest:
-    """The parameters of a tail request. `remaining_ms` is what the caller's deadline leaves, None without one."""
+    """The parameters of a tail request.
+
+    `remaining_ms` is what the caller's deadline leaves, None without one; plain clients may call it `deadline_ms`.
+    """
 
     cut: int
     bundle: str
@@ -30,18 +33,32 @@ class TailRequest:
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> TailRequest:
         """Without parameters the whole network runs, on plain inputs: what any client of the protocol expects."""
-        remaining = parameters.get("remaining_ms")
+        name = "remaining_ms" if "remaining_ms" in parameters else "deadline_ms"
+        remaining = parameters.get(name)
         return cls(
             cut=checked(parameters.get("cut", 0), int, what="parameter 'cut'"),
             bundle=checked(parameters.get("bundle", ""), str, what="parameter 'bundle'"),
             codec=choose(Codec, parameters.get("codec", Codec.RAW), what="parameter 'codec'"),
-            remaining_ms=None if remaining is None else checked(remaining, float, what="parameter 'remaining_ms'"),
+            remaining_ms=None if remaining is None else checked(remaining, float, what=f"parameter '{name}'"),
         )
 
-    @property
-    def patience_s(self) -> float | None:
-        """How long the tail may wait for its turn. Who comes late already asked to be served late, and waits."""
-        return self.remaining_ms / 1000 if self.remaining_ms is not None and self.remaining_ms > 0 else None
+    def patience_s(self, spent_s: float) -> float | None:
+        """How long the tail may still take, `spent_s` after the request was there.
+
+        Who comes late already asked to be served late, and waits.
+        """
+        if self.remaining_ms is None or self.remaining_ms <= 0:
+            return None
+        return max(0.0, self.remaining_ms / 1000 - spent_s)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply, and how long its tail waited and ran."""
+
+    reply: Message
+    waited_s: float
+    ran_s: float
 
 
 class Answering:
@@ -58,21 +75,23 @@ class Answering:
 
     def answer(
         self, message: Message, request: TailRequest, *, bundle: StoredBundle, manifest: Manifest, started_s: float
-    ) -> Message:
+    ) -> Answer:
         """The tail's outputs, with what they cost since `started_s`. InvalidInput for what does not fit the manifest."""
         if request.cut == manifest.operator_count:
             raise InvalidInput(f"cut {request.cut} is edge-only for {manifest.network}: nothing is left for the cloud")
         boundary = decoded_boundary(message.tensors, manifest.cut(request.cut).boundary, request.codec)
-        outputs = self._tails.run(bundle.digest, request.cut, boundary, patience_s=request.patience_s)
-        tensors = select_outputs(outputs, message.outputs)
-        return Message(
-            tensors=tensors,
+        patience_s = request.patience_s(self._clock() - started_s)
+        ran = self._tails.run(bundle.digest, request.cut, boundary, patience_s=patience_s)
+        reply = Message(
+            tensors=select_outputs(ran.outputs, message.outputs),
             parameters={"bundle": bundle.digest, **self._cost((self._clock() - started_s) * 1000)},
             id=message.id,
             binary_outputs=message.binary_outputs,
+            json_outputs=message.json_outputs,
             model_name=bundle.network,
             model_version=str(bundle.version),
         )
+        return Answer(reply, ran.waited_s, ran.ran_s)
 
     def _cost(self, cloud_ms: float) -> dict[str, Any]:
         spent = self._node.spent(cloud_ms)

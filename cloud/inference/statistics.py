@@ -11,6 +11,8 @@ from typing import Any
 class _Counts:
     success: int = 0
     success_ns: int = 0
+    waited_ns: int = 0
+    ran_ns: int = 0
     failed: int = 0
     last_at: float = 0.0
 
@@ -22,12 +24,14 @@ class Statistics:
         self._lock = threading.Lock()
         self._counts: dict[str, _Counts] = {}
 
-    def succeeded(self, digest: str, *, duration_s: float, at: float) -> None:
-        """An inference was answered; `at` is wall time in seconds."""
+    def succeeded(self, digest: str, *, duration_s: float, waited_s: float, ran_s: float, at: float) -> None:
+        """An inference was answered, of whose time it waited for its turn, and ran; `at` is wall time in seconds."""
         with self._lock:
             counts = self._counts.setdefault(digest, _Counts())
             counts.success += 1
             counts.success_ns += int(duration_s * 1e9)
+            counts.waited_ns += int(waited_s * 1e9)
+            counts.ran_ns += int(ran_s * 1e9)
             counts.last_at = at
 
     def failed(self, digest: str) -> None:
@@ -46,5 +50,7 @@ class Statistics:
                 "inference_stats": {
                     "success": {"count": counts.success, "ns": counts.success_ns},
                     "fail": {"count": counts.failed, "ns": 0},
+                    "queue": {"count": counts.success, "ns": counts.waited_ns},
+                    "compute_infer": {"count": counts.success, "ns": counts.ran_ns},
                 },
             }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from cloud.bundles.files import BundleFiles
+from cloud.inference.line import Line, Place
 from models.bundle import Bundle
 from models.running.runner import Runner
 from protocol.errors import BundleBroken, DeadlineHopeless, ServiceMissing
@@ -18,38 +21,55 @@ logger = logging.getLogger(__name__)
 OpenRunner = Callable[[Bundle], Runner]
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A tail's outputs by name, how long it waited for its turn, and how long it ran."""
+
+    outputs: Mapping[str, Array]
+    waited_s: float
+    ran_s: float
+
+
 class Tails:
     """Runs tails of stored bundles. Thread-safe: the calls of one bundle take turns.
 
-    At most `most_open` bundles stay open; the one that was used least recently is closed for another.
+    At most `most_open` bundles stay open; the one that was used least recently is closed for another. At most `most_waiting`
+    calls wait.
     """
 
-    def __init__(self, bundles: BundleFiles, *, open_runner: OpenRunner, most_open: int) -> None:
+    def __init__(
+        self,
+        bundles: BundleFiles,
+        *,
+        open_runner: OpenRunner,
+        most_open: int,
+        most_waiting: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._bundles = bundles
         self._open_runner = open_runner
         self._most_open = most_open
+        self._clock = clock
+        self.line = Line(most_waiting, clock=clock)
         self._lock = threading.Lock()
         self._turns: OrderedDict[str, _Turn] = OrderedDict()
 
-    def run(
-        self, digest: str, cut: int, boundary: Sequence[Array], *, patience_s: float | None = None
-    ) -> Mapping[str, Array]:
-        """The outputs that the head did not finish, by name.
+    def run(self, digest: str, cut: int, boundary: Sequence[Array], *, patience_s: float | None = None) -> Ran:
+        """The outputs that the head did not finish.
 
-        DeadlineHopeless when the bundle's turn has not come within `patience_s` (None: waits); NotFound for a bundle
-        that is not here; what the runner raises.
+        Busy at once when too many wait; DeadlineHopeless at once when it cannot be done within `patience_s` (None: it waits), and
+        when its turn has not come by then; NotFound for a bundle that is not here; what the runner raises.
         """
-        while True:
-            turn = self._turn(digest)
-            if not turn.lock.acquire(timeout=-1 if patience_s is None else min(patience_s, threading.TIMEOUT_MAX)):
-                raise DeadlineHopeless(
-                    f"{patience_s or 0:.3f} s were left, but others run first: the deadline is missed"
-                )
-            try:
-                if not turn.closed:
-                    return self._opened(turn, digest).tail(cut, boundary)
-            finally:
-                turn.lock.release()
+        began_s = self._clock()
+        with self.line.place(digest, cut, patience_s=patience_s) as place:
+            while True:
+                turn = self._turn(digest)
+                self._wait(turn, patience_s)
+                try:
+                    if not turn.closed:
+                        return self._ran(self._opened(turn, digest), place, boundary, began_s)
+                finally:
+                    turn.lock.release()
 
     def open(self, digest: str) -> None:
         """Opens a bundle ahead of its first request."""
@@ -70,6 +90,20 @@ class Tails:
         """The digests of the bundles that are open, the least recently used first."""
         with self._lock:
             return tuple(self._turns)
+
+    def _ran(self, runner: Runner, place: Place, boundary: Sequence[Array], began_s: float) -> Ran:
+        turn_s = self._clock()
+        with self.line.running(place):
+            outputs = runner.tail(place.tail[1], boundary)
+        return Ran(outputs, waited_s=turn_s - began_s, ran_s=self._clock() - turn_s)
+
+    def _wait(self, turn: _Turn, patience_s: float | None) -> None:
+        timeout_s = -1 if patience_s is None else min(patience_s, threading.TIMEOUT_MAX)
+        if not turn.lock.acquire(timeout=timeout_s):
+            raise DeadlineHopeless(
+                f"{(patience_s or 0) * 1e3:.0f} ms were left, but others run first: the deadline is missed",
+                retry_after_s=self.line.wait_s(),
+            )
 
     def _turn(self, digest: str) -> _Turn:
         surplus = []

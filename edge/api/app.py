@@ -155,7 +155,7 @@ def _load(served: Served, network: str, digest: str) -> None:
 def _content() -> Mapping[str, Any]:
     """The body's JSON object; clients also send none at all."""
     body = decompress(dict(request.headers), request.get_data())
-    return parse_object(body, what="request") if body else {}
+    return parse_object(bytes(body), what="request") if body else {}
 
 
 def _operator_only(served: Served) -> None:

@@ -81,6 +81,7 @@ def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s:
             parameters=answer.parameters(),
             id=message.id,
             binary_outputs=message.binary_outputs,
+            json_outputs=message.json_outputs,
             model_name=network,
             model_version=descriptions.VERSION,
         )

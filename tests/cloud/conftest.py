@@ -112,7 +112,12 @@ def make_backend(settings) -> MakeBackend:
 
 
 def fake_tails(folder: Path, *, most_open: int = 4) -> Tails:
-    return Tails(BundleFiles(folder), open_runner=lambda bundle: FakeRunner(bundle.manifest), most_open=most_open)
+    return Tails(
+        BundleFiles(folder),
+        open_runner=lambda bundle: FakeRunner(bundle.manifest),
+        most_open=most_open,
+        most_waiting=16,
+    )
 
 
 @pytest.fixture

@@ -232,7 +232,7 @@ def test_a_body_that_does_not_unpack_is_400(stocked, encoding):
 def test_a_request_waits_for_its_turn_as_long_as_its_deadline_leaves(remaining_ms, patience_s):
     parameters = {} if remaining_ms is None else {"remaining_ms": remaining_ms}
 
-    assert TailRequest.of(parameters).patience_s == patience_s
+    assert TailRequest.of(parameters).patience_s(0.0) == patience_s
 
 
 @pytest.mark.parametrize("remaining_ms", [9.3e12, 1e13, 1e300])
@@ -254,3 +254,30 @@ def test_sides_that_no_array_can_have_are_400(stocked, shape):
     response = stocked.call("POST", "/v2/models/digits/infer", json={"inputs": [header]})
 
     assert response.status_code == 400
+
+
+def test_a_refusal_for_lack_of_time_says_when_to_come_again(stocked, whole_request, monkeypatch):
+    services = stocked.app.extensions["dynasplit"]
+    assert stocked.infer(whole_request).status_code == 200
+    (bundle,) = services.store.bundles()
+    ahead = services.tails.line
+    monkeypatch.setattr(ahead, "_took_s", {(bundle.digest, 0): 2.5})
+    with ahead.place(bundle.digest, 0, patience_s=None):
+        for name in ("remaining_ms", "deadline_ms"):
+            response = stocked.infer(replace(whole_request, parameters={name: 4000}))
+
+            assert (response.status_code, response.headers["Retry-After"]) == (503, "3")
+            assert "deadline" in error_of(response)
+        assert stocked.infer(replace(whole_request, parameters={"deadline_ms": 6000})).status_code == 200
+
+
+def test_a_token_has_so_many_requests_under_way(make_backend, digits, whole_request):
+    backend = make_backend(max_in_flight=1)
+    backend.upload(digits)
+    token = backend.device()
+
+    with backend.app.extensions["dynasplit"].in_flight.one_of("device pi-1"):
+        refused = backend.infer(whole_request, token=token)
+        other = backend.infer(whole_request)
+
+    assert (refused.status_code, refused.headers["Retry-After"], other.status_code) == (429, "1", 200)

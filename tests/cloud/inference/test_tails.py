@@ -46,7 +46,7 @@ class Stage:
         self.gate = threading.Event()
         self.gate.set()
         self.runners: list[Watched] = []
-        self.tails = Tails(BundleFiles(folder), open_runner=self._open, most_open=most_open)
+        self.tails = Tails(BundleFiles(folder), open_runner=self._open, most_open=most_open, most_waiting=16)
 
     def _open(self, bundle):
         self.log.append("open")
@@ -100,7 +100,7 @@ def test_the_least_recently_used_bundle_makes_room(folder, image):
 
     assert stage.tails.opened == ("a" * 64, "c" * 64)
     assert stage.log.count("close") == 1
-    assert np.array_equal(*[next(iter(run(stage, name, image).values())) for name in "ab"])
+    assert np.array_equal(*[next(iter(run(stage, name, image).outputs.values())) for name in "ab"])
 
 
 def test_a_bundle_in_use_is_closed_only_after_its_call(folder, image):

@@ -67,17 +67,18 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 StartServer = Callable[..., Server]
 
 
-@pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Starts backends on the folder of the test: `workers`, further options of gunicorn, and settings by name."""
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Starts backends, each on a folder of its own: `workers`, further options of gunicorn, and settings by name."""
     with contextlib.ExitStack() as stack:
 
         def start(*options: str, workers: int = 1, **settings: str) -> Server:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 port = int(probe.getsockname()[1])
-            log = tmp_path / f"backend-{port}.log"
-            given = {"data_dir": str(tmp_path / "data"), "operator_token": TOKEN, "node_busy_watts": "40"} | settings
+            folder = tmp_path_factory.mktemp("backend")
+            log = folder / "log"
+            given = {"data_dir": str(folder / "data"), "operator_token": TOKEN, "node_busy_watts": "40"} | settings
             clean = {
                 name: value for name, value in os.environ.items() if not name.startswith(("DYNASPLIT", "DATABASE"))
             }
@@ -112,6 +113,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def eventually() -> Callable[[Callable[[], bool], str], None]:
     return wait_until
