@@ -27,10 +27,27 @@ _SUSPECT = re.compile(r"[\ud800-\udfff]|\\u(?:0000|[dD][89a-fA-F])")
 """What text with a lone surrogate or NUL must hold; most that hold it are in order (an escaped emoji), so look closer."""
 
 
+class _NotFinite(ValueError):
+    """A number that is none, as it stands in the text."""
+
+
+def _refuse(constant: str) -> float:
+    raise _NotFinite(constant)
+
+
+def _finite(digits: str) -> float:
+    return value if math.isfinite(value := float(digits)) else _refuse(digits)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+"""Made once: `json.dumps` and `json.loads` make one a call, which takes longer than a record does."""
+
+
 def canonical_bytes(content: Any) -> bytes:
     """The one byte form of a JSON value: sorted keys, no spaces, UTF-8. What `parse_object` refuses within a value is refused."""
     try:
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _ENCODER.encode(content)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"not a JSON value: {error}") from error
     _check_inside(content, text, what="a JSON value")
@@ -48,22 +65,15 @@ def parse_object(text: str | bytes, *, what: str) -> dict[str, Any]:
     Also refused: numbers that are not finite, text that is not Unicode or holds NUL (no database keeps it), and more than
     64 levels of nesting, so that whatever was read can be written again.
     """
-
-    def refuse(constant: str) -> float:
-        raise InvalidInput(f"{what}: {constant:.40} is not a finite JSON number")
-
-    def finite(digits: str) -> float:
-        return value if math.isfinite(value := float(digits)) else refuse(digits)
-
     try:
         text = text if isinstance(text, str) else text.decode("utf-8-sig")
-        content = json.loads(text, parse_constant=refuse, parse_float=finite)
+        content = _DECODER.decode(text)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InvalidInput(f"{what} is not valid JSON: {error}") from error
     except RecursionError as error:
         raise InvalidInput(f"{what} is nested too deeply") from error
-    except InvalidInput:
-        raise
+    except _NotFinite as error:
+        raise InvalidInput(f"{what}: {error!s:.40} is not a finite JSON number") from error
     except ValueError as error:  # Python reads no integer of more than 4300 digits
         raise InvalidInput(f"{what} is not valid JSON: {error}") from error
     if not isinstance(content, dict):

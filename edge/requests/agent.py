@@ -83,7 +83,7 @@ class Agent:
     def learn(self, name: str) -> None:
         """Learns from the requests that were served, so that the next one is decided at once. For when an answer has left."""
         if plan := self._networks.get(name).plan:
-            self._learner.catch_up(plan, self._clock())
+            self._learner.catch_up(plan, self._clock(), **self._now(name))
 
     def explain(self, name: str, asked: Asked) -> Explanation:
         """How a request would be decided whose turn came now with all of its deadline left, and why. Errors as `infer`."""
@@ -168,13 +168,15 @@ class Agent:
         return Request(deadline_ms, asked.account, asked.min_accuracy, behind_ms, overlaps=overlaps)
 
     def _candidates(self, network: Network, plan: Plan, now_s: float) -> Candidates:
-        return self._learner.candidates(
-            plan,
-            now_s,
-            cloud_available=self._cloud.available(network.name),
-            limits=self._bounds.now,
-            switching=self._execution.switching,
-        )
+        return self._learner.candidates(plan, now_s, **self._now(network.name))
+
+    def _now(self, name: str) -> dict[str, Any]:
+        """How things stand that prices depend on, beside the link and what was learned."""
+        return {
+            "cloud_available": self._cloud.available(name),
+            "limits": self._bounds.now,
+            "switching": self._execution.switching,
+        }
 
     def _task(self, decision: Decision, inputs: Sequence[Array], asked: Asked) -> Task:
         plan, configuration = decision.plan, decision.configuration

@@ -27,12 +27,11 @@ class Bounds:
     def now(self) -> Limits:
         """The limits, with what is left of the day's bytes, the clocks that are believed to be reached, and the accelerators
         that can be used."""
-        return replace(
-            self.limits,
-            bytes_left=self.allowance.left(),
-            clocks_khz=self.heat.believed_khz if self.heat else None,
-            accelerators=self.accelerators.usable(),
-        )
+        limits, usable = self.limits, self.accelerators.usable()
+        left, clocks_khz = self.allowance.left(), self.heat.believed_khz if self.heat else None
+        if (left, clocks_khz, usable) == (limits.bytes_left, limits.clocks_khz, limits.accelerators):
+            return limits
+        return replace(limits, bytes_left=left, clocks_khz=clocks_khz, accelerators=usable)
 
     def check(self, configuration: Configuration, bundle: Bundle) -> None:
         """InvalidInput or NotFound for a configuration that cannot or may not run here, whether or not its accelerator can be

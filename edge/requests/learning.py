@@ -85,6 +85,7 @@ class Learner:
         self._lock = threading.Lock()
         self._link = LinkEstimate()
         self._known: dict[str, _Known] = {}
+        self._priced: dict[str, Candidates] = {}
         self._lessons: list[tuple[Plan, Lesson]] = []
 
     def link(self, plan: Plan | None, now_s: float) -> Link:
@@ -93,11 +94,15 @@ class Learner:
             return self._link.link(plan.table.link if plan else REFERENCE_LINK, now_s)
 
     def candidates(self, plan: Plan, now_s: float, **now: Any) -> Candidates:
-        """The table's rows at the prices of now; `now` as for `Candidates.now`."""
+        """The table's rows at the prices of now; `now` as for `Candidates.now`. The same as before as long as nothing changes."""
         self._learn()
-        link = self.link(plan, now_s)
+        link, network = self.link(plan, now_s), plan.table.network
         with self._lock:
-            return plan.candidates.now(link, experience=self._of(plan).experience, **now)
+            experience, before = self._of(plan).experience, self._priced.get(network)
+            if before is not None and before.still(link, experience=experience, **now):
+                return before
+            priced = self._priced[network] = plan.candidates.now(link, experience=experience, **now)
+        return priced
 
     def observe_transfer(self, cost: Cost, now_s: float) -> None:
         """Call it for round trips that came to their end."""
@@ -111,13 +116,10 @@ class Learner:
         with self._lock:
             self._lessons.append((plan, lesson))
 
-    def catch_up(self, plan: Plan, now_s: float) -> None:
-        """Learns what was noted, and works out of it what the next decision will want of this table and the link."""
-        self._learn()
-        self.link(plan, now_s)
-        with self._lock:
-            known = self._of(plan)
-        known.experience.prepare()
+    def catch_up(self, plan: Plan, now_s: float, **now: Any) -> None:
+        """Learns what was noted, and works out of it what the next decision will want if all is as it is `now`."""
+        before = self._priced.get(plan.table.network)
+        self.candidates(plan, now_s, **now).prepare(before)
 
     def state(self, plan: Plan) -> dict[str, Any]:
         """From how many requests it learned about a table, and what of it has drifted."""

@@ -11,7 +11,7 @@ from typing import Any
 from planner.choosing.limits import NO_LIMITS, Limits
 from planner.choosing.switching import FREE, Switching
 from planner.learning.experience import Experience
-from planner.pricing import Expected, Flags, Parts
+from planner.pricing import Expected, Flags, Floats, Parts
 from protocol.configuration import Account
 from protocol.errors import InvalidInput
 from protocol.link import Link
@@ -45,6 +45,18 @@ class Candidates:
         """The same rows over another link; experience, cloud_available, limits and switching stay where none is given."""
         return replace(self, link=link, **now)
 
+    def still(self, link: Link, **now: Any) -> bool:
+        """Whether `now`, asked for the same, would give these prices again."""
+        return self.link is link and all(getattr(self, name) == value for name, value in now.items())
+
+    def prepare(self, like: Candidates | None = None) -> None:
+        """Works out what choosing wants, for the accounts that others were asked for. It does so itself when nobody did."""
+        if self.experience:
+            self.experience.prepare()
+        _ = self.all_allowed, self._waiting_ms
+        for account in tuple(like._expected) if like else ():
+            self.expected(account)
+
     def expected(self, account: Account) -> Expected:
         """Latency and energy of all rows; InvalidInput for `edge_active` where it is unknown."""
         found = self._expected.get(account)
@@ -54,7 +66,7 @@ class Candidates:
 
     def waiting_ms(self, row: int) -> float:
         """How long the device is expected to wait for the cloud if a request takes this row; 0 for edge-only."""
-        predicted_ms = float(self.parts.waiting_ms(self.link)[row])
+        predicted_ms = float(self._waiting_ms[row])
         return predicted_ms if self.experience is None else self.experience.waiting_ms(row, predicted_ms)
 
     def quickest_ms(self, account: Account) -> float:
@@ -84,6 +96,11 @@ class Candidates:
             return found
         delay_ms = self.switching.delay_ms(self.parts)
         return found.later(delay_ms, delay_ms * self.parts.ready_w) if delay_ms.any() else found
+
+    @cached_property
+    def _waiting_ms(self) -> Floats:
+        """As the table predicts it."""
+        return self.parts.waiting_ms(self.link)
 
     @cached_property
     def _expected(self) -> dict[Account, Expected]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from edge.requests.learning import Learner
+from edge.requests.learning import Learner, Lesson
 from edge.tables.networks import Plan
+from planner.choosing.strategies import DYNASPLIT, Request, choose
 from protocol.configuration import Account
+from protocol.measurement import Cost
 
 OPERATOR = "operator-token"
 FASTEST = {"strategy": "fastest"}
+COST = Cost(50.0, 0.0, 0.0, 60.0, 0, 0, 200.0, 0.0, 0.0, 0.0)
 
 
 def chosen_cut(serving, inputs, reply_of) -> int:
@@ -125,3 +128,30 @@ def test_what_is_not_known_of_a_row_counts_only_where_that_is_wanted(digits, tab
     hoping, sure = (Learner(tries=tries).candidates(plan, 0.0).expected(Account.EDGE_NODE) for tries in (True, False))
     assert (hoping.hoped_mj < hoping.energy_mj).all()
     assert (sure.hoped_mj == sure.energy_mj).all()
+
+
+def test_what_is_worked_out_after_an_answer_serves_the_next_decision(digits, table_for):
+    plan, learner = Plan.of(table_for(digits), digits), Learner()
+    first = learner.candidates(plan, 0.0)
+    lesson = Lesson(first, choose(DYNASPLIT, first, Request()), None, COST, took_ms=60.0)
+    learner.observe(plan, lesson)
+    learner.catch_up(plan, 0.0, cloud_available=True)
+
+    then = learner.candidates(plan, 0.0, cloud_available=True)
+
+    assert then.experience.requests == 1
+    assert learner.candidates(plan, 0.0, cloud_available=True) is then
+    assert learner.candidates(plan, 0.0, cloud_available=False) is not then
+
+
+def test_a_lesson_changes_the_prices_of_the_next_request_also_where_nobody_caught_up(digits, table_for):
+    plan, learner = Plan.of(table_for(digits), digits), Learner()
+    before = learner.candidates(plan, 0.0)
+    learner.observe(plan, Lesson(before, choose(DYNASPLIT, before, Request()), None, COST, took_ms=60.0))
+    assert learner.candidates(plan, 0.0).experience.requests == 1
+
+
+def test_a_new_table_of_the_same_network_has_its_own_prices(digits, table_for):
+    learner, old, new = Learner(), *(Plan.of(table_for(digits, version=version), digits) for version in (1, 2))
+    assert learner.candidates(old, 0.0).parts is old.candidates.parts
+    assert learner.candidates(new, 0.0).parts is new.candidates.parts

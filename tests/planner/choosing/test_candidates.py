@@ -80,3 +80,23 @@ def test_how_long_it_waits_for_the_cloud_is_corrected_by_what_was_learned():
     assert Candidates.of(ROWS, LINK).waiting_ms(0) == plain_ms
     assert Candidates.of(ROWS, LINK, experience=experience).waiting_ms(0) == pytest.approx(2 * plain_ms, rel=0.05)
     assert Candidates.of(ROWS, LINK, experience=experience).waiting_ms(1) == 0
+
+
+def test_prices_still_hold_as_long_as_nothing_changes_that_they_depend_on():
+    limits = Limits(min_cut=2)
+    candidates = Candidates.of(ROWS, LINK, limits=limits)
+
+    assert candidates.still(LINK, limits=Limits(min_cut=2), cloud_available=True)
+    assert not candidates.still(SLOW, limits=limits)
+    assert not candidates.still(LINK, limits=limits, cloud_available=False)
+    assert not candidates.still(LINK, limits=Limits(min_cut=3))
+
+
+def test_candidates_that_were_prepared_like_others_choose_as_they_would_have():
+    asked, prepared, plain = (Candidates.of(ROWS, LINK, experience=Experience.of(Parts.of(ROWS))) for _ in range(3))
+    asked.expected(NODE)
+
+    prepared.prepare(asked)
+
+    assert np.array_equal(prepared.expected(NODE).guarded_ms, plain.expected(NODE).guarded_ms)
+    assert prepared.waiting_ms(0) == plain.waiting_ms(0)
