@@ -61,9 +61,12 @@ def _bundles(settings: EdgeSettings, store: TableStore, runners: Runners, stack:
 def _follow(tables: Tables, settings: EdgeSettings, bus: Bus, stack: ExitStack) -> DesiredTables:
     reports = Reports(bus, device=settings.device)
     reports.start()
-    for report in tables.resume():
+    resumed = tables.resume()
+    for report in resumed:
         reports(report)
     desired = DesiredTables(tables, report=reports)
+    for report in resumed:
+        desired.warm(report.network)
     for network in tables.incomplete():
         desired.complete(network)
     desired.start(bus, device=settings.device)

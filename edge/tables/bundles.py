@@ -7,8 +7,9 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 from weakref import WeakValueDictionary
@@ -46,6 +47,8 @@ class BundleStore:
         self._room = room or Room()
         self._needed = needed
         self._fetching = threading.Lock()
+        self._hands: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._in_hand: Counter[str] = Counter()
         self._held: WeakValueDictionary[str, Bundle] = WeakValueDictionary()
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f"{PARTIAL}*"):
@@ -69,10 +72,20 @@ class BundleStore:
             raise InvalidInput(f"a bundle's digest is 64 hexadecimal digits, not {digest!r:.80}")
         if held := self._held.get(digest):
             return held
-        with self._fetching:
+        with self._in_hands(digest):
             bundle = self._held.get(digest) or self._present(digest) or otherwise(digest)
             self._held[digest] = bundle
         return bundle
+
+    @contextmanager
+    def _in_hands(self, digest: str) -> Iterator[None]:
+        """One thread at a time per bundle: fetching one, which may take hours, holds up nobody who wants another."""
+        self._in_hand[digest] += 1
+        try:
+            with self._hands[digest]:
+                yield
+        finally:
+            self._in_hand[digest] -= 1
 
     def _present(self, digest: str) -> Bundle | None:
         folder = self._folder / digest
@@ -90,16 +103,17 @@ class BundleStore:
 
     def _fetched(self, digest: str) -> Bundle:
         """Completed in a folder beside its place, checked there, flushed and renamed: never half-written."""
-        partial = self._folder / f"{PARTIAL}{digest}"
-        begun_before = partial.exists()
-        try:
-            self._complete(partial, digest)
-        except BundleBroken as error:
-            if not begun_before:
-                raise
-            logger.warning("what was fetched of bundle %.12s is of no use, beginning anew: %s", digest, error)
-            self._complete(partial, digest)
-        partial.rename(self._folder / digest)
+        with self._fetching:  # two at once would count on the same room
+            partial = self._folder / f"{PARTIAL}{digest}"
+            begun_before = partial.exists()
+            try:
+                self._complete(partial, digest)
+            except BundleBroken as error:
+                if not begun_before:
+                    raise
+                logger.warning("what was fetched of bundle %.12s is of no use, beginning anew: %s", digest, error)
+                self._complete(partial, digest)
+            partial.rename(self._folder / digest)
         durable.flush(self._folder)
         logger.info("fetched bundle %.12s", digest)
         return Bundle.open(self._folder / digest)
@@ -126,7 +140,8 @@ class BundleStore:
     def _download(self, partial: Path, digest: str) -> None:
         manifest = self._manifest(partial / MANIFEST, digest)
         total = sum(artifact.bytes for artifact in manifest.artifacts) + (partial / MANIFEST).stat().st_size
-        needed = {*self._needed(), *self._held.keys()}
+        in_hand = [each for each, count in [*self._in_hand.items()] if count]
+        needed = {*self._needed(), *self._held.keys(), *in_hand}
         self._room.make(self._folder, digest, total, needed=needed)
         for artifact in manifest.artifacts:
             path = partial / artifact.filename

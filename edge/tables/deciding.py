@@ -46,7 +46,7 @@ class Trust:
 
 
 class Tables:
-    """Decides about desired tables. `consider` and `resume` are for one thread at a time.
+    """Decides about desired tables. For one thread at a time, but for `fetch`.
 
     A table is applied when it is signed by the pinned key, newer than the current one, made for this device and
     network, when its bundle is here or can be fetched and opened and has every row's cut, and the board every row's
@@ -81,10 +81,47 @@ class Tables:
         return self._networks.probations
 
     def resume(self) -> list[TableReport]:
-        """After a start: serves again with the tables whose bundles are here. Nothing is fetched, which may take hours; where
-        that would be needed, the table before serves if it can."""
-        reports = [self._resumed(network, fetch=False) for network in self._store.networks()]
+        """After a start: serves again with the tables whose bundles are here. Nothing is fetched, which may take hours, and no
+        bundle opened, which may take minutes; where one would have to be fetched, the table before serves if it can."""
+        reports = [self._resumed(network, at_start=True) for network in self._store.networks()]
         return [report for report in reports if report]
+
+    def warm(self, network: str) -> TableReport | None:
+        """Opens the bundle of the table in use, which a start left to this; the table before where it cannot be opened any more,
+        else None."""
+        plan = self._plan_in_use(network)
+        if plan is None:
+            return None
+        try:
+            self._open_known(plan)
+        except DynaSplitError as error:
+            logger.warning("table %.12s of %s cannot be used: %s", plan.table.digest, network, error)
+            return self._before(network, reason=str(error))
+        return None
+
+    def fetch(self, digest: str) -> None:
+        """Has a bundle here; may take hours. Errors as `BundleStore.get`. From any thread."""
+        self._bundles.get(digest)
+
+    def away(self, network: str, payload: bytes) -> str | None:
+        """The bundle that `consider` would have to fetch; None where it would not come to that."""
+        history = self._store.load(network)
+        if _fingerprint(payload) in history.rejected:
+            return None
+        try:
+            signed = SignedTable.from_json(parse_object(payload, what="desired table"))
+            if history.current is None or history.current.table.digest != signed.table.digest:
+                self._check_new(network, signed, history)
+            elif self._in_use(network, signed.table):
+                return None
+        except DynaSplitError:
+            return None
+        return self._if_away(signed.table.bundle)
+
+    def away_current(self, network: str) -> str | None:
+        """The bundle that `complete` would have to fetch first."""
+        current = self._store.load(network).current
+        return None if current is None or self._in_use(network, current.table) else self._if_away(current.table.bundle)
 
     def incomplete(self) -> list[str]:
         """Networks whose current table is not in use, as after a start without its bundle."""
@@ -94,7 +131,7 @@ class Tables:
     def complete(self, network: str) -> TableReport | None:
         """Puts the current table to use again, fetching its bundle; the one before where it cannot be used any more. None where
         nothing changed. Raises ServiceMissing as `consider`."""
-        return self._resumed(network, fetch=True)
+        return self._resumed(network)
 
     def consider(self, network: str, payload: bytes) -> TableReport | None:
         """Applies or rejects what was published for a network. None when it was rejected before.
@@ -102,7 +139,7 @@ class Tables:
         Raises ServiceMissing when the bundle cannot be fetched or opened now: try again later.
         """
         history = self._store.load(network)
-        fingerprint = hashlib.sha256(payload).hexdigest()
+        fingerprint = _fingerprint(payload)
         if fingerprint in history.rejected:
             return None
         report = TableReport(network, digest="", version=0, state=TableState.APPLIED)
@@ -179,7 +216,8 @@ class Tables:
 
     def _new(self, network: str, signed: SignedTable, history: TableHistory, *, fingerprint: str) -> Plan:
         """A table that was never in use, once the runner has opened its bundle. ServiceMissing when that shall be tried again."""
-        plan = self._plan(network, signed, history)
+        self._check_new(network, signed, history)
+        plan = self._checked(signed.table)
         try:
             self._open(plan)
         except RunnerLost as lost:
@@ -191,7 +229,8 @@ class Tables:
         del self._lost[fingerprint]
         return plan
 
-    def _plan(self, network: str, signed: SignedTable, history: TableHistory) -> Plan:
+    def _check_new(self, network: str, signed: SignedTable, history: TableHistory) -> None:
+        """Conflict and NotAllowed for a table that can never be this device's next."""
         table = signed.table
         verify(signed, self._trust.public_key)
         if (table.network, table.device) != (network, self._trust.device):
@@ -202,11 +241,22 @@ class Tables:
         current = history.current.table.version if history.current else 0
         if table.version <= current:
             raise Conflict(f"the table has version {table.version}, not newer than {current}, which is in use")
-        return self._checked(table)
+
+    def _plan_in_use(self, network: str) -> Plan | None:
+        return next((known.plan for known in self._networks.all() if known.name == network), None)
 
     def _in_use(self, network: str, table: Table) -> bool:
-        plan = next((known.plan for known in self._networks.all() if known.name == network), None)
+        plan = self._plan_in_use(network)
         return plan is not None and plan.table.digest == table.digest
+
+    def _if_away(self, digest: str) -> str | None:
+        try:
+            self._bundles.here(digest)
+        except ServiceMissing:
+            return digest
+        except DynaSplitError:
+            return None
+        return None
 
     def _checked(self, table: Table, *, fetch: bool = True) -> Plan:
         """The table with its bundle, every row of which this device can run, and one of which it may."""
@@ -222,20 +272,24 @@ class Tables:
         self._limits.check_table(plan.candidates.parts)
         return plan
 
-    def _usable(self, table: Table, *, fetch: bool = True) -> Plan:
-        """A table that was in use before; where the runner dies now, its next requests open the bundle."""
-        plan = self._checked(table, fetch=fetch)
+    def _usable(self, table: Table) -> Plan:
+        """A table that was in use before."""
+        plan = self._checked(table)
+        self._open_known(plan)
+        return plan
+
+    def _open_known(self, plan: Plan) -> None:
+        """Where the runner dies now, a known table's next requests open the bundle."""
         try:
             self._open(plan)
         except RunnerLost as lost:
-            logger.warning("table %.12s of %s is used nevertheless: %s", table.digest, table.network, lost)
-        return plan
+            logger.warning("table %.12s of %s is used nevertheless: %s", plan.table.digest, plan.table.network, lost)
 
     def _open(self, plan: Plan) -> None:
         for threads in sorted({row.configuration.threads for row in plan.table.rows}):
             self._warm(plan.bundle, threads)
 
-    def _resumed(self, network: str, *, fetch: bool) -> TableReport | None:
+    def _resumed(self, network: str, *, at_start: bool = False) -> TableReport | None:
         """The current table, or the previous one where the current one cannot be used any more, or now."""
         history = self._store.load(network)
         reason, failed = history.rolled_back, ""
@@ -246,9 +300,11 @@ class Tables:
                 return None
             try:
                 verify(signed, self._trust.public_key)
-                self._apply(self._usable(signed.table, fetch=fetch), probation)
+                self._apply(
+                    self._checked(signed.table, fetch=False) if at_start else self._usable(signed.table), probation
+                )
             except DynaSplitError as error:
-                if fetch and isinstance(error, ServiceMissing):
+                if not at_start and isinstance(error, ServiceMissing):
                     raise
                 logger.warning("table %.12s of %s cannot be used: %s", signed.table.digest, network, error)
                 reason, failed = str(error), signed.table.digest
@@ -256,3 +312,24 @@ class Tables:
             state = TableState.ROLLED_BACK if reason else TableState.APPLIED
             return TableReport(network, signed.table.digest, signed.table.version, state, reason, failed)
         return None
+
+    def _before(self, network: str, *, reason: str) -> TableReport | None:
+        """The previous table in place of the one in use; None where there is none that can be used."""
+        history = self._store.load(network)
+        previous = history.previous
+        if previous is None or self._in_use(network, previous.table):
+            return None
+        try:
+            verify(previous, self._trust.public_key)
+            self._apply(self._usable(previous.table), None)
+        except DynaSplitError as error:
+            logger.error("table %.12s of %s cannot be used either: %s", previous.table.digest, network, error)
+            return None
+        failed = history.current.table.digest if history.current else ""
+        before = previous.table
+        return TableReport(network, before.digest, before.version, TableState.ROLLED_BACK, reason, failed)
+
+
+def _fingerprint(payload: bytes) -> str:
+    """What a document that was rejected is remembered by."""
+    return hashlib.sha256(payload).hexdigest()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
 from edge.tables.deciding import Tables
+from edge.tables.fetching import Fetching
 from protocol import topics
 from protocol.bus import Bus
-from protocol.errors import InvalidInput, ServiceMissing
+from protocol.errors import Conflict, InvalidInput, NotFound, ServiceMissing
 from protocol.messages import TableReport
 
 logger = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ logger = logging.getLogger(__name__)
 Deciding = Callable[[], TableReport | None]
 """Something to be done about a network's tables: what became of it, None where nothing is to be told."""
 _Task = tuple[str, str]
-"""What it is about, `desired` or `current`, and the network: the next of its kind replaces it."""
+"""What it is about, `desired`, `current` or `warm`, and the network: the next of its kind replaces it."""
 
 
 class Reporter(Protocol):
@@ -30,8 +32,9 @@ class Reporter(Protocol):
 
 
 class DesiredTables:
-    """Listens for desired tables and works them off on a thread of its own, since a bundle may take long to fetch. There
-    tables are judged that fail their first requests, and those completed whose bundle was not here at the start.
+    """Listens for desired tables and works them off on a thread of its own, since a bundle may take long to open. There
+    tables are judged that fail their first requests, and those completed whose bundle was not here at the start. What has
+    to be fetched first waits aside until it is here, and holds up nothing else.
 
     Of several for one network only the latest is looked at. When the backend is away it is tried again, ever less
     often, until it answers or another table is desired. `report` is called with what became of each.
@@ -48,18 +51,21 @@ class DesiredTables:
         self._to_judge: set[str] = set()
         self._considering = threading.Lock()
         self._stopping = False
+        self._fetching = Fetching[_Task](tables.fetch, arrived=self._whole, retry_s=retry_s, longest_s=longest_s)
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
 
     def start(self, bus: Bus, *, device: str) -> None:
         """Listens on the bus, which may be started before or after."""
         bus.subscribe(topics.desired(device, "+"), self._received)
         self._tables.probations.listen(self._judge_soon)
+        self._fetching.start()
         self._thread.start()
 
     def stop(self) -> None:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        self._fetching.stop()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
@@ -67,14 +73,47 @@ class DesiredTables:
         """Queues a document that was published for a network; returns at once."""
         with self._changed:
             self._latest[network] = payload
-            self._pending["desired", network] = partial(self._tables.consider, network, payload)
-            self._changed.notify_all()
+        self._queue(("desired", network), self._when_here(("desired", network)))
 
     def complete(self, network: str) -> None:
         """Queues what `Tables.complete` does; returns at once."""
+        self._queue(("current", network), self._when_here(("current", network)))
+
+    def warm(self, network: str) -> None:
+        """Queues what `Tables.warm` does; returns at once."""
+        self._queue(("warm", network), partial(self._tables.warm, network))
+
+    def _queue(self, task: _Task, deciding: Deciding) -> None:
         with self._changed:
-            self._pending["current", network] = partial(self._tables.complete, network)
+            self._pending[task] = deciding
             self._changed.notify_all()
+
+    def _when_here(self, task: _Task) -> Deciding:
+        """Decides, unless a bundle has to be fetched first."""
+
+        def decide_or_fetch() -> TableReport | None:
+            if away := self._away(task):
+                self._fetching.want(task, away)
+                return None
+            return self._decide(task)
+
+        return decide_or_fetch
+
+    def _whole(self, task: _Task) -> None:
+        """What was to be fetched for it is here, or can never be."""
+        self._queue(task, partial(self._decide, task))
+
+    def _away(self, task: _Task) -> str | None:
+        what, network = task
+        if what == "desired":
+            return self._tables.away(network, self._latest[network])
+        return self._tables.away_current(network)
+
+    def _decide(self, task: _Task) -> TableReport | None:
+        what, network = task
+        if what == "desired":
+            return self._tables.consider(network, self._latest[network])
+        return self._tables.complete(network)
 
     def again(self, network: str) -> TableReport | None:
         """Considers what is desired for a network once more, also what was rejected before; waits while another is considered.
@@ -87,6 +126,11 @@ class DesiredTables:
             return None
         with self._considering:
             self._tables.forget_rejections(network)
+            away = self._tables.away(network, payload)
+        if away:
+            with suppress(Conflict, InvalidInput, NotFound):  # which make a verdict, below
+                self._tables.fetch(away)
+        with self._considering:
             report = self._tables.consider(network, payload)
         if report:
             self._report(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -158,15 +159,23 @@ def payload(table: Table, *, key: str = KEY) -> bytes:
     return json.dumps(sign(table, key).to_json()).encode()
 
 
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class FolderSource:
-    """A backend's bundles, in memory; `away` makes it unreachable, `breaks_after` ends each download after so many bytes."""
+    """A backend's bundles, in memory; `away` makes it unreachable, `breaks_after` ends each download after so many bytes, and one
+    goes on only while `held` is set."""
 
     bundles: dict[str, Bundle] = field(default_factory=dict)
     away: bool = False
     breaks_after: int | None = None
     downloads: list[str] = field(default_factory=list)
     sent_bytes: int = 0
+    held: threading.Event = field(default_factory=_set)
 
     def add(self, bundle: Bundle) -> None:
         self.bundles[bundle.digest] = bundle
@@ -175,6 +184,7 @@ class FolderSource:
         if self.away:
             raise ServiceMissing("the backend is away")
         self.downloads.append(path)
+        assert self.held.wait(30)
         content = self._content(path)
         there = destination.stat().st_size if destination.exists() else 0
         rest = content[there:][: self.breaks_after]

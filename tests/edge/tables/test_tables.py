@@ -405,3 +405,46 @@ def test_a_table_for_a_network_that_cannot_be_is_ignored_in_one_line(
     (record,) = (each for each in caplog.records if each.levelno >= logging.WARNING)
     assert "ignored a desired table: network" in record.getMessage()
     assert "\n" not in record.getMessage() and not record.exc_info
+
+
+def test_a_table_whose_bundle_is_here_does_not_wait_for_one_that_is_being_fetched(
+    serving, follow, operator, hub, digits, other, table_for, operator_key, wait_until
+):
+    serving.source.add(other)
+    serving.source.held.clear()
+    follow.start()
+    try:
+        publish(operator, sign(table_for(other), operator_key))
+        wait_until(lambda: serving.source.downloads)
+
+        publish(operator, sign(table_for(digits, version=9), operator_key))
+
+        wait_until(lambda: reported(hub) is not None)
+        assert reported(hub).version == 9
+        assert topics.reported("pi-1", "other") not in hub.retained
+    finally:
+        serving.source.held.set()
+    wait_until(lambda: topics.reported("pi-1", "other") in hub.retained)
+
+
+def test_a_start_opens_no_bundle_and_a_table_whose_bundle_cannot_be_opened_gives_way_later(
+    serving, make_device, digits, table_for, operator_key, store, monkeypatch
+):
+    second = sign(table_for(digits, version=2), operator_key)
+    store.save("digits", store.load("digits").with_current(second, fingerprint="f"))
+    again, opened = make_device(), []
+
+    def refuses_once(_bundle, _threads):
+        opened.append(digits.digest)
+        if len(opened) == 1:
+            raise InvalidInput("no memory left")
+
+    monkeypatch.setattr(again.tables, "_warm", refuses_once)
+    (report,) = again.tables.resume()
+    assert (report.state, report.version, opened) == (TableState.APPLIED, 2, [])
+
+    report = again.tables.warm("digits")
+
+    assert (report.state, report.version, report.failed) == (TableState.ROLLED_BACK, 1, second.table.digest)
+    assert report.reason == "no memory left"
+    assert again.tables.warm("digits") is None
