@@ -16,7 +16,7 @@ from edge.tables.reports import Reports
 from protocol import topics
 from protocol.bus import InMemoryBus, InMemoryHub
 from protocol.configuration import EdgeAccelerator
-from protocol.errors import ServiceMissing
+from protocol.errors import InvalidInput, ServiceMissing
 from protocol.messages import TableReport, TableState
 from protocol.signing import SignedTable, generate_private_key, sign
 
