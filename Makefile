@@ -31,7 +31,7 @@ test: check
 	$(PYTEST) $(ARGS)
 
 quick: .venv/installed-dev
-	$(PYTEST) -m "not system and not convert and not arm64 and not mosquitto and not postgresql and not reference" $(ARGS)
+	$(PYTEST) -m "not system and not convert and not arm64 and not docker and not mosquitto and not postgresql and not reference" $(ARGS)
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

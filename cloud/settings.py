@@ -123,6 +123,16 @@ def load_ingest(environment: Mapping[str, str]) -> IngestSettings:
     return settings
 
 
+def load_database_url(environment: Mapping[str, str]) -> str:
+    """The store's address alone, from the environment, for what needs nothing else; InvalidInput where there is none."""
+    known = _with_database(environment)
+    if url := known.get(f"{PREFIX}DATABASE_URL"):
+        return url
+    if folder := known.get(f"{PREFIX}DATA_DIR"):
+        return sqlite_url(Path(folder))
+    raise InvalidInput(f"there is no database: set {PREFIX}DATABASE_URL, or {PREFIX}DATA_DIR for SQLite")
+
+
 def sqlite_url(data_dir: Path) -> str:
     """The store in `data_dir`."""
     return f"sqlite:///{data_dir.absolute() / _DATABASE_FILE}"

@@ -29,6 +29,7 @@ VERBS = {
     "keys": "tools.keys",
     "certs": "tools.certs",
     "push": "tools.push",
+    "cloud-env": "tools.cloud_env",
     "enroll": "tools.enroll",
     "job": "tools.job",
     "doctor": "tools.doctor",
