@@ -11,7 +11,10 @@ import threading
 import uuid
 from collections.abc import Sequence
 
+from cloud.broker.publishing import BusPublisher
+from cloud.chores import Chore
 from cloud.intake.ingest import Ingest
+from cloud.rollouts.driving import Driver
 from cloud.settings import load_ingest
 from cloud.store.sql import SqlStore
 from protocol.errors import DynaSplitError
@@ -20,6 +23,7 @@ from protocol.mqtt import BrokerAddress, MqttBus
 logger = logging.getLogger(__name__)
 
 _BROKER_PATIENCE_S = 1.5
+_LOOK_S = 2.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,10 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     ingest = Ingest(bus, store)
+    chores = [Chore("rollouts", Driver(store, BusPublisher(bus)).look, every_s=_LOOK_S)]
     ingest.start()
+    for chore in chores:
+        chore.start()
     if not ended.wait(_BROKER_PATIENCE_S) and not bus.connected:
         logger.warning("broker %s is not there yet; trying again until it is", address)
     ended.wait()
+    for chore in chores:
+        chore.stop()
     ingest.stop()
     store.close()
     logger.info("stopped")

@@ -196,6 +196,18 @@ jobs = sa.Table(
     sa.Index("ix_jobs_device", "device", "created_at"),
 )
 
+rollouts = sa.Table(
+    "rollouts",
+    metadata,
+    sa.Column("id", _NAME, primary_key=True),
+    sa.Column("network", _NAME, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Index("ix_rollouts_created_at", "created_at"),
+)
+
 job_lists = sa.Table(
     "job_lists",
     metadata,

@@ -6,11 +6,14 @@ from cloud.store.bundles.memory import MemoryBundles
 from cloud.store.charts.memory import MemoryCharts
 from cloud.store.enrolments.memory import MemoryEnrolments
 from cloud.store.jobs.memory import MemoryJobs
+from cloud.store.rollouts.memory import MemoryRollouts
 from cloud.store.tables.memory import MemoryTables
 from cloud.store.upkeep.memory import MemoryUpkeep
 
 
-class MemoryStore(MemoryCharts, MemoryUpkeep, MemoryEnrolments, MemoryBundles, MemoryTables, MemoryJobs):
+class MemoryStore(
+    MemoryCharts, MemoryUpkeep, MemoryEnrolments, MemoryBundles, MemoryTables, MemoryRollouts, MemoryJobs
+):
     """A `Store` that forgets everything with its process."""
 
     def ready(self) -> None:

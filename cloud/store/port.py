@@ -11,6 +11,7 @@ from cloud.store.devices.port import DeviceStore
 from cloud.store.enrolments.port import EnrolmentStore
 from cloud.store.jobs.port import JobStore
 from cloud.store.records.port import RecordStore
+from cloud.store.rollouts.port import RolloutStore
 from cloud.store.tables.port import TableStore
 from cloud.store.upkeep.port import UpkeepStore
 
@@ -19,6 +20,7 @@ class Store(
     DeviceStore,
     BundleStore,
     TableStore,
+    RolloutStore,
     RecordStore,
     DeadLetterStore,
     ChartStore,

@@ -11,11 +11,14 @@ from cloud.store.devices.sql import SqlDevices
 from cloud.store.enrolments.sql import SqlEnrolments
 from cloud.store.jobs.sql import SqlJobs
 from cloud.store.records.sql import SqlRecords
+from cloud.store.rollouts.sql import SqlRollouts
 from cloud.store.tables.sql import SqlTables
 from cloud.store.upkeep.sql import SqlUpkeep
 
 
-class SqlStore(SqlDevices, SqlBundles, SqlTables, SqlRecords, SqlCharts, SqlUpkeep, SqlJobs, SqlEnrolments):
+class SqlStore(
+    SqlDevices, SqlBundles, SqlTables, SqlRollouts, SqlRecords, SqlCharts, SqlUpkeep, SqlJobs, SqlEnrolments
+):
     """A `Store` in a database."""
 
     def ready(self) -> None:

@@ -1,0 +1,144 @@
+"""Rollouts: signed tables for many devices, sent stage by stage, stopped by the first that fails."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from flask import Blueprint, Response, jsonify
+from pydantic import Field
+
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
+from cloud.api.described import Operation, described
+from cloud.api.given import BodyModel, Count, QueryModel, body_of, query_of
+from cloud.rollouts.stages import canceled
+from cloud.rollouts.starting import start
+from cloud.services import services
+from cloud.store.rollouts.values import Member, Plan, Rollout, RolloutState
+from protocol import topics
+from protocol.errors import Conflict
+from protocol.messages import TableState
+from protocol.signing import SignedTable
+
+blueprint = Blueprint("rollouts", __name__)
+
+_LONGEST_S = 90 * 24 * 3600.0
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Growth = Annotated[float, Field(gt=0, le=1000)]
+Seconds = Annotated[float, Field(ge=0, le=_LONGEST_S)]
+
+
+class RolloutOrder(BodyModel):
+    """Signed tables of one network, one per device, and how careful to be.
+
+    `canary_share` of the devices are the first stage; each further one takes `growth` times as many as all before it
+    (null: all that are left). A stage is watched for `soak_s` after its last device applied its table. A device that is
+    off is waited for `patience_s`; one that is online has as long for its word. `stop_on`: the reports that stop all.
+    """
+
+    network: str
+    tables: list[dict[str, Any]] = Field(min_length=1, description="signed tables, as they are pushed")
+    canary_share: Share = Plan.canary_share
+    growth: Growth | None = Plan.growth
+    soak_s: Seconds = Plan.soak_s
+    patience_s: Seconds = Plan.patience_s
+    stop_on: list[Literal["rejected", "rolled_back"]] = Field(
+        default_factory=lambda: [state.value for state in Plan.stop_on]
+    )
+
+    @property
+    def plan(self) -> Plan:
+        stop_on = tuple(TableState(name) for name in dict.fromkeys(self.stop_on))
+        return Plan(self.canary_share, self.growth, self.soak_s, self.patience_s, stop_on)
+
+
+@dataclass(frozen=True)
+class RolloutSummary:
+    """A rollout and how far it is. `counts`: how many devices are in which state. Times in seconds since the epoch."""
+
+    id: str
+    network: str
+    plan: Plan
+    state: RolloutState
+    stage: int
+    reason: str
+    counts: dict[str, int]
+    created_at: float
+    started_at: float | None
+    settled_at: float | None
+    ended_at: float | None
+
+
+@dataclass(frozen=True)
+class RolloutFacts(RolloutSummary):
+    """A rollout with its devices."""
+
+    members: tuple[Member, ...]
+
+
+class RolloutsQuery(QueryModel):
+    """Those of a network, at most so many."""
+
+    network: str | None = None
+    limit: Count | None = None
+
+
+@blueprint.post("/api/v1/rollouts")
+@allowed(Scope.WRITE)
+@described(Operation(body=RolloutOrder, answers={201: RolloutFacts}, refusals=(409,)))
+def add_rollout() -> tuple[Response, int]:
+    """Starts a rollout. Ingest moves it on: it sends the tables, watches the devices, and stops at the first that fails."""
+    order = body_of(RolloutOrder, what="rollout")
+    tables = [
+        SignedTable.from_json(content, what=f"rollout: table {number}")
+        for number, content in enumerate(order.tables, start=1)
+    ]
+    network = topics.check_name(order.network, what="network")
+    rollout = start(services().store, network, tables, order.plan, at=time.time())
+    return jsonify(_facts(rollout)), 201
+
+
+@blueprint.get("/api/v1/rollouts")
+@allowed(Scope.READ)
+@described(Operation(query=RolloutsQuery, answers={200: list[RolloutSummary]}))
+def list_rollouts() -> Response:
+    """Rollouts, newest first, at most `limit`, without their devices."""
+    query = query_of(RolloutsQuery)
+    found = services().store.rollouts(network=query.network, limit=query.limit)
+    return jsonify([_summary(rollout) for rollout in found])
+
+
+@blueprint.get("/api/v1/rollouts/<rollout_id>")
+@allowed(Scope.READ)
+@described(Operation(answers={200: RolloutFacts}))
+def get_rollout(rollout_id: str) -> Response:
+    """One rollout, and where each of its devices is."""
+    return jsonify(_facts(services().store.rollout(rollout_id)))
+
+
+@blueprint.post("/api/v1/rollouts/<rollout_id>/cancel")
+@allowed(Scope.WRITE)
+@described(Operation(answers={200: RolloutFacts}, refusals=(409,)))
+def cancel_rollout(rollout_id: str) -> Response:
+    """Gives a rollout up: devices keep what they have. 409 when it has ended already."""
+    store = services().store
+    while True:
+        rollout = store.rollout(rollout_id)
+        if rollout.state.final:
+            raise Conflict(f"rollout {rollout.id} has ended already: {rollout.state.value}")
+        if store.save_rollout(canceled(rollout, at=time.time())):
+            return jsonify(_facts(store.rollout(rollout_id)))
+
+
+def _facts(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "counts": rollout.counts(),
+        **{name: each for name, each in rollout.to_json().items() if name != "revision"},
+    }
+
+
+def _summary(rollout: Rollout) -> dict[str, Any]:
+    return {name: each for name, each in _facts(rollout).items() if name != "members"}

@@ -1,0 +1,1 @@
+"""Tables for many devices, stage by stage: decided here, carried out by ingest."""

@@ -1,0 +1,76 @@
+"""Carries rollouts on: looks at their devices, decides, and sends the tables of the stages that begin."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from cloud.broker.publishing import Publisher
+from cloud.rollouts.stages import Seen, advance, to_send
+from cloud.store.port import Store
+from cloud.store.rollouts.values import Member, Rollout
+from cloud.tables.publishing import publish_desired
+from cloud.tables.standing import Standing, standings
+from protocol.errors import Conflict, ServiceMissing
+from protocol.presence import Availability
+
+logger = logging.getLogger(__name__)
+
+
+class Driver:
+    """Moves all rollouts on, one look at a time. Several processes may: each change is made by the first who comes.
+
+    What is decided is kept before it is done, and done again where a process died between the two.
+    """
+
+    def __init__(self, store: Store, publisher: Publisher, *, wall_clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._wall_clock = wall_clock
+
+    def look(self) -> None:
+        """Moves each rollout as far as it goes now, and publishes what a broker had not taken. ServiceMissing when the
+        store is away."""
+        for rollout in self._store.unfinished_rollouts():
+            self._drive(rollout)
+        self._publish_late()
+
+    def _drive(self, rollout: Rollout) -> None:
+        seen = {each.name: _seen(each) for each in standings(self._store, rollout.network)}
+        online = {each.name for each in self._store.devices() if each.availability is Availability.ONLINE}
+        for member in rollout.members:
+            seen.setdefault(member.device, Seen(online=member.device in online))
+        at = self._wall_clock()
+        moved = advance(rollout, seen, at=at)
+        if moved != rollout:
+            if not self._store.save_rollout(moved):
+                return  # another process was faster: the next look sees what it decided
+            if (moved.state, moved.stage) != (rollout.state, rollout.stage):
+                logger.info("rollout %s: %s, stage %d %s", moved.id, moved.state.value, moved.stage, moved.reason)
+        for member in to_send(moved, seen):
+            self._send(member, at=at)
+
+    def _send(self, member: Member, *, at: float) -> None:
+        """Makes the table the desired one; it is published with all that are not yet."""
+        try:
+            self._store.set_desired(self._store.signed(member.digest), at=at)
+        except Conflict as error:
+            logger.info("%s keeps what it has: %s", member.device, error)
+
+    def _publish_late(self) -> None:
+        try:
+            for device, network in self._store.unpublished_desired():
+                publish_desired(self._store, self._publisher, device=device, network=network)
+        except ServiceMissing as error:
+            logger.warning("desired tables wait to be published: %s", error)
+
+
+def _seen(standing: Standing) -> Seen:
+    desired = standing.desired.version if standing.desired else None
+    return Seen(
+        online=standing.device is not None and standing.device.availability is Availability.ONLINE,
+        desired_version=desired.version if desired else 0,
+        desired_digest=desired.digest if desired else "",
+        report=standing.received.report if standing.received else None,
+    )

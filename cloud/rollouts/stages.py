@@ -1,0 +1,174 @@
+"""How a rollout goes on: decided from what its devices said, and from the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cloud.store.rollouts.values import Member, MemberState, Plan, Rollout, RolloutState
+from protocol.documents import digest_of
+from protocol.messages import TableReport, TableState
+
+_OWING = (MemberState.SENT, MemberState.LATE)
+_WATCHED = (*_OWING, MemberState.APPLIED)
+_BY_REPORT = {TableState.REJECTED: MemberState.REJECTED, TableState.ROLLED_BACK: MemberState.ROLLED_BACK}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a device: whether it is there, which table it shall use for the network, and what it last said."""
+
+    online: bool = False
+    desired_version: int = 0
+    desired_digest: str = ""
+    report: TableReport | None = None
+
+
+_UNSEEN = Seen()
+
+SeenByDevice = Mapping[str, Seen]
+
+
+def advance(rollout: Rollout, seen: SeenByDevice, *, at: float) -> Rollout:
+    """The rollout after what was seen, `at` wall time in seconds since the epoch; the same one where nothing changes.
+
+    The devices of a stage that has begun shall use their tables: `to_send` names those that were not told yet.
+    """
+    if rollout.state.final:
+        return rollout
+    members = tuple(_told(each, seen.get(each.device, _UNSEEN), rollout.plan, at=at) for each in rollout.members)
+    told = replace(rollout, members=members)
+    if fault := _fault(told):
+        return _ended(told, RolloutState.STOPPED, at=at, reason=fault)
+    if rollout.state is RolloutState.PENDING:
+        return _next_stage(replace(told, state=RolloutState.RUNNING, started_at=at), seen, at=at)
+    return _moved_on(told, seen, at=at)
+
+
+def to_send(rollout: Rollout, seen: SeenByDevice) -> Sequence[Member]:
+    """Members whose stage has begun, and whose table is not the desired one yet."""
+    if rollout.state is not RolloutState.RUNNING:
+        return []
+    begun = (each for each in rollout.members if each.state in _OWING)
+    return [each for each in begun if seen.get(each.device, _UNSEEN).desired_version < each.version]
+
+
+def canceled(rollout: Rollout, *, at: float) -> Rollout:
+    """The rollout given up: devices keep what they have."""
+    return _ended(rollout, RolloutState.CANCELED, at=at, reason="canceled by the operator")
+
+
+def _told(member: Member, seen: Seen, plan: Plan, *, at: float) -> Member:
+    """The member after what its device said."""
+    if member.state in (MemberState.WAITING, *_WATCHED) and _overtaken(member, seen):
+        reason = f"version {seen.desired_version} became the desired one"
+        return replace(member, state=MemberState.OVERTAKEN, reason=reason)
+    if member.state not in _WATCHED:
+        return member
+    if seen.report and (state := _state_of(member, seen.report)):
+        return replace(member, state=state, reason=seen.report.reason, quiet_since=None)
+    return _waited_for(member, seen, plan, at=at)
+
+
+def _overtaken(member: Member, seen: Seen) -> bool:
+    return seen.desired_version >= member.version and seen.desired_digest != member.digest
+
+
+def _state_of(member: Member, report: TableReport) -> MemberState | None:
+    """What a report says of the member's table; None when it is about another one."""
+    if report.digest == member.digest:
+        return MemberState.REJECTED if report.state is TableState.REJECTED else MemberState.APPLIED
+    if report.state is not TableState.ROLLED_BACK:
+        return None
+    # Agents that do not name the table that failed say something new when they went back from this one.
+    back = report.failed == member.digest if report.failed else identity_of(report) != member.before
+    return MemberState.ROLLED_BACK if back else None
+
+
+def _waited_for(member: Member, seen: Seen, plan: Plan, *, at: float) -> Member:
+    if member.state is not MemberState.SENT or member.sent_at is None:
+        return member
+    if not seen.online:
+        over = at - member.sent_at >= plan.patience_s
+        return replace(member, quiet_since=None, state=MemberState.LATE if over else MemberState.SENT)
+    if member.quiet_since is None:
+        return replace(member, quiet_since=at)
+    if at - member.quiet_since < plan.patience_s:
+        return member
+    reason = f"it is online, but has said nothing of its table for {plan.patience_s:g} s"
+    return replace(member, state=MemberState.SILENT, reason=reason)
+
+
+def _fault(rollout: Rollout) -> str:
+    """Which device stops the rollout, and why; empty when none does."""
+    stopping = {MemberState.SILENT, *(_BY_REPORT[state] for state in rollout.plan.stop_on)}
+    for member in rollout.members:
+        if member.state in stopping:
+            return f"{member.device}: {member.state.value}{': ' + member.reason if member.reason else ''}"
+    return ""
+
+
+def _moved_on(rollout: Rollout, seen: SeenByDevice, *, at: float) -> Rollout:
+    states = [member.state for member in rollout.members]
+    if MemberState.SENT in states:
+        return replace(rollout, settled_at=None)
+    if MemberState.APPLIED not in states:
+        return _another_canary(rollout, seen, at=at)
+    settled_at = at if rollout.settled_at is None else rollout.settled_at
+    if at - settled_at < rollout.plan.soak_s:
+        return replace(rollout, settled_at=settled_at)
+    return _next_stage(rollout, seen, at=at)
+
+
+def _another_canary(rollout: Rollout, seen: SeenByDevice, *, at: float) -> Rollout:
+    """Nobody has proven the tables: those who should have are off or out of it. Others that are there may."""
+    waiting = [each for each in rollout.members if each.state is MemberState.WAITING]
+    late = any(each.state is MemberState.LATE for each in rollout.members)
+    if late and not any(seen.get(each.device, _UNSEEN).online for each in waiting):
+        return rollout
+    return _next_stage(rollout, seen, at=at)
+
+
+def _next_stage(rollout: Rollout, seen: SeenByDevice, *, at: float) -> Rollout:
+    """The next stage begins with those that are online; when nobody is left, the rollout is done."""
+    waiting = [each for each in rollout.members if each.state is MemberState.WAITING]
+    if not waiting:
+        return _ended(rollout, RolloutState.DONE, at=at)
+    waiting.sort(key=lambda each: (not seen.get(each.device, _UNSEEN).online, each.device))
+    chosen = {each.device for each in waiting[: _size_of_next(rollout)]}
+    stage = rollout.stage + 1
+    members = tuple(
+        _begun(each, seen.get(each.device, _UNSEEN), stage, at=at) if each.device in chosen else each
+        for each in rollout.members
+    )
+    return replace(rollout, members=members, stage=stage, settled_at=None)
+
+
+def _size_of_next(rollout: Rollout) -> int:
+    members, plan = rollout.members, rollout.plan
+    if not any(each.state is MemberState.APPLIED for each in members):
+        return max(1, math.ceil(plan.canary_share * len(members)))
+    if plan.growth is None:
+        return len(members)
+    return max(1, math.ceil(plan.growth * sum(each.stage > 0 for each in members)))
+
+
+def _begun(member: Member, seen: Seen, stage: int, *, at: float) -> Member:
+    return replace(
+        member,
+        state=MemberState.SENT,
+        stage=stage,
+        sent_at=at,
+        quiet_since=at if seen.online else None,
+        before=identity_of(seen.report) if seen.report else "",
+    )
+
+
+def _ended(rollout: Rollout, state: RolloutState, *, at: float, reason: str = "") -> Rollout:
+    return replace(rollout, state=state, ended_at=at, reason=reason)
+
+
+def identity_of(report: TableReport) -> str:
+    """What tells a report from others of its device."""
+    return digest_of(report.to_json())

@@ -1,0 +1,54 @@
+"""Rollouts in a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from cloud.database import schema
+from cloud.database.access import SqlAccess
+from cloud.store.rollouts.port import rollout_unknown
+from cloud.store.rollouts.values import Rollout, RolloutState
+
+_FINAL = [state.value for state in RolloutState if state.final]
+
+
+class SqlRollouts(SqlAccess):
+    """A `RolloutStore` in a database. Every method is one transaction."""
+
+    def add_rollout(self, rollout: Rollout) -> None:
+        identity = {"id": rollout.id, "network": rollout.network, "created_at": rollout.created_at}
+        self._change(sa.insert(schema.rollouts).values(**identity, **_progress(rollout)))
+
+    def rollout(self, rollout_id: str) -> Rollout:
+        rows = self._all(sa.select(schema.rollouts.c.content).where(schema.rollouts.c.id == rollout_id))
+        if not rows:
+            raise rollout_unknown(rollout_id)
+        return Rollout.from_json(rows[0].content)
+
+    def rollouts(self, *, network: str | None = None, limit: int | None = None) -> list[Rollout]:
+        columns = schema.rollouts.c
+        query = sa.select(columns.content).order_by(columns.created_at.desc(), columns.id.desc()).limit(limit)
+        if network is not None:
+            query = query.where(columns.network == network)
+        return [Rollout.from_json(row.content) for row in self._all(query)]
+
+    def unfinished_rollouts(self) -> list[Rollout]:
+        columns = schema.rollouts.c
+        query = sa.select(columns.content).where(columns.state.not_in(_FINAL))
+        return [Rollout.from_json(row.content) for row in self._all(query.order_by(columns.created_at, columns.id))]
+
+    def save_rollout(self, rollout: Rollout) -> bool:
+        columns = schema.rollouts.c
+        same = (columns.id == rollout.id) & (columns.revision == rollout.revision)
+        return self._change(sa.update(schema.rollouts).where(same).values(**_progress(rollout, step=1))) == 1
+
+
+def _progress(rollout: Rollout, *, step: int = 0) -> dict[str, Any]:
+    revision = rollout.revision + step
+    return {
+        "state": rollout.state.value,
+        "revision": revision,
+        "content": {**rollout.to_json(), "revision": revision},
+    }
