@@ -8,6 +8,7 @@ from cloud.access.guard import Guard
 from cloud.api import (
     access,
     bundles,
+    computations,
     devices,
     enrolments,
     errors,
@@ -53,6 +54,7 @@ _BLUEPRINTS = (
     enrolments.blueprint,
     tables.blueprint,
     table_history.blueprint,
+    computations.blueprint,
     rollouts.blueprint,
     measurements.blueprint,
     inferences.blueprint,

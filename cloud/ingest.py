@@ -17,13 +17,14 @@ from cloud.intake.ingest import Ingest
 from cloud.rollouts.driving import Driver
 from cloud.settings import load_ingest
 from cloud.store.sql import SqlStore
+from cloud.tables.computing import Computing
 from protocol.errors import DynaSplitError
 from protocol.mqtt import BrokerAddress, MqttBus
 
 logger = logging.getLogger(__name__)
 
 _BROKER_PATIENCE_S = 1.5
-_LOOK_S = 2.0
+_LOOK_S = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     ingest = Ingest(bus, store)
-    chores = [Chore("rollouts", Driver(store, BusPublisher(bus)).look, every_s=_LOOK_S)]
+    chores = [
+        Chore("rollouts", Driver(store, BusPublisher(bus)).look, every_s=_LOOK_S),
+        Chore("computing tables", Computing(store).look, every_s=_LOOK_S),
+    ]
     ingest.start()
     for chore in chores:
         chore.start()

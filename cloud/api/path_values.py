@@ -14,6 +14,7 @@ PATH_VALUES: dict[str, dict[str, Any]] = {
     "digest": {**DIGEST, "description": "a digest: sha256 in hexadecimal"},
     "sha256": {**DIGEST, "description": "the content's sha256 in hexadecimal"},
     "job_id": {**NAME, "description": "a job's id"},
+    "computation_id": {**NAME, "description": "a computation's id"},
     "rollout_id": {**NAME, "description": "a rollout's id"},
     "file": {"type": "string", "description": "a file of the page"},
 }

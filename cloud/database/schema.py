@@ -208,6 +208,17 @@ rollouts = sa.Table(
     sa.Index("ix_rollouts_created_at", "created_at"),
 )
 
+computations = sa.Table(
+    "computations",
+    metadata,
+    sa.Column("id", _NAME, primary_key=True),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Index("ix_computations_state", "state"),
+)
+
 job_lists = sa.Table(
     "job_lists",
     metadata,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloud.store.bundles.memory import MemoryBundles
 from cloud.store.charts.memory import MemoryCharts
+from cloud.store.computations.memory import MemoryComputations
 from cloud.store.enrolments.memory import MemoryEnrolments
 from cloud.store.jobs.memory import MemoryJobs
 from cloud.store.rollouts.memory import MemoryRollouts
@@ -12,7 +13,14 @@ from cloud.store.upkeep.memory import MemoryUpkeep
 
 
 class MemoryStore(
-    MemoryCharts, MemoryUpkeep, MemoryEnrolments, MemoryBundles, MemoryTables, MemoryRollouts, MemoryJobs
+    MemoryCharts,
+    MemoryUpkeep,
+    MemoryEnrolments,
+    MemoryBundles,
+    MemoryTables,
+    MemoryRollouts,
+    MemoryComputations,
+    MemoryJobs,
 ):
     """A `Store` that forgets everything with its process."""
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cloud.store.bundles.port import BundleStore
 from cloud.store.charts.port import ChartStore
+from cloud.store.computations.port import ComputationStore
 from cloud.store.dead_letters.port import DeadLetterStore
 from cloud.store.devices.port import DeviceStore
 from cloud.store.enrolments.port import EnrolmentStore
@@ -21,6 +22,7 @@ class Store(
     BundleStore,
     TableStore,
     RolloutStore,
+    ComputationStore,
     RecordStore,
     DeadLetterStore,
     ChartStore,

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from cloud.database import schema
 from cloud.store.bundles.sql import SqlBundles
 from cloud.store.charts.sql import SqlCharts
+from cloud.store.computations.sql import SqlComputations
 from cloud.store.devices.sql import SqlDevices
 from cloud.store.enrolments.sql import SqlEnrolments
 from cloud.store.jobs.sql import SqlJobs
@@ -17,7 +18,16 @@ from cloud.store.upkeep.sql import SqlUpkeep
 
 
 class SqlStore(
-    SqlDevices, SqlBundles, SqlTables, SqlRollouts, SqlRecords, SqlCharts, SqlUpkeep, SqlJobs, SqlEnrolments
+    SqlDevices,
+    SqlBundles,
+    SqlTables,
+    SqlRollouts,
+    SqlComputations,
+    SqlRecords,
+    SqlCharts,
+    SqlUpkeep,
+    SqlJobs,
+    SqlEnrolments,
 ):
     """A `Store` in a database."""
 

@@ -1,0 +1,1 @@
+"""Tables to be computed, and what became of them."""

@@ -1,0 +1,137 @@
+"""Computes drafts of tables from stored measurements, as `dynasplit optimize` does from the same ones."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from cloud.store.computations.port import Computation, ComputationState, TableOrder
+from cloud.store.port import Store
+from cloud.store.records.port import Selection
+from planner.findings import Findings, Wanted, findings
+from planner.recording import Content, recorded
+from protocol.configuration import Account
+from protocol.errors import DynaSplitError, InvalidInput, NotFound, ServiceMissing
+from protocol.table import Table
+
+logger = logging.getLogger(__name__)
+
+_LEASE_S = 900.0
+_MOST_ATTEMPTS = 3
+_MOST_MEASUREMENTS = 50_000
+"""More are not worth the wait: the medians of a few per configuration say the same."""
+
+
+def ask(store: Store, order: TableOrder, *, at: float) -> Computation:
+    """Keeps an order; who computes finds it. The newest bundle stands in where none is named.
+
+    NotFound when the bundle is not here or nothing was measured with it on the device.
+    """
+    order = replace(order, bundle=_bundle(store, order))
+    if next(store.measurements(_selection(order)), None) is None:
+        tagged = f" with tag {order.run:.64}" if order.run else ""
+        raise NotFound(
+            f"there are no measurements of {order.network} (bundle {order.bundle:.12}) on {order.device}{tagged}; "
+            "have the device profile it first: dynasplit job profile"
+        )
+    computation = Computation(uuid.uuid4().hex, order, created_at=at)
+    store.add_computation(computation)
+    return computation
+
+
+def compute(store: Store, order: TableOrder, *, most: int = _MOST_MEASUREMENTS) -> tuple[list[Table], dict[str, Any]]:
+    """A table for each device, and facts about the measurements. InvalidInput for measurements that make no table."""
+    filters = {name: getattr(order, name) for name in ("network", "device", "bundle", "run")}
+    found = recorded(_contents(store, order, most=most), filters, skip_bad=order.skip_bad)
+    wanted = Wanted(Account.EDGE_NODE, partial=order.partial or found.sampled, trust_all=order.trust_all)
+    result = findings(found.measurements, found.space, wanted)
+    tables = [replace(result.table, device=device) for device in order.devices]
+    return tables, _facts(result, skipped=len(found.skipped))
+
+
+class Computing:
+    """Works the orders off, one at a time. Several processes may; what one left behind another takes up."""
+
+    def __init__(self, store: Store, *, wall_clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._wall_clock = wall_clock
+
+    def look(self) -> None:
+        """Computes what waits. ServiceMissing when the store is away."""
+        for computation in self._store.unfinished_computations():
+            claim = _claimed(computation, at=self._wall_clock())
+            if claim and self._store.save_computation(claim) and not claim.state.final:
+                self._compute(self._store.computation(claim.id))
+
+    def _compute(self, claim: Computation) -> None:
+        ended = self._outcome(claim)
+        logger.info("computation %s of %s: %s %s", claim.id, claim.order.network, ended.state.value, ended.reason)
+        self._store.save_computation(replace(ended, ended_at=self._wall_clock()))
+
+    def _outcome(self, claim: Computation) -> Computation:
+        try:
+            tables, facts = compute(self._store, claim.order)
+            for table in tables:
+                self._store.add_draft(table)
+        except ServiceMissing:
+            raise
+        except DynaSplitError as error:
+            return replace(claim, state=ComputationState.FAILED, reason=str(error))
+        drafts = {table.device: table.digest for table in tables}
+        return replace(claim, state=ComputationState.SUCCEEDED, drafts=drafts, facts=facts)
+
+
+def _claimed(computation: Computation, *, at: float) -> Computation | None:
+    """The computation as this process takes it up; ended, where all who tried were lost. None while another one is at it."""
+    if computation.claimed_until > at:
+        return None
+    if computation.attempts >= _MOST_ATTEMPTS:
+        reason = f"it was begun {computation.attempts} times and never ended; have fewer measurements composed"
+        return replace(computation, state=ComputationState.FAILED, reason=reason, ended_at=at)
+    return replace(
+        computation,
+        state=ComputationState.RUNNING,
+        attempts=computation.attempts + 1,
+        claimed_until=at + _LEASE_S,
+    )
+
+
+def _bundle(store: Store, order: TableOrder) -> str:
+    known = [bundle for bundle in store.bundles() if bundle.network == order.network]
+    if not known:
+        raise NotFound(f"there is no bundle of network '{order.network}' here; upload one: dynasplit job profile")
+    if not order.bundle:
+        return max(known, key=lambda bundle: bundle.version).digest
+    if order.bundle not in (bundle.digest for bundle in known):
+        raise NotFound(f"network '{order.network}' has no bundle {order.bundle:.64} here")
+    return order.bundle
+
+
+def _selection(order: TableOrder) -> Selection:
+    return Selection(device=order.device, network=order.network, bundle=order.bundle, run=order.run or None)
+
+
+def _contents(store: Store, order: TableOrder, *, most: int) -> Iterator[tuple[str, Content]]:
+    for number, kept in enumerate(store.measurements(_selection(order)), start=1):
+        if number > most:
+            raise InvalidInput(
+                f"there are more than {most} measurements of {order.network} on {order.device}: choose those of one run"
+            )
+        yield f"measurement {kept.sequence} of {kept.device}, boot {kept.boot}", kept.body
+
+
+def _facts(found: Findings, *, skipped: int) -> dict[str, Any]:
+    return {
+        "measurements": len(found.measurements),
+        "measured": len(found.measured),
+        "throttled": found.throttled,
+        "suspects": len(found.suspects),
+        "skipped": skipped,
+        "space": found.space.size,
+        "left_out": found.space.size - len(found.rows),
+        "rows": len(found.table.rows),
+    }

@@ -1,0 +1,134 @@
+"""Drafts from stored measurements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cloud.store.computations.port import ComputationState, TableOrder
+from cloud.store.memory import MemoryStore
+from cloud.store.records.port import Arrival
+from cloud.tables.computing import Computing, ask, compute
+from protocol.configuration import Configuration
+from protocol.errors import InvalidInput, NotFound, ServiceMissing
+from protocol.link import Link
+from protocol.measurement import Cost, Measurement
+
+BUNDLE = "b" * 64
+LAST = 2
+ORDER = TableOrder("digits", "pi-1", BUNDLE, ("pi-1",))
+
+
+def measured(cut: int, mhz: int, **changes) -> Measurement:
+    sends = cut < LAST
+    cost = Cost(
+        head_ms=1.0 + cut, transfer_ms=3.0 * sends, cloud_ms=5.0 * sends, latency_ms=1.0 + cut + 8 * sends,
+        up_bytes=1000 * sends, down_bytes=10 * sends, head_mj=4.0, wait_mj=2.0 * sends, cloud_node_mj=9.0 * sends,
+        cloud_active_mj=None,
+    )  # fmt: skip
+    origin = {"network": "digits", "bundle": BUNDLE, "device": "pi-1", "run": "job-7"} | changes
+    link = Link(2.0, 500.0, 500.0)
+    return Measurement(
+        Configuration(cut, mhz * 1000), cost, runtime="fake", link=link, at=0.0, clock_synced=True, **origin
+    )
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    made = MemoryStore()
+    made.add_bundle(BUNDLE, network="digits")
+    keep(made, [measured(cut, mhz) for cut in range(LAST + 1) for mhz in (600, 1800)])
+    return made
+
+
+def keep(store: MemoryStore, measurements: list[Measurement], *, boot: str = "boot") -> None:
+    store.write([Arrival(each.device, boot, n, 1.0, each.to_json(), each) for n, each in enumerate(measurements)])
+
+
+def test_an_order_becomes_a_draft_for_each_device(store):
+    asked = ask(store, replace(ORDER, devices=("pi-1", "pi-2")), at=1.0)
+
+    Computing(store).look()
+
+    ended = store.computation(asked.id)
+    assert (ended.state, ended.reason) == (ComputationState.SUCCEEDED, "")
+    mine, like_it = (store.draft(ended.drafts[device]) for device in ("pi-1", "pi-2"))
+    assert like_it == replace(mine, device="pi-2")
+    assert (mine.version, mine.bundle, len(mine.rows)) == (0, BUNDLE, ended.facts["rows"])
+    assert ended.facts["measurements"] == 6
+    assert store.unfinished_computations() == []
+
+
+def test_only_the_measurements_that_were_asked_for_count(store):
+    keep(store, [measured(0, 600, run="other"), measured(1, 600, device="pi-2")], boot="later")
+
+    _, facts = compute(store, replace(ORDER, run="job-7"))
+
+    assert facts["measurements"] == 6
+
+
+def test_the_newest_bundle_stands_in_where_none_is_named(store):
+    assert ask(store, replace(ORDER, bundle=""), at=1.0).order.bundle == BUNDLE
+    store.add_bundle("c" * 64, network="digits")
+
+    with pytest.raises(NotFound, match="bundle cccccccccccc"):
+        ask(store, replace(ORDER, bundle=""), at=1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"network": "faces"}, "no bundle of network 'faces'"),
+        ({"bundle": "d" * 64}, "has no bundle dddd"),
+        ({"device": "pi-9"}, "no measurements of digits .* on pi-9; have the device profile it"),
+        ({"run": "job-8"}, "with tag job-8"),
+    ],
+)
+def test_what_has_nothing_to_compute_from_is_refused_at_once(store, change, said):
+    with pytest.raises(NotFound, match=said):
+        ask(store, replace(ORDER, **change), at=1.0)
+
+    assert store.unfinished_computations() == []
+
+
+def test_measurements_that_make_no_table_fail_with_the_reason(store):
+    keep(store, [measured(0, 600, run="bare")], boot="bare")
+    asked = ask(store, replace(ORDER, run="bare"), at=1.0)
+
+    Computing(store).look()
+
+    ended = store.computation(asked.id)
+    assert ended.state is ComputationState.FAILED
+    assert "no edge-only run was measured" in ended.reason and "\n" not in ended.reason
+
+
+def test_more_measurements_than_may_be_are_refused(store):
+    with pytest.raises(InvalidInput, match=r"more than 5 measurements .* choose those of one run"):
+        compute(store, ORDER, most=5)
+
+
+def test_what_a_process_left_behind_another_takes_up_but_not_for_ever(store, monkeypatch):
+    asked, clock = ask(store, ORDER, at=1.0), Clock()
+    dying = Computing(store, wall_clock=clock)
+    monkeypatch.setattr("cloud.tables.computing.compute", lambda *_: (_ for _ in ()).throw(ServiceMissing("gone")))
+
+    for attempt in (1, 2, 3):
+        with pytest.raises(ServiceMissing):
+            dying.look()
+        dying.look()  # another process is at it, as far as anybody knows
+        assert store.computation(asked.id).attempts == attempt
+        clock.now += 900.0
+    dying.look()
+
+    ended = store.computation(asked.id)
+    assert (ended.state, ended.attempts) == (ComputationState.FAILED, 3)
+    assert "begun 3 times" in ended.reason
