@@ -28,6 +28,7 @@ _LONGEST_S = 90 * 24 * 3600.0
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Growth = Annotated[float, Field(gt=0, le=1000)]
+Stopping = Literal["rejected", "rolled_back"]
 Seconds = Annotated[float, Field(ge=0, le=_LONGEST_S)]
 
 
@@ -45,9 +46,7 @@ class RolloutOrder(BodyModel):
     growth: Growth | None = Plan.growth
     soak_s: Seconds = Plan.soak_s
     patience_s: Seconds = Plan.patience_s
-    stop_on: list[Literal["rejected", "rolled_back"]] = Field(
-        default_factory=lambda: [state.value for state in Plan.stop_on]
-    )
+    stop_on: Annotated[tuple[Stopping, ...], Field(strict=False)] = ("rejected", "rolled_back")
 
     @property
     def plan(self) -> Plan:
