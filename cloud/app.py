@@ -24,6 +24,7 @@ from cloud.api import (
     samples,
     table_history,
     tables,
+    tracing,
 )
 from cloud.broker.accounts import BrokerAccounts, NoAccounts
 from cloud.broker.dynamic_security import DynamicSecurity
@@ -102,6 +103,7 @@ def create_app(
             enrolling=Enrolling(settings, store, accounts),
         ),
     )
+    tracing.register(app)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
     access.guard(app)

@@ -18,6 +18,7 @@ from cloud.rollouts.driving import Driver
 from cloud.settings import load_ingest
 from cloud.store.sql import SqlStore
 from cloud.tables.computing import Computing
+from cloud.watching.logs import LogFormat, LogLevel, set_up
 from protocol.errors import DynaSplitError
 from protocol.mqtt import BrokerAddress, MqttBus
 
@@ -34,10 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Writes telemetry from the broker into the store. Settings: DYNASPLIT_BROKER_URL, DYNASPLIT_DATA_DIR "
         "or DYNASPLIT_DATABASE_URL, or a TOML file named by DYNASPLIT_SETTINGS_FILE.",
     ).parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         settings = load_ingest(os.environ)
+        set_up(LogFormat(settings.log_format), LogLevel(settings.log_level))
         store = SqlStore(settings.database_url)
     except DynaSplitError as error:
         sys.stderr.write(f"dynasplit-ingest: {error}\n")

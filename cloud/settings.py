@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from cloud.watching.logs import LogFormat, LogLevel
 from protocol.configuration import choose
 from protocol.content_encoding import MAX_BODY_BYTES
 from protocol.errors import InvalidInput
@@ -58,6 +59,8 @@ class BackendSettings:
     device_ca: Path | None = None
     operator_public_key: str = ""
     broker_accounts: str = AccountKeeper.NONE.value
+    log_format: str = LogFormat.TEXT.value
+    log_level: str = LogLevel.INFO.value
 
     def __post_init__(self) -> None:
         # Once for all: Flask, for one, takes a relative path to start at the app's package.
@@ -77,6 +80,7 @@ class BackendSettings:
             raise InvalidInput(f"setting 'max_waiting' must be 0 or more, not {self.max_waiting}")
         if self.broker_url:
             BrokerAddress.parse(self.broker_url)
+        _check_logs(self.log_format, self.log_level)
         self._check_enrolment()
 
     def _check_enrolment(self) -> None:
@@ -98,15 +102,23 @@ class IngestSettings:
     broker_url: str
     data_dir: Path | None = None
     database_url: str = ""
+    log_format: str = LogFormat.TEXT.value
+    log_level: str = LogLevel.INFO.value
 
     def __post_init__(self) -> None:
         BrokerAddress.parse(self.broker_url)
+        _check_logs(self.log_format, self.log_level)
         if self.data_dir is not None:
             object.__setattr__(self, "data_dir", self.data_dir.absolute())
         if self.data_dir is None and not self.database_url:
             raise InvalidInput(
                 f"setting 'data_dir' is missing: set {PREFIX}DATA_DIR to the backend's, or {PREFIX}DATABASE_URL"
             )
+
+
+def _check_logs(log_format: str, level: str) -> None:
+    choose(LogFormat, log_format, what="setting 'log_format'")
+    choose(LogLevel, level, what="setting 'log_level'")
 
 
 def load_backend(environment: Mapping[str, str]) -> BackendSettings:

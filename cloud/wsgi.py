@@ -11,6 +11,7 @@ from flask import Flask
 from cloud.app import create_app
 from cloud.services import of_app
 from cloud.settings import load_backend
+from cloud.watching.logs import LogFormat, LogLevel, set_up, take_over
 from protocol.errors import DynaSplitError, ServiceMissing
 
 logger = logging.getLogger(__name__)
@@ -20,10 +21,12 @@ _GUNICORN_APP_LOAD_ERROR = 4
 
 
 def _from_environment() -> Flask:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        made = create_app(load_backend(os.environ))
+        settings = load_backend(os.environ)
+        log_format = LogFormat(settings.log_format)
+        set_up(log_format, LogLevel(settings.log_level))
+        take_over(logging.getLogger("gunicorn.error"), log_format)
+        made = create_app(settings)
     except DynaSplitError as error:
         sys.stderr.write(f"dynasplit backend: {error}\n")
         raise SystemExit(_GUNICORN_APP_LOAD_ERROR) from None

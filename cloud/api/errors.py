@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+from functools import partial
 
 from flask import Flask, Response, jsonify
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
+from cloud.watching.sparing import Sparing
 from protocol.errors import DynaSplitError, NotAuthenticated, TryLater
 
 logger = logging.getLogger(__name__)
@@ -16,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def register(app: Flask) -> None:
     """Makes the app answer all errors so, its own 404, 405, 413 and 500 included."""
-    app.register_error_handler(DynaSplitError, _expected)
+    app.register_error_handler(DynaSplitError, partial(_expected, Sparing(logger)))
     app.register_error_handler(HTTPException, _by_flask)
     app.register_error_handler(ClientDisconnected, _broken_off)
     app.register_error_handler(ParseException, _malformed)
@@ -24,9 +26,10 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def _expected(error: DynaSplitError) -> Response:
-    if error.http_status >= 500 and not isinstance(error, TryLater):
-        logger.error("%s: %s", type(error).__name__, error)
+def _expected(log: Sparing, error: DynaSplitError) -> Response:
+    if error.http_status >= 500:
+        level = logging.WARNING if isinstance(error, TryLater) else logging.ERROR
+        log.log(level, type(error).__name__, str(error))
     response = _reply(str(error), error.http_status)
     if isinstance(error, TryLater) and error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
