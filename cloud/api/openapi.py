@@ -129,18 +129,20 @@ def _in_path(name: str) -> dict[str, Any]:
 def _in_query(told: Operation) -> Iterator[dict[str, Any]]:
     if told.query is None:
         return
-    schema = told.query.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = told.query.model_json_schema()
     for name, value in schema.get("properties", {}).items():
-        schema_of_value = _without_null({key: part for key, part in value.items() if key not in ("title", "default")})
-        description = schema_of_value.pop("description", "")
-        parameter = {"name": name, "in": "query", "required": False, "schema": schema_of_value}
+        plain = _plain(value, schema.get("$defs", {}))
+        description = plain.pop("description", "")
+        parameter = {"name": name, "in": "query", "required": name in schema.get("required", []), "schema": plain}
         yield {**parameter, "description": description} if description else parameter
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query leaves out what it has no value for."""
-    kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]
-    return {**schema, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})}
+def _plain(value: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of one value of a query, which leaves out what it has no value for: never null."""
+    schema = {key: part for key, part in value.items() if key not in ("title", "default", "anyOf")}
+    (kind,) = [kind for kind in value.get("anyOf", [{}]) if kind != {"type": "null"}]
+    reference = {**schema, **kind}.get("$ref", "")
+    return {**shared.get(reference.rpartition("/")[2], kind), **schema} if reference else {**kind, **schema}
 
 
 def _content(content: Any, mode: JsonSchemaMode, schemas: _Schemas) -> dict[str, Any]:

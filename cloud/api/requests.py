@@ -1,8 +1,7 @@
-"""What all endpoints ask of a request: what its body or query says."""
+"""What all endpoints ask of a request: what its body says."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from flask import request
@@ -10,8 +9,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from cloud.services import services
 from protocol.content_encoding import decompress
-from protocol.documents import check_text, parse_object
-from protocol.errors import InvalidInput
+from protocol.documents import parse_object
 
 
 def body() -> bytes:
@@ -26,35 +24,3 @@ def body() -> bytes:
 def json_object(*, what: str) -> dict[str, Any]:
     """The body as a JSON object; InvalidInput that names `what` otherwise."""
     return parse_object(body(), what=what)
-
-
-def query(name: str) -> str | None:
-    """A value of the query string; None when it is missing or empty, InvalidInput for text that no store can hold."""
-    text = request.args.get(name) or None
-    if text is not None:
-        check_text(text, what=f"query '{name}'")
-    return text
-
-
-def query_count(name: str) -> int | None:
-    """A value of the query string that is 1 or more."""
-    text = query(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
-        raise InvalidInput(f"query '{name}' must be a whole number of 1 or more, not {text!r:.40}")
-    return int(text)
-
-
-def query_number(name: str) -> float | None:
-    """A value of the query string that is a finite number."""
-    text = query(name)
-    if text is None:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InvalidInput(f"query '{name}' must be a number, not {text!r:.40}")
-    return number

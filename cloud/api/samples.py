@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from flask import Blueprint, Response
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
-from cloud.api.json_lines import json_lines
-from cloud.api.requests import query_count, query_number
+from cloud.api.described import Operation, described
+from cloud.api.documents import SampleDocument
+from cloud.api.given import query_of
+from cloud.api.record_queries import RecordQuery
+from cloud.api.records import Records, answer, answered_as
+from cloud.exports.columns import SAMPLES
 from cloud.services import services
-from cloud.store.records.port import Kept, Selection
+from cloud.store.records.port import Kept
 
 blueprint = Blueprint("samples", __name__)
 
 
+@dataclass(frozen=True)
+class SampleItem:
+    """A sample with its identity within the device, and when it came in, in seconds since the epoch."""
+
+    boot: str
+    sequence: int
+    received_at: float
+    sample: SampleDocument
+
+
+@dataclass(frozen=True)
+class SamplePage:
+    """`next`: the cursor of what follows; null at the end."""
+
+    items: list[SampleItem]
+    next: str | None
+
+
 @blueprint.get("/api/v1/devices/<device>/samples")
 @allowed(Scope.READ)
+@described(Operation(query=RecordQuery, answers={200: answered_as(SamplePage)}, refusals=(406,)))
 def list_samples(device: str) -> Response:
-    """JSON lines with identity, `received_at` and the sample, latest first, at most `limit`.
+    """A device's samples, latest first: a page (JSON), or all as JSON lines, CSV or Parquet."""
+    query = query_of(RecordQuery)
+    return answer(
+        _RECORDS,
+        query,
+        query.selection(device=device),
+        lambda chosen, limit: services().store.samples(chosen, limit=limit),
+    )
 
-    `received_since` leaves out what came in before, in seconds since the epoch.
-    """
-    selection = Selection(device=device, received_since=query_number("received_since"))
-    kept = services().store.samples(selection, limit=query_count("limit"))
-    return json_lines(_line(record) for record in kept)
 
-
-def _line(record: Kept) -> dict[str, object]:
+def _line(record: Kept) -> dict[str, Any]:
     return {
         "boot": record.boot,
         "sequence": record.sequence,
         "received_at": record.received_at,
         "sample": record.body,
     }
+
+
+_RECORDS = Records("samples", SAMPLES, line=_line, item=_line)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloud.store.charts.port import Bucket, Grouping
 from cloud.store.charts.sums import Part, buckets_of
 from cloud.store.records.energies import energies_of
@@ -18,10 +16,9 @@ class MemoryCharts(MemoryRecords):
     def inference_buckets(
         self, selection: Selection, *, bucket_s: int, by: Grouping = Grouping.NONE, received_before: float | None = None
     ) -> list[Bucket]:
-        chosen = replace(selection, bundle=None)
         arrivals = [
             arrival
-            for arrival in self._chosen(chosen)
+            for arrival in self._chosen(selection)
             if received_before is None or arrival.received_at < received_before
         ]
         return buckets_of(

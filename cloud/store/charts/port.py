@@ -41,5 +41,5 @@ class ChartStore(Protocol):
     def inference_buckets(
         self, selection: Selection, *, bucket_s: int, by: Grouping = Grouping.NONE, received_before: float | None = None
     ) -> list[Bucket]:
-        """In the order of time and name; stretches without inferences are left out. `selection.bundle` does not count here."""
+        """In the order of time and name; stretches without inferences are left out."""
         ...

@@ -52,7 +52,7 @@ class SqlCharts(SqlAccess):
             sa.func.sum(sa.case((columns.violation, 1), else_=0)).label("violations"),
             sa.func.sum(columns.edge_mj).label("edge_mj"),
             sa.func.sum(columns.cloud_mj).label("cloud_mj"),
-        ).where(*conditions(schema.inferences, selection, ("device", "network", "run")))
+        ).where(*conditions(schema.inferences, selection))
         if received_before is not None:
             query = query.where(columns.received_at < received_before)
         return query.group_by("place", "name", columns.edge_provenance, columns.cloud_provenance)

@@ -31,23 +31,26 @@ class MemoryRecords(MemoryDevices, MemoryDeadLetters):
                     self._arrivals.setdefault(arrival.identity, arrival)
                 self._seen(arrival.device, at=arrival.received_at)
 
-    def measurements(self, selection: Selection) -> Iterator[Kept]:
-        kept = self._records(lambda content: isinstance(content, Measurement), selection)
-        return iter(sorted(kept, key=lambda record: (record.received_at, record.device, record.boot, record.sequence)))
+    def measurements(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
+        return self._in_order(Measurement, selection, limit)
 
     def inferences(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
-        return self._latest(Inference, replace(selection, bundle=None), limit)
+        return self._in_order(Inference, selection, limit, latest_first=True)
 
     def samples(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
-        chosen = Selection(device=selection.device, received_since=selection.received_since)
-        return self._latest(Sample, chosen, limit)
+        chosen = replace(selection, network=None, bundle=None, run=None, cut=None, strategy=None, violation=None)
+        return self._in_order(Sample, chosen, limit, latest_first=True)
 
     def count_inferences(self, *, run: str | None = None) -> int:
         return len(self._records(lambda content: isinstance(content, Inference), Selection(run=run)))
 
-    def _latest(self, kind: type, selection: Selection, limit: int | None) -> Iterator[Kept]:
+    def _in_order(
+        self, kind: type, selection: Selection, limit: int | None, *, latest_first: bool = False
+    ) -> Iterator[Kept]:
         kept = self._records(lambda content: isinstance(content, kind), selection)
-        kept.sort(key=lambda record: (record.received_at, record.device, record.boot, record.sequence), reverse=True)
+        kept.sort(key=lambda record: record.position, reverse=latest_first)
+        if (last := selection.after) is not None:
+            kept = [each for each in kept if (each.position < last if latest_first else each.position > last)]
         return iter(kept[:limit])
 
     def _records(self, wanted: Callable[[object], bool], selection: Selection) -> list[Kept]:
@@ -64,12 +67,17 @@ class MemoryRecords(MemoryDevices, MemoryDeadLetters):
 
 
 def _selected(arrival: Arrival, selection: Selection) -> bool:
-    if selection.received_since is not None and arrival.received_at < selection.received_since:
-        return False
-    pairs = (
-        (selection.device, arrival.device),
-        (selection.network, getattr(arrival.content, "network", None)),
-        (selection.bundle, getattr(arrival.content, "bundle", None)),
-        (selection.run, getattr(arrival.content, "run", None)),
+    content = arrival.content
+    spans = (
+        (arrival.received_at, selection.received_since, selection.received_until),
+        (getattr(content, "at", 0.0), selection.since, selection.until),
     )
+    if not all((first is None or first <= at) and (end is None or at < end) for at, first, end in spans):
+        return False
+    configuration = getattr(content, "configuration", None)
+    pairs = [(selection.device, arrival.device), (selection.cut, configuration.cut if configuration else None)]
+    for name in ("network", "bundle", "run"):
+        pairs.append((getattr(selection, name), getattr(content, name, None)))
+    if isinstance(content, Inference):
+        pairs += [(selection.strategy, content.strategy), (selection.violation, content.violation)]
     return all(wanted is None or wanted == found for wanted, found in pairs)

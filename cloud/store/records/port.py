@@ -11,6 +11,11 @@ from protocol.measurement import Measurement
 from protocol.messages import Inference
 from protocol.samples import Sample
 
+Position = tuple[float, str, str, int]
+"""A record's place in the order of their coming: `RECORD_ORDER`."""
+
+RECORD_ORDER = ("received_at", "device", "boot", "sequence")
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -52,19 +57,33 @@ class Kept:
     received_at: float
     body: Mapping[str, Any]
 
+    @property
+    def position(self) -> Position:
+        """Its place in the order of their coming."""
+        return (self.received_at, self.device, self.boot, self.sequence)
+
 
 @dataclass(frozen=True)
 class Selection:
-    """Which records to read: those that have all the given values (None: any).
+    """Which records to read: those that have all the given values (None: any), of what a kind of record has.
 
-    `received_since`: those that came in then or later, in seconds since the epoch.
+    Inferences have all; measurements neither `strategy` nor `violation`; samples `device` and the times alone.
+    `since` and `until` are the device's time, `received_since` and `received_until` that of ingest, in seconds since the
+    epoch: from the first, and before the second. `after`: those that follow this place in the order in which they are read.
     """
 
     device: str | None = None
     network: str | None = None
     bundle: str | None = None
     run: str | None = None
+    strategy: str | None = None
+    violation: bool | None = None
+    cut: int | None = None
+    since: float | None = None
+    until: float | None = None
     received_since: float | None = None
+    received_until: float | None = None
+    after: Position | None = None
 
 
 def rejected(arrival: Arrival, rejection: Rejection) -> DeadLetter:
@@ -85,16 +104,16 @@ class RecordStore(Protocol):
         """
         ...
 
-    def measurements(self, selection: Selection) -> Iterator[Kept]:
-        """In the order in which they came in."""
+    def measurements(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
+        """In the order in which they came in, at most `limit`."""
         ...
 
     def inferences(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
-        """Latest first, at most `limit`. `selection.bundle` does not count here."""
+        """Latest first, at most `limit`."""
         ...
 
     def samples(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
-        """Latest first, at most `limit`. Only `device` and `received_since` of the selection count here."""
+        """Latest first, at most `limit`."""
         ...
 
     def count_inferences(self, *, run: str | None = None) -> int:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from cloud.database import schema
 from cloud.store.dead_letters.sql import SqlDeadLetters
 from cloud.store.records.energies import energies_of
-from cloud.store.records.port import Arrival, Content, Kept, Rejection, Selection, rejected
-from cloud.store.records.selecting import conditions
+from cloud.store.records.port import RECORD_ORDER, Arrival, Content, Kept, Rejection, Selection, rejected
+from cloud.store.records.selecting import beyond, conditions
 from protocol.errors import InvalidInput
 from protocol.measurement import Measurement
 from protocol.messages import Inference
@@ -24,7 +24,6 @@ _TABLES: dict[sa.Table, type] = {
     schema.measurements: Measurement,
     schema.samples: Sample,
 }
-_RECORD_ORDER = ("received_at", "device", "boot", "sequence")
 
 
 class SqlRecords(SqlDeadLetters):
@@ -57,45 +56,36 @@ class SqlRecords(SqlDeadLetters):
             update = {"last_seen": insert.excluded.last_seen}
             connection.execute(insert.on_conflict_do_update(index_elements=["device"], set_=update), rows)
 
-    def measurements(self, selection: Selection) -> Iterator[Kept]:
-        return self._pages(schema.measurements, selection, ("device", "network", "bundle", "run"))
+    def measurements(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
+        return self._pages(schema.measurements, selection, limit=limit)
 
     def inferences(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
-        return self._pages(schema.inferences, selection, ("device", "network", "run"), latest_first=True, limit=limit)
+        return self._pages(schema.inferences, selection, latest_first=True, limit=limit)
 
     def samples(self, selection: Selection, *, limit: int | None = None) -> Iterator[Kept]:
-        return self._pages(schema.samples, selection, ("device",), latest_first=True, limit=limit)
+        return self._pages(schema.samples, selection, latest_first=True, limit=limit)
 
     def count_inferences(self, *, run: str | None = None) -> int:
         query = sa.select(sa.func.count()).select_from(schema.inferences)
-        return self._count(query.where(*conditions(schema.inferences, Selection(run=run), ("run",))))
+        return self._count(query.where(*conditions(schema.inferences, Selection(run=run))))
 
     def _pages(
-        self,
-        table: sa.Table,
-        selection: Selection,
-        filters: Sequence[str],
-        *,
-        latest_first: bool = False,
-        limit: int | None = None,
+        self, table: sa.Table, selection: Selection, *, latest_first: bool = False, limit: int | None = None
     ) -> Iterator[Kept]:
         """Records page by page, so that neither memory nor a transaction grows with their number."""
-        keys = [table.c[name] for name in _RECORD_ORDER]
+        keys = [table.c[name] for name in RECORD_ORDER]
         order = [key.desc() if latest_first else key.asc() for key in keys]
-        query = sa.select(*keys, table.c.body).where(*conditions(table, selection, filters)).order_by(*order)
-        left, last = limit, None
+        query = sa.select(*keys, table.c.body).where(*conditions(table, selection)).order_by(*order)
+        left, last = limit, selection.after
         while left is None or left > 0:
             page = query.limit(_PAGE if left is None else min(_PAGE, left))
             if last is not None:
-                here, there = sa.tuple_(*keys), sa.tuple_(*last)
-                page = page.where(here < there if latest_first else here > there)
-                # Says the same of the first key once more: an index is searched for it, not for the four together.
-                page = page.where(keys[0] <= last[0] if latest_first else keys[0] >= last[0])
-            rows = self._all(page)
-            yield from (Kept(row.device, row.boot, row.sequence, row.received_at, row.body) for row in rows)
-            if len(rows) < _PAGE:
+                page = page.where(beyond(table, last, latest_first=latest_first))
+            kept = [Kept(row.device, row.boot, row.sequence, row.received_at, row.body) for row in self._all(page)]
+            yield from kept
+            if len(kept) < _PAGE:
                 return
-            last, left = rows[-1][:4], None if left is None else left - len(rows)
+            last, left = kept[-1].position, None if left is None else left - len(kept)
 
 
 def _rows(table: sa.Table, arrivals: Sequence[Arrival]) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,7 @@ class Away(MemoryStore):
     def ready(self):
         raise ServiceMissing("database x cannot be used: refused")
 
-    def measurements(self, _selection):
+    def measurements(self, _selection, **_limit):
         raise ServiceMissing("database x cannot be used: refused")
         yield
 

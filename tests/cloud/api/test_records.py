@@ -113,3 +113,106 @@ def test_no_records_are_an_empty_body(backend):
     response = backend.call("GET", "/api/v1/inferences")
 
     assert (response.status_code, response.data) == (200, b"")
+
+
+def pages(backend, query: str = "") -> list[list[int]]:
+    """The sequences on each page, following `next`."""
+    found, cursor = [], ""
+    while cursor is not None:
+        answer = backend.call("GET", f"/api/v1/inferences?format=json&limit=2&cursor={cursor}{query}")
+        assert answer.status_code == 200, answer.get_json()
+        content = answer.get_json()
+        found.append([item["sequence"] for item in content["items"]])
+        assert (content["next"] is not None) == ("Link" in answer.headers)
+        cursor = content["next"]
+    return found
+
+
+def test_pages_hold_each_record_once(filled):
+    assert pages(filled) == [[2, 1], [0]]
+    assert pages(filled, "&run=a") == [[2, 0]]
+    assert pages(filled, "&run=nobody") == [[]]
+
+
+def test_the_link_header_leads_to_the_next_page_with_the_same_filters(filled):
+    first = filled.call("GET", "/api/v1/inferences?format=json&limit=1&run=a")
+
+    following = filled.call("GET", first.headers["Link"].partition(">")[0].removeprefix("<"))
+
+    assert [item["sequence"] for item in following.get_json()["items"]] == [0]
+
+
+def test_new_records_do_not_move_a_page(filled, inference):
+    first = filled.call("GET", "/api/v1/inferences?format=json&limit=2").get_json()
+    filled.store.write([Arrival("pi-1", "boot", 7, 50.0, inference.to_json(), inference)])
+
+    rest = filled.call("GET", f"/api/v1/inferences?format=json&cursor={first['next']}").get_json()
+
+    assert [item["sequence"] for item in rest["items"]] == [0]
+
+
+@pytest.mark.parametrize("cursor", ["x", "é", "e30", "bnVsbA", "eyJhZnRlciI6WzEsMiwzLDRdfQ", "=" * 9])
+def test_a_cursor_that_was_not_given_here_is_400(filled, cursor):
+    answer = filled.call("GET", f"/api/v1/inferences?cursor={cursor}")
+
+    assert answer.status_code == 400
+    assert "cursor" in answer.get_json()["error"]
+
+
+def test_a_cursor_of_other_filters_is_400(filled):
+    first = filled.call("GET", "/api/v1/inferences?format=json&limit=1").get_json()
+
+    for path in (f"inferences?run=a&cursor={first['next']}", f"measurements?cursor={first['next']}"):
+        assert filled.call("GET", f"/api/v1/{path}").status_code == 400
+
+
+def test_measurements_on_a_page_tell_their_identity(filled):
+    content = filled.call("GET", "/api/v1/measurements", headers={"Accept": "application/json"}).get_json()
+
+    assert [(item["sequence"], item["measurement"]["network"]) for item in content["items"]] == [
+        (10, "digits"),
+        (11, "faces"),
+    ]
+    assert content["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("strategy=dynasplit", 3),
+        ("strategy=x", 0),
+        ("violation=false", 3),
+        ("violation=true", 0),
+        ("cut=3", 3),
+        ("cut=4", 0),
+        (f"bundle={'b' * 64}", 3),
+        ("since=1700000000", 3),
+        ("until=1700000000", 0),
+        ("received_since=1&received_until=2", 1),
+    ],
+)
+def test_inferences_are_filtered(filled, query, count):
+    assert len(lines(filled.call("GET", f"/api/v1/inferences?{query}"))) == count
+
+
+@pytest.mark.parametrize(
+    "query", ["netwrok=digits", "run=a&run=b", "violation=perhaps", "cut=-1", "format=xml", "%00=1"]
+)
+def test_a_query_that_means_nothing_is_400(filled, query):
+    answer = filled.call("GET", f"/api/v1/inferences?{query}")
+
+    assert answer.status_code == 400
+    assert "query" in answer.get_json()["error"]
+
+
+def test_a_format_that_nobody_has_is_406(filled):
+    answer = filled.call("GET", "/api/v1/inferences", headers={"Accept": "application/xml"})
+
+    assert answer.status_code == 406
+    assert "text/csv" in answer.get_json()["error"]
+
+
+def test_a_browser_gets_json_lines(filled):
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+    assert len(lines(filled.call("GET", "/api/v1/inferences", headers={"Accept": accept}))) == 3
