@@ -38,6 +38,7 @@ class EdgeSettings:
     under way at once, of which one runs on the device and the others wait for the cloud.
     `min_clock_khz`, `max_clock_khz` (0: no limit): the CPU clocks that may be used. `keep_throttled`: what is measured while
     the device is slowed down is kept, marked, not refused. `socket`: where the local API listens, in place of `host` and `port`.
+    `open_runners`: how many runners stay open, each for one bundle and number of threads, on the CPU and on accelerators each.
     `bundles_max_bytes`: what bundles and what is made of them may take on disk (0: no limit). `outbox_max_bytes`: what
     records may take there.
     `outbox_full_sync`: survive a power cut with every record, at the price of one flush to the card per request. `run_dir`: a
@@ -68,6 +69,7 @@ class EdgeSettings:
     account: str = Account.EDGE_NODE.value
     outbox_max_bytes: int = 128 << 20
     outbox_full_sync: bool = False
+    open_runners: int = 4
     bundles_max_bytes: int = 4 << 30
     threads: int = 1
     min_cut: int = 0
@@ -153,6 +155,7 @@ class Places:
 
 _RANGES = {
     "port": (0, 65_535),
+    "open_runners": (1, 64),
     "bundles_max_bytes": (0, 1 << 50),
     "outbox_max_bytes": (8 << 20, 1 << 40),
     "threads": (1, 256),

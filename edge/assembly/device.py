@@ -41,7 +41,7 @@ class Device:
 
 def open_device(settings: EdgeSettings, stack: ExitStack) -> Device:
     """Opens the board that the settings name, and starts what measures and what runs on it."""
-    runner = RunnerProcess(opener=_opener(settings), cache_dir=settings.data_dir / "cache")
+    runner = RunnerProcess(opener=_opener(settings), cache_dir=settings.data_dir / "cache", kept=settings.open_runners)
     stack.callback(runner.close)
     edge_tpu = open_edge_tpu(settings, release=runner.release_accelerators)
     meter = start_meter(settings.board, settings.meter_spec, stack)

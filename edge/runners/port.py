@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -20,8 +20,8 @@ from protocol.tensors import Array
 
 logger = logging.getLogger(__name__)
 
-_RUNNERS_KEPT = 4
-"""On the CPU, and as many on accelerators: one kind shall not push out the other between two requests."""
+RUNNERS_KEPT = 4
+"""How many stay open on the CPU, and as many on accelerators: one kind shall not push out the other between two requests."""
 
 
 class RunnerLost(DynaSplitError, ConnectionError):
@@ -124,13 +124,48 @@ class Runners(Protocol):
         ...
 
 
+class Kept:
+    """Which runners are open, the least recently used first. Who sends calls keeps it, and so knows at any time what a call would
+    have to open first: that belongs to no head."""
+
+    def __init__(self, most: int = RUNNERS_KEPT) -> None:
+        self._most = most
+        self._keys: OrderedDict[RunnerKey, None] = OrderedDict()
+
+    def __iter__(self) -> Iterator[RunnerKey]:
+        return iter(tuple(self._keys))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+    def use(self, key: RunnerKey) -> list[RunnerKey]:
+        """Notes that it is open from now on; what has to be closed before."""
+        if key in self._keys:
+            self._keys.move_to_end(key)
+            return []
+        alike = [other for other in self._keys if _on_cpu(other) == _on_cpu(key)]
+        surplus = alike[: max(0, len(alike) - self._most + 1)]
+        for oldest in surplus:
+            del self._keys[oldest]
+        self._keys[key] = None
+        return surplus
+
+    def forget(self, key: RunnerKey) -> None:
+        """It is closed."""
+        self._keys.pop(key, None)
+
+    def clear(self) -> None:
+        """All are."""
+        self._keys.clear()
+
+
 class Shelf:
-    """Open runners, the least recently used closed when there are too many; answers calls. For one thread at a time."""
+    """Open runners; answers calls, and closes what it is told to. For one thread at a time."""
 
     def __init__(self, opener: Opener, cache_dir: Path | None) -> None:
         self._opener = opener
         self._cache_dir = cache_dir
-        self._runners: OrderedDict[RunnerKey, Runner] = OrderedDict()
+        self._runners: dict[RunnerKey, Runner] = {}
 
     def answer(self, call: Call) -> Any:
         """The runtime's name, a Head, or outputs by name. Raises DynaSplitErrors only."""
@@ -153,25 +188,13 @@ class Shelf:
         while self._runners:
             self._runners.popitem()[1].close()
 
-    def accelerated(self) -> list[RunnerKey]:
-        """What is open on accelerators."""
-        return [key for key in self._runners if key.accelerator is not EdgeAccelerator.OFF]
-
-    def of(self, folder: Path) -> list[RunnerKey]:
-        """What is open of a bundle."""
-        return [key for key in self._runners if key.folder == folder]
-
     def _close(self, key: RunnerKey) -> None:
         if key in self._runners:
             self._runners.pop(key).close()
 
     def _runner(self, key: RunnerKey) -> Runner:
         if key not in self._runners:
-            alike = [other for other in self._runners if _on_cpu(other) == _on_cpu(key)]
-            for oldest in alike[: max(0, len(alike) - _RUNNERS_KEPT + 1)]:
-                self._close(oldest)
             self._runners[key] = self._opener(key, self._cache_dir)
-        self._runners.move_to_end(key)
         return self._runners[key]
 
 
@@ -182,8 +205,11 @@ def _on_cpu(key: RunnerKey) -> bool:
 class RunnersHere:
     """`Runners` in this very process: nothing to kill, nothing that survives. For tests, and where nothing can hang."""
 
-    def __init__(self, *, opener: Opener = open_bundle, cache_dir: Path | None = None) -> None:
+    def __init__(
+        self, *, opener: Opener = open_bundle, cache_dir: Path | None = None, kept: int = RUNNERS_KEPT
+    ) -> None:
         self._shelf = Shelf(opener, cache_dir)
+        self._kept = Kept(kept)
         self._lock = threading.Lock()
         self._closed = False
 
@@ -200,12 +226,10 @@ class RunnersHere:
         return outputs
 
     def release_accelerators(self) -> None:
-        for key in self._shelf.accelerated():
-            self._answer(Call("close", key))
+        self._release(lambda key: not _on_cpu(key))
 
     def release(self, folder: Path) -> None:
-        for key in self._shelf.of(folder):
-            self._answer(Call("close", key))
+        self._release(lambda key: key.folder == folder)
 
     def obstacle(self) -> str:
         return "the runner is closed; the agent is ending" if self._closed else ""
@@ -219,4 +243,12 @@ class RunnersHere:
         with self._lock:
             if self._closed:
                 raise RunnerFailed("the runner is closed; the agent is ending")
+            for oldest in self._kept.use(call.key):
+                self._shelf.answer(Call("close", oldest))
             return self._shelf.answer(call)
+
+    def _release(self, wanted: Callable[[RunnerKey], bool]) -> None:
+        with self._lock:
+            for key in filter(wanted, self._kept):
+                self._shelf.answer(Call("close", key))
+                self._kept.forget(key)

@@ -18,7 +18,7 @@ from typing import Any
 
 from edge.children import environment
 from edge.runners.pipe import receive, send
-from edge.runners.port import Call, Opener, RunnerKey, RunnerLost, open_bundle
+from edge.runners.port import RUNNERS_KEPT, Call, Kept, Opener, RunnerKey, RunnerLost, open_bundle
 from models.running.runner import Head, RunnerFailed
 from protocol.configuration import EdgeAccelerator
 from protocol.errors import DynaSplitError
@@ -49,6 +49,7 @@ class RunnerProcess:
         timeout_s: float = 30.0,
         open_timeout_s: float = 120.0,
         first_head_s: float = 6.0,
+        kept: int = RUNNERS_KEPT,
     ) -> None:
         self._opener = opener
         self._cache_dir = cache_dir
@@ -57,7 +58,7 @@ class RunnerProcess:
         self._lock = threading.Lock()
         self._first_head_s = first_head_s
         self._runtimes: dict[RunnerKey, str] = {}
-        self._opened: set[RunnerKey] = set()
+        self._opened = Kept(kept)
         self._ran: set[tuple[RunnerKey, int]] = set()
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -105,11 +106,14 @@ class RunnerProcess:
 
     def _release(self, wanted: Callable[[RunnerKey], bool]) -> None:
         with self._lock:
-            for key in filter(wanted, list(self._opened)):
+            for key in filter(wanted, self._opened):
                 self._asked(Call("close", key), self._timeout_s)
-                self._opened.discard(key)
-                self._runtimes.pop(key, None)
-                self._ran = {(other, cut) for other, cut in self._ran if other != key}
+                self._opened.forget(key)
+                self._forget(key)
+
+    def _forget(self, key: RunnerKey) -> None:
+        self._runtimes.pop(key, None)
+        self._ran = {(other, cut) for other, cut in self._ran if other != key}
 
     def obstacle(self) -> str:
         """A child that has died is replaced on the way, unless a request is just doing so."""
@@ -145,9 +149,17 @@ class RunnerProcess:
     def _asked(self, call: Call, timeout_s: float) -> Any:
         self._due_s = time.monotonic() + timeout_s + _STUCK_AFTER_S
         try:
+            if call.operation != "close":
+                self._make_place(call.key)
             return self._answered(call, timeout_s)
         finally:
             self._due_s = None
+
+    def _make_place(self, key: RunnerKey) -> None:
+        """Also for a head, in a child that took another one's place."""
+        for oldest in self._opened.use(key):
+            self._answered(Call("close", oldest), self._timeout_s)
+            self._forget(oldest)
 
     def _answered(self, call: Call, timeout_s: float) -> Any:
         """The child's answer. That a child died between calls may show only when the pipe breaks: then a new one is asked."""
@@ -168,7 +180,7 @@ class RunnerProcess:
         """One call and its answer; _PipeBroke when the child had not taken the call yet, RunnerLost when it had."""
         connection = self._ready()
         if call.operation != "close":
-            self._opened.add(call.key)  # also by a head, in a child that took another one's place
+            self._opened.use(call.key)  # a child that took another one's place opens it too
         self._taken[0] = False
         try:
             self._tell(connection)
