@@ -15,21 +15,22 @@ from cloud.broker.publishing import BusPublisher
 from cloud.chores import Chore
 from cloud.intake.ingest import Ingest
 from cloud.rollouts.driving import Driver
-from cloud.settings import load_ingest
+from cloud.settings import IngestSettings, Sharing, load_ingest
+from cloud.store.port import Store
 from cloud.store.sql import SqlStore
 from cloud.tables.computing import Computing
 from cloud.watching.logs import LogFormat, LogLevel, set_up
-from protocol.errors import DynaSplitError
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.errors import DynaSplitError, ServiceMissing
+from protocol.mqtt import BrokerAddress, MqttBus, offers_sharing
 
 logger = logging.getLogger(__name__)
 
-_BROKER_PATIENCE_S = 1.5
+_BROKER_RETRY_S = 2.0
 _LOOK_S = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs ingest until SIGTERM or SIGINT; exit code 2 for settings that cannot be used."""
+    """Runs ingest until SIGTERM or SIGINT; exit code 2 for settings that cannot be used, 1 when a thread of it has ended."""
     argparse.ArgumentParser(
         prog="dynasplit-ingest",
         description="Writes telemetry from the broker into the store. Settings: DYNASPLIT_BROKER_URL, DYNASPLIT_DATA_DIR "
@@ -42,28 +43,66 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DynaSplitError as error:
         sys.stderr.write(f"dynasplit-ingest: {error}\n")
         return error.exit_code
-    address = BrokerAddress.parse(settings.broker_url)
-    bus = MqttBus(address, client_id=f"dynasplit-ingest-{uuid.uuid4().hex[:12]}")
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    ingest = Ingest(bus, store)
+    try:
+        return _run(settings, store, ended)
+    finally:
+        store.close()
+
+
+def _run(settings: IngestSettings, store: Store, ended: threading.Event) -> int:
+    address = BrokerAddress.parse(settings.broker_url)
+    name = f"dynasplit-ingest-{uuid.uuid4().hex[:12]}"
+    bus = MqttBus(address, client_id=name)
     chores = [
         Chore("rollouts", Driver(store, BusPublisher(bus)).look, every_s=_LOOK_S),
         Chore("computing tables", Computing(store).look, every_s=_LOOK_S),
     ]
-    ingest.start()
     for chore in chores:
         chore.start()
-    if not ended.wait(_BROKER_PATIENCE_S) and not bus.connected:
-        logger.warning("broker %s is not there yet; trying again until it is", address)
-    ended.wait()
-    for chore in chores:
-        chore.stop()
+    try:
+        share = _shares(settings, address, name=name, ended=ended)
+        return (
+            0 if ended.is_set() else _take_in(bus, Ingest(bus, store, retention=settings.retention, share=share), ended)
+        )
+    finally:
+        for chore in chores:
+            chore.stop()
+
+
+def _take_in(bus: MqttBus, ingest: Ingest, ended: threading.Event) -> int:
+    """Until the end is called, or a thread has ended that nobody here can start anew."""
+    ingest.start()
+    whole = True
+    while whole and not ended.wait(_LOOK_S):
+        whole = ingest.alive and bus.alive
     ingest.stop()
-    store.close()
+    if not whole:
+        logger.error("a thread of ingest has ended; so does the process, to be started anew")
+        return 1
     logger.info("stopped")
     return 0
+
+
+def _shares(settings: IngestSettings, address: BrokerAddress, *, name: str, ended: threading.Event) -> bool:
+    """Whether telemetry is divided among the ingest processes; where the broker decides, it is waited for."""
+    if settings.share != Sharing.AUTO:
+        return settings.share == Sharing.ON
+    told = False
+    while not ended.is_set():
+        try:
+            share = offers_sharing(address, client_id=f"{name}-asks")
+        except ServiceMissing as error:
+            if not told:
+                logger.warning("%s Trying again", error)
+            told = True
+            ended.wait(_BROKER_RETRY_S)
+        else:
+            logger.info("telemetry is %s", "shared with other ingest processes" if share else "not shared")
+            return share
+    return False
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 
+from cloud.retention import Retention
 from cloud.watching.logs import LogFormat, LogLevel
 from protocol.configuration import choose
 from protocol.content_encoding import MAX_BODY_BYTES
@@ -95,15 +96,33 @@ class BackendSettings:
             check_public_key(self.operator_public_key, what="setting 'operator_public_key'")
 
 
+class Sharing(StrEnum):
+    """Whether several ingest processes divide the telemetry among them."""
+
+    AUTO = "auto"
+    """Where the broker offers it."""
+    ON = "on"
+    OFF = "off"
+
+
 @dataclass(frozen=True)
 class IngestSettings:
-    """Settings of ingest. `data_dir` holds the SQLite store where there is no `database_url`."""
+    """Settings of ingest. `data_dir` holds the SQLite store where there is no `database_url`.
+
+    `share`: one of `Sharing`. How long what is kept: as `Retention`.
+    """
 
     broker_url: str
     data_dir: Path | None = None
     database_url: str = ""
     log_format: str = LogFormat.TEXT.value
     log_level: str = LogLevel.INFO.value
+    share: str = Sharing.AUTO.value
+    raw_samples_s: float = Retention.raw_samples_s
+    keep_inferences_s: float = Retention.keep_inferences_s
+    keep_samples_s: float = Retention.keep_samples_s
+    keep_dead_letters_s: float = Retention.keep_dead_letters_s
+    most_dead_letters: int = Retention.most_dead_letters
 
     def __post_init__(self) -> None:
         BrokerAddress.parse(self.broker_url)
@@ -114,6 +133,13 @@ class IngestSettings:
             raise InvalidInput(
                 f"setting 'data_dir' is missing: set {PREFIX}DATA_DIR to the backend's, or {PREFIX}DATABASE_URL"
             )
+        choose(Sharing, self.share, what="setting 'share'")
+        _ = self.retention
+
+    @property
+    def retention(self) -> Retention:
+        """How long what is kept."""
+        return Retention(**{each.name: getattr(self, each.name) for each in fields(Retention)})
 
 
 def _check_logs(log_format: str, level: str) -> None:

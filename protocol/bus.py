@@ -47,8 +47,12 @@ class Bus(Protocol):
         """
         ...
 
-    def subscribe(self, pattern: str, handler: Handler) -> None:
-        """Calls `handler` for each message that matches `pattern`, retained ones first."""
+    def subscribe(self, pattern: str, handler: Handler, *, group: str = "") -> None:
+        """Calls `handler` for each message that matches `pattern`, retained ones first.
+
+        With `group` each message goes to one alone of those that subscribed with the same pattern and group, and retained ones to
+        none. Not every broker can: `protocol.mqtt.offers_sharing`.
+        """
         ...
 
     def on_connect(self, callback: Callable[[], None]) -> None:
@@ -71,6 +75,7 @@ class InMemoryHub:
         self.lock = threading.RLock()
         self.buses: list[InMemoryBus] = []
         self.retained: dict[str, bytes] = {}
+        self._turn = 0
 
     def route(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Delivers to all connected buses; an empty retained payload clears, as in MQTT."""
@@ -81,6 +86,18 @@ class InMemoryHub:
                 self.retained.pop(topic, None)
             for bus in list(self.buses):
                 bus.deliver(topic, payload)
+            self._share(topic, payload)
+
+    def _share(self, topic: str, payload: bytes) -> None:
+        """To one of each group, in turn."""
+        groups: dict[tuple[str, str], list[Handler]] = {}
+        for bus in self.buses:
+            for group, pattern, handler in bus.shared:
+                if matches(pattern, topic):
+                    groups.setdefault((group, pattern), []).append(handler)
+        for handlers in groups.values():
+            self._turn += 1
+            handlers[self._turn % len(handlers)](topic, payload)
 
 
 class InMemoryBus:
@@ -90,6 +107,7 @@ class InMemoryBus:
         self._hub = hub
         self._will = will
         self._handlers: list[tuple[str, Handler]] = []
+        self.shared: list[tuple[str, str, Handler]] = []
         self._callbacks: list[Callable[[], None]] = []
         self._connected = False
 
@@ -128,7 +146,10 @@ class InMemoryBus:
         self._hub.route(topic, payload, retain=retain)
         return True
 
-    def subscribe(self, pattern: str, handler: Handler) -> None:
+    def subscribe(self, pattern: str, handler: Handler, *, group: str = "") -> None:
+        if group:
+            self.shared.append((group, pattern, handler))
+            return
         self._handlers.append((pattern, handler))
         if self._connected:
             self._replay(pattern, handler)

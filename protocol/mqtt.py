@@ -1,4 +1,4 @@
-"""The bus over MQTT 3.1.1: the one place that uses paho."""
+"""The bus over MQTT 3.1.1: the one place that uses paho. MQTT 5 is spoken to ask what a broker can do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from protocol.bus import Handler, Will
@@ -26,6 +26,8 @@ from protocol.topics import matches
 logger = logging.getLogger(__name__)
 
 _QOS = 1
+_SHARED = "$share/"
+"""What a subscription begins with whose messages are divided among a group (MQTT 5, section 4.8.2)."""
 _KEEPALIVE_S = 30
 _RECONNECT_MAX_S = 10
 _FEW = 32
@@ -99,6 +101,8 @@ class MqttBus:
         self._client_id = client_id
         self._steadiness = Steadiness(clock)
         self._handlers: list[tuple[str, Handler]] = []
+        self._subscriptions: list[str] = []
+        self._asked: dict[int, list[str]] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._gate = threading.Lock()
@@ -114,6 +118,7 @@ class MqttBus:
         self._client.on_connect_fail = self._not_reached
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._received
+        self._client.on_subscribe = self._answered
         self._set_delay()
 
     @property
@@ -164,11 +169,32 @@ class MqttBus:
         self._on_way = [info for info in self._on_way if not info.is_published()]
         self._looked_through_at = max(_FEW, 2 * len(self._on_way))
 
-    def subscribe(self, pattern: str, handler: Handler) -> None:
+    def subscribe(self, pattern: str, handler: Handler, *, group: str = "") -> None:
+        subscription = f"{_SHARED}{group}/{pattern}" if group else pattern
         with self._lock:
             self._handlers.append((pattern, handler))
+            self._subscriptions.append(subscription)
         if self.connected:
-            self._client.subscribe(pattern, qos=_QOS)
+            self._subscribe(self._client, [subscription])
+
+    def _subscribe(self, client: paho.Client, subscriptions: list[str]) -> None:
+        with self._lock:  # the answer is read with it, and may come before the number is known
+            _, number = client.subscribe([(subscription, _QOS) for subscription in subscriptions])
+            if number is not None:
+                self._asked[number] = subscriptions
+
+    def _answered(self, client: paho.Client, _data: Any, number: int, reasons: list[ReasonCode], _props: Any) -> None:
+        """What the broker refuses to share is taken whole: twice is harmless, never is not."""
+        with self._lock:
+            asked = self._asked.pop(number, [])
+        for subscription, reason in zip(asked, reasons, strict=False):
+            if not reason.is_failure:
+                continue
+            logger.warning(
+                "broker %s refuses the subscription to %s; has this user the right to it?", self._address, subscription
+            )
+            if subscription.startswith(_SHARED):
+                self._subscribe(client, [subscription.split("/", 2)[2]])
 
     def on_connect(self, callback: Callable[[], None]) -> None:
         with self._lock:
@@ -195,9 +221,9 @@ class MqttBus:
             self._complaint = ""
             logger.info("connected to broker %s", self._address)
         with self._lock:
-            patterns, callbacks = [pattern for pattern, _ in self._handlers], list(self._callbacks)
-        if patterns:
-            client.subscribe([(pattern, _QOS) for pattern in patterns])
+            subscriptions, callbacks = list(self._subscriptions), list(self._callbacks)
+        if subscriptions:
+            self._subscribe(client, subscriptions)
         for callback in callbacks:
             try:
                 callback()
@@ -266,6 +292,27 @@ def publish_once(address: BrokerAddress, *, client_id: str, topic: str, payload:
             raise ServiceMissing(f"broker {address} did not acknowledge the message within {timeout_s:g} s")
 
 
+def offers_sharing(address: BrokerAddress, *, client_id: str, timeout_s: float = 2.0) -> bool:
+    """Whether the broker divides messages among the clients of a group; ServiceMissing when it cannot be reached.
+
+    Only MQTT 5 lets a client ask (section 3.2.2.3.13): a broker that does not speak it, or does not answer, has no groups. One
+    that has them, as Mosquitto, gives them to clients of 3.1.1 as well.
+    """
+    client = _client(address, client_id, None, version=MQTTProtocolVersion.MQTTv5)
+    answered = threading.Event()
+    offers = [False]
+
+    def answer(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
+        offers[0] = not reason.is_failure and bool(getattr(properties, "SharedSubscriptionAvailable", 1))
+        answered.set()
+
+    client.on_connect = answer
+    client.on_disconnect = lambda *_: answered.set()
+    with _looping(client, address):
+        answered.wait(timeout_s)
+    return offers[0]
+
+
 def check_login(address: BrokerAddress, *, client_id: str, timeout_s: float = 5.0) -> None:
     """Connects and disconnects; ServiceMissing when the broker is away, not to be trusted, or lets nobody in so."""
     with _connected(address, client_id=client_id, timeout_s=timeout_s):
@@ -285,17 +332,24 @@ def _connected(address: BrokerAddress, *, client_id: str, timeout_s: float) -> I
         answered.set()
 
     client.on_connect = answer
+    with _looping(client, address):
+        if not answered.wait(timeout_s):
+            raise ServiceMissing(f"broker {address} did not accept the connection within {timeout_s:g} s")
+        if refusals:
+            raise ServiceMissing(f"broker {address} refused the connection: {refusals[0]}; check user and password")
+        yield client
+
+
+@contextmanager
+def _looping(client: paho.Client, address: BrokerAddress) -> Iterator[None]:
+    """Its thread runs; ServiceMissing when nobody listens, or nobody to be trusted."""
     try:
         client.connect(address.host, address.port, keepalive=_KEEPALIVE_S)
     except OSError as error:
         raise ServiceMissing(f"broker {address} {_why_not(error)}") from error
     client.loop_start()
     try:
-        if not answered.wait(timeout_s):
-            raise ServiceMissing(f"broker {address} did not accept the connection within {timeout_s:g} s")
-        if refusals:
-            raise ServiceMissing(f"broker {address} refused the connection: {refusals[0]}; check user and password")
-        yield client
+        yield
     finally:
         client.disconnect()
         client.loop_stop()
@@ -307,8 +361,14 @@ def _why_not(error: BaseException | None) -> str:
     return f"cannot be reached: {error}; is it running?"
 
 
-def _client(address: BrokerAddress, client_id: str, will: Will | None) -> paho.Client:
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv311)
+def _client(
+    address: BrokerAddress,
+    client_id: str,
+    will: Will | None,
+    *,
+    version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
+) -> paho.Client:
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version)
     if address.username:
         client.username_pw_set(address.username, address.password)
     if address.tls:

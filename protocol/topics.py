@@ -10,6 +10,9 @@ ROOT = "dynasplit/v1"
 HOME_ASSISTANT = "homeassistant"
 """What the topics of MQTT discovery begin with where nobody chose otherwise."""
 
+INGEST = "dynasplit-ingest"
+"""The group among which ingest processes divide telemetry."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 

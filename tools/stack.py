@@ -194,6 +194,7 @@ class Stack:
         return {
             "DYNASPLIT_DATA_DIR": str(self.data_dir / "cloud"),
             "DYNASPLIT_BROKER_URL": self._broker_url(CLOUD_USER),
+            "DYNASPLIT_SHARE": "off",
         }
 
     def _agent_environment(self, device_token: str) -> dict[str, str]:

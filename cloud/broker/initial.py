@@ -25,7 +25,11 @@ USERS = {"backend": ("cloud", "accounts"), "ingest": ("cloud",)}
 """The cloud's users and their roles: only the backend may change accounts."""
 
 _ROLES = {
-    "cloud": rights([f"{topics.ROOT}/#"], [f"{topics.ROOT}/#"]),
+    "cloud": [
+        *rights([f"{topics.ROOT}/#"], [f"{topics.ROOT}/#"]),
+        # The plugin looks at a shared subscription as it is written.
+        {"acltype": "subscribePattern", "topic": f"$share/{topics.INGEST}/{topics.ROOT}/#", "allow": True},
+    ],
     # Without the right to receive, Mosquitto 2.0 drops its own answers: of `$` topics nothing is allowed by default.
     "accounts": [
         *rights([COMMANDS], [RESPONSES]),

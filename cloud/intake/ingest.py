@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +10,11 @@ from dataclasses import dataclass, replace
 
 from cloud.broker.publishing import BusPublisher
 from cloud.intake.arrivals import Batch, read_batch
+from cloud.intake.upkeep import Upkeep
+from cloud.intake.waiting import Waiting
 from cloud.jobs.publishing import LateLists, publish_jobs
+from cloud.retention import Retention
+from cloud.store.dead_letters.port import DeadLetter, letter_of_message
 from cloud.store.port import Store
 from cloud.store.records.port import Arrival, Rejection
 from protocol import topics
@@ -23,11 +26,15 @@ from protocol.presence import Availability
 
 logger = logging.getLogger(__name__)
 
-_WAITING_MESSAGES = 10_000
+_WAITING_RECORDS = 20_000
+"""Some hundred megabytes as Python objects."""
+_PATIENCE_S = 5.0
+"""How long the bus may wait for room; the broker gives a client up after one and a half times its keepalive."""
 _MOST_RECORDS = 2_000
 _GATHER_S = 0.1
 _RETRY_S = 1.0
 _STOP_S = 1.5
+_DEFAULT_RETENTION = Retention()
 
 
 @dataclass(frozen=True)
@@ -57,14 +64,17 @@ class JobNews:
     at: float
 
 
-Item = Batch | PresenceNews | TableNews | JobNews
+Item = Batch | DeadLetter | PresenceNews | TableNews | JobNews
 
 
 class Ingest:
     """Takes messages from the bus on the bus's thread, and writes them on a thread of its own.
 
-    While the store is away messages wait, as many as memory may hold; later ones are dropped. Nothing is lost: devices
-    send again what nobody acknowledged.
+    So many records wait as memory may hold. When the store cannot keep up the bus waits a moment, and the broker keeps what comes;
+    while the store is away, later messages are dropped. Nothing is lost: devices send again what nobody acknowledged.
+
+    With `share` telemetry is divided among all ingest processes. What devices say of themselves goes to each of them: it is
+    retained, which a shared subscription would not get, and small; the store goes by when it came in.
     """
 
     def __init__(
@@ -75,6 +85,8 @@ class Ingest:
         wall_clock: Callable[[], float] = time.time,
         gather_s: float = _GATHER_S,
         retry_s: float = _RETRY_S,
+        retention: Retention = _DEFAULT_RETENTION,
+        share: bool = False,
     ) -> None:
         self._bus = bus
         self._store = store
@@ -83,15 +95,18 @@ class Ingest:
         self._retry_s = retry_s
         self._publisher = BusPublisher(bus)
         self._late_lists = LateLists(store, self._publisher)
-        self._items: queue.Queue[Item | None] = queue.Queue(maxsize=_WAITING_MESSAGES)
+        self._upkeep = Upkeep(store, retention, wall_clock=wall_clock)
+        self._share = share
+        self._items: Waiting[Item] = Waiting(most=_WAITING_RECORDS)
         self._stopping = threading.Event()
         self._overflowing = False
+        self._away = False
         self._writer = threading.Thread(target=self._write_all, name="ingest-writer", daemon=True)
 
     def start(self) -> None:
         """Subscribes and starts to write."""
         self._writer.start()
-        self._bus.subscribe(topics.telemetry("+"), self._take(self._batch))
+        self._bus.subscribe(topics.telemetry("+"), self._take(self._batch), group=topics.INGEST if self._share else "")
         self._bus.subscribe(topics.availability("+"), self._take(self._presence))
         self._bus.subscribe(topics.reported("+", "+"), self._take(self._report))
         self._bus.subscribe(topics.job_reported("+"), self._take(self._job_news))
@@ -100,15 +115,14 @@ class Ingest:
     def stop(self) -> None:
         """Takes no more messages, writes those that wait if the store lets it, and returns within two seconds."""
         self._stopping.set()
-        self._call_the_end()
+        self._items.end()
         self._writer.join(_STOP_S)
         self._bus.stop()
 
-    def _call_the_end(self) -> None:
-        try:
-            self._items.put_nowait(None)
-        except queue.Full:
-            logger.warning("stopping with messages unwritten; their devices send them again")
+    @property
+    def alive(self) -> bool:
+        """False once the writer has ended, or before it began."""
+        return self._writer.is_alive()
 
     def _take(self, read: Callable[[str, bytes], Item]) -> Callable[[str, bytes], None]:
         def handle(topic: str, payload: bytes) -> None:
@@ -117,9 +131,17 @@ class Ingest:
             try:
                 self._enqueue(read(topic, payload))
             except InvalidInput as error:
-                logger.warning("dropped a message on %s: %s", topic, error)
+                logger.warning("put aside a message on %s: %s", topic, error)
+                self._enqueue(self._letter(topic, payload, reason=str(error)))
 
         return handle
+
+    def _letter(self, topic: str, payload: bytes, *, reason: str) -> DeadLetter:
+        try:
+            device = topics.device_of(topic)
+        except InvalidInput:
+            device = ""
+        return letter_of_message(topic, payload, device=device, reason=reason, received_at=self._wall_clock())
 
     def _batch(self, topic: str, payload: bytes) -> Batch:
         return read_batch(topic, payload, received_at=self._wall_clock())
@@ -137,14 +159,12 @@ class Ingest:
         return JobNews(topics.device_of(topic), JobReport.from_bytes(payload), self._wall_clock())
 
     def _enqueue(self, item: Item) -> None:
-        try:
-            self._items.put_nowait(item)
-        except queue.Full:
-            if not self._overflowing:
-                logger.warning("%d messages wait for the store; dropping more until it writes", _WAITING_MESSAGES)
+        patience_s = 0.0 if self._away else _PATIENCE_S
+        if self._items.put(item, weight=_size(item), patience_s=patience_s):
+            self._overflowing = False
+        elif not self._overflowing and not self._stopping.is_set():
+            logger.warning("%d records wait for the store; dropping more until it writes", self._items.weight)
             self._overflowing = True
-            return
-        self._overflowing = False
 
     def _write_all(self) -> None:
         """The writer's loop: what has gathered is committed as one, and goes again as long as the store is away."""
@@ -159,45 +179,35 @@ class Ingest:
         """One round of the loop; False at the end."""
         try:
             self._late_lists.look()
-            items, ending = self._gather()
+            items = self._gather()
             while items and not self._written(items):
                 if self._stopping.wait(self._retry_s):
                     return False
+            self._upkeep.step(busy=bool(items))
         except Exception:  # the writer's outermost loop: it must outlive what nobody foresaw
             logger.exception("the writer stumbled; it goes on")
             return not self._stopping.wait(self._retry_s)
-        return not ending
+        return not self._items.ended
 
-    def _gather(self) -> tuple[list[Item], bool]:
-        """What comes within the time to gather after the first item, and whether the end was called. Nothing, when nothing
-        comes before there may be lists to publish."""
-        items: list[Item] = []
-        try:
-            item = self._items.get(timeout=self._late_lists.wait_s)
-        except queue.Empty:
-            return [], False
-        deadline = time.monotonic() + self._gather_s
-        while item is not None:
-            items.append(item)
-            left = deadline - time.monotonic()
-            if left <= 0 or sum(_size(gathered) for gathered in items) >= _MOST_RECORDS:
-                return items, False
-            try:
-                item = self._items.get(timeout=left)
-            except queue.Empty:
-                return items, False
-        return items, True
+    def _gather(self) -> list[Item]:
+        """What comes within the time to gather after the first item. Nothing, when nothing comes before there may be lists to
+        publish or records to tidy up."""
+        wait_s = min(self._late_lists.wait_s, self._upkeep.wait_s)
+        return self._items.gather(first_within_s=wait_s, then_within_s=self._gather_s, weight=_MOST_RECORDS)
 
     def _written(self, items: Sequence[Item]) -> bool:
         """Commits and acknowledges; False when the store is away."""
         try:
             self._commit(items)
         except ServiceMissing as error:
-            logger.warning("%s; %d messages wait, nothing is acknowledged", error, len(items) + self._items.qsize())
+            waiting = sum(map(_size, items)) + self._items.weight
+            logger.warning("%s; %d records wait, nothing is acknowledged", error, waiting)
+            self._away = True
             return False
         except Exception:  # what nobody foresaw in these must not hold up those that come after them
             logger.exception("could not write %d messages; they are dropped unacknowledged", len(items))
             return True
+        self._away = False
         self._acknowledge(items)
         self._renew_lists(items)
         return True
@@ -206,6 +216,9 @@ class Ingest:
         arrivals = [arrival for item in items if isinstance(item, Batch) for arrival in item.arrivals]
         if arrivals:
             _keep(self._store, arrivals)
+        if letters := [item for item in items if isinstance(item, DeadLetter)]:
+            self._store.put_aside(letters)
+            self._upkeep.note_letters(len(letters))
         for item in items:
             match item:
                 case PresenceNews(device, availability, at):

@@ -16,7 +16,7 @@ import pytest
 
 from protocol.bus import Bus, InMemoryBus, InMemoryHub, Will
 from protocol.errors import InvalidInput
-from protocol.mqtt import BrokerAddress, MqttBus, publish_once
+from protocol.mqtt import BrokerAddress, MqttBus, offers_sharing, publish_once
 from tools.embedded_broker import write_password_file
 from tools.stack import free_port
 
@@ -67,6 +67,16 @@ def make_bus(request, tmp_path) -> Iterator[MakeBus]:
     if request.param == "memory":
         hub = InMemoryHub()
         yield lambda will=None: InMemoryBus(hub, will=will)
+    else:
+        yield from _on_broker(request.param, tmp_path)
+
+
+@pytest.fixture(params=["memory", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
+def make_sharing_bus(request, tmp_path) -> Iterator[MakeBus]:
+    """The same, where groups can share."""
+    if request.param == "memory":
+        hub = InMemoryHub()
+        yield lambda: InMemoryBus(hub)
     else:
         yield from _on_broker(request.param, tmp_path)
 
@@ -272,3 +282,59 @@ def test_what_was_published_right_before_the_end_arrives(make_bus):
 
     wait_until(lambda: b"stopped" in heard)
     receiver.stop()
+
+
+def test_a_group_divides_messages_among_its_members(make_sharing_bus):
+    heard: list[list[bytes]] = [[], []]
+    for mine in heard:
+        member = make_sharing_bus()
+        member.subscribe("dynasplit/v1/+/telemetry", lambda _topic, payload, mine=mine: mine.append(payload), group="g")
+        member.start()
+    outsider, everything = make_sharing_bus(), []
+    outsider.subscribe("dynasplit/v1/+/telemetry", lambda _topic, payload: everything.append(payload))
+    outsider.start()
+    wait_until(lambda: outsider.connected)
+
+    sent: list[bytes] = []
+
+    def all_hear() -> bool:
+        """Until the subscriptions of all stand."""
+        sent.append(b"%d" % len(sent))
+        outsider.publish("dynasplit/v1/pi-1/telemetry", sent[-1])
+        return all(heard) and len(sent) > 20
+
+    wait_until(all_hear)
+    wait_until(lambda: everything and everything[-1] == sent[-1] and sent[-1] in heard[0] + heard[1])
+
+    together = heard[0] + heard[1]
+    assert len(together) == len(set(together))
+    assert set(everything[-5:]) <= set(together)
+
+
+@pytest.mark.parametrize("offers", [pytest.param(True, marks=pytest.mark.mosquitto), False])
+def test_a_broker_is_asked_whether_it_shares(tmp_path, offers):
+    port = free_port()
+    process = _broker((_mosquitto if offers else _embedded)(tmp_path, port), port)
+    try:
+        address = BrokerAddress.parse(f"mqtt://cloud:secret@127.0.0.1:{port}")
+        assert offers_sharing(address, client_id="asks", timeout_s=DEADLINE_S if offers else 0.5) is offers
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_what_a_broker_will_not_share_comes_whole(tmp_path, caplog):
+    port = free_port()
+    process = _broker(_embedded(tmp_path, port), port)
+    bus, heard = MqttBus(BrokerAddress.parse(f"mqtt://cloud:secret@127.0.0.1:{port}"), client_id="one"), []
+    try:
+        bus.subscribe("dynasplit/v1/+/telemetry", lambda _topic, payload: heard.append(payload), group="g")
+        bus.start()
+        wait_until(lambda: bus.connected)
+
+        wait_until(lambda: bus.publish("dynasplit/v1/pi/telemetry", b"x") and bool(heard))
+    finally:
+        bus.stop()
+        process.kill()
+        process.wait()
+    assert "refuses the subscription to $share/g/dynasplit/v1/+/telemetry" in caplog.text

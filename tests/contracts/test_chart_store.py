@@ -85,9 +85,9 @@ def test_buckets_are_told_apart_by_device_or_network(store, by, expected):
 def test_buckets_hold_what_is_selected(store):
     store.write([arrival(number, float(number), run="a" if number % 2 else "") for number in range(10)])
 
-    def count(selection: Selection, **more: float) -> int:
-        return sum(each.count for each in store.inference_buckets(selection, bucket_s=5, **more))
+    def count(selection: Selection) -> int:
+        return sum(each.count for each in store.inference_buckets(selection, bucket_s=5))
 
-    assert count(Selection(received_since=2.0), received_before=7.0) == 5
+    assert count(Selection(received_since=2.0, received_until=7.0)) == 5
     assert count(Selection(run="a")) == 5
     assert count(Selection(device="pi-9")) == 0

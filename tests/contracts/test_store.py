@@ -390,6 +390,8 @@ def test_what_came_in_before_a_time_is_left_out(store):
     assert [each.sequence for each in store.inferences(Selection(received_since=3.5, device="pi-1"), limit=1)] == [5]
     assert [each.sequence for each in store.measurements(Selection(received_since=12.0))] == [12, 13]
     assert list(store.inferences(Selection(received_since=6.0))) == []
+    assert [each.sequence for each in store.inferences(Selection(received_since=2.0, received_until=4.0))] == [3, 2]
+    assert [each.sequence for each in store.measurements(Selection(received_until=12.0))] == [11]
 
 
 def test_more_records_than_a_page_are_read_once_each(store):

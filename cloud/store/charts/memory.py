@@ -13,17 +13,10 @@ from protocol.messages import Inference
 class MemoryCharts(MemoryRecords):
     """A `ChartStore` over what is in memory."""
 
-    def inference_buckets(
-        self, selection: Selection, *, bucket_s: int, by: Grouping = Grouping.NONE, received_before: float | None = None
-    ) -> list[Bucket]:
-        arrivals = [
-            arrival
-            for arrival in self._chosen(selection)
-            if received_before is None or arrival.received_at < received_before
-        ]
+    def inference_buckets(self, selection: Selection, *, bucket_s: int, by: Grouping = Grouping.NONE) -> list[Bucket]:
         return buckets_of(
             _part(arrival, arrival.content, bucket_s=bucket_s, by=by)
-            for arrival in arrivals
+            for arrival in self._chosen(selection)
             if isinstance(arrival.content, Inference)
         )
 

@@ -38,8 +38,6 @@ class Bucket:
 class ChartStore(Protocol):
     """What charts are drawn of. As `cloud.store.port.Store`: thread-safe, ServiceMissing when it is away."""
 
-    def inference_buckets(
-        self, selection: Selection, *, bucket_s: int, by: Grouping = Grouping.NONE, received_before: float | None = None
-    ) -> list[Bucket]:
+    def inference_buckets(self, selection: Selection, *, bucket_s: int, by: Grouping = Grouping.NONE) -> list[Bucket]:
         """In the order of time and name; stretches without inferences are left out."""
         ...

@@ -17,10 +17,8 @@ from cloud.store.records.selecting import conditions
 class SqlCharts(SqlAccess):
     """A `ChartStore` in a database."""
 
-    def inference_buckets(
-        self, selection: Selection, *, bucket_s: int, by: Grouping = Grouping.NONE, received_before: float | None = None
-    ) -> list[Bucket]:
-        query = self._bucket_query(selection, bucket_s=bucket_s, by=by, received_before=received_before)
+    def inference_buckets(self, selection: Selection, *, bucket_s: int, by: Grouping = Grouping.NONE) -> list[Bucket]:
+        query = self._bucket_query(selection, bucket_s=bucket_s, by=by)
         return buckets_of(
             Part(
                 start=float(row.place * bucket_s),
@@ -35,9 +33,7 @@ class SqlCharts(SqlAccess):
             for row in self._all(query)
         )
 
-    def _bucket_query(
-        self, selection: Selection, *, bucket_s: int, by: Grouping, received_before: float | None
-    ) -> sa.Select[Any]:
+    def _bucket_query(self, selection: Selection, *, bucket_s: int, by: Grouping) -> sa.Select[Any]:
         columns = schema.inferences.c
         name = sa.literal("") if by is Grouping.NONE else columns[by.value]
         keys = (
@@ -53,8 +49,6 @@ class SqlCharts(SqlAccess):
             sa.func.sum(columns.edge_mj).label("edge_mj"),
             sa.func.sum(columns.cloud_mj).label("cloud_mj"),
         ).where(*conditions(schema.inferences, selection))
-        if received_before is not None:
-            query = query.where(columns.received_at < received_before)
         return query.group_by("place", "name", columns.edge_provenance, columns.cloud_provenance)
 
     def _bucket(self, bucket_s: int) -> sa.ColumnElement[int]:

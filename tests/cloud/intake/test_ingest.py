@@ -15,7 +15,7 @@ from cloud.intake.ingest import Ingest
 from cloud.jobs.publishing import publish_jobs
 from cloud.store.memory import MemoryStore
 from cloud.store.port import Store
-from cloud.store.records.port import Selection
+from cloud.store.records.port import Arrival, Selection
 from protocol import topics
 from protocol.bus import InMemoryBus, InMemoryHub
 from protocol.configuration import Provenance
@@ -229,6 +229,47 @@ def test_several_devices_and_boots_get_their_own_acknowledgement(start, hub, dev
     assert other.wait_for_acks(1) == [Ack("boot-1", ((9, 9),))]
 
 
+def test_ingest_processes_that_share_write_each_batch_once(start, device, inference):
+    store = Fragile()
+    start(store, share=True)
+    start(store, share=True)
+
+    for number in range(10):
+        device.send([number], inference.to_json())
+
+    device.wait_for_acks(10)
+    assert sum(store.commits) == 10
+    assert sequences(store) == list(range(10))
+
+
+def test_ingest_processes_that_share_telemetry_all_hear_what_devices_say_of_themselves(start, device):
+    stores = [MemoryStore(), MemoryStore()]
+    for store in stores:
+        start(store, share=True)
+
+    device.bus.publish(topics.availability("pi-1"), b"online", retain=True)
+
+    wait_until(lambda: all(store.devices() for store in stores))
+
+
+def test_old_samples_are_put_together_while_nothing_else_is_to_do(start, device):
+    store = MemoryStore()
+    sample = Sample(1.0, True, 30.0, 3.1, 5.2, 93_000.0, Provenance.MEASURED, 1_500_000, 51.5, False)
+    store.write([Arrival("pi-1", "boot-1", 1, -1e9, sample.to_json(), sample)])
+
+    start(store)
+
+    wait_until(lambda: bool(list(store.sample_minutes("pi-1"))))
+
+
+def test_the_writer_is_alive_until_the_end(start):
+    ingest = start(MemoryStore())
+
+    assert ingest.alive
+    ingest.stop()
+    assert not ingest.alive
+
+
 def test_two_ingest_processes_do_no_harm(start, device, inference):
     store = MemoryStore()
     start(store)
@@ -264,7 +305,7 @@ def test_measurements_are_kept_too(start, device, measurement):
     ],
     ids=["empty", "text", "deep", "incomplete", "newer", "of another device", "boot", "no list"],
 )
-def test_a_malformed_batch_is_dropped_with_one_line(start, device, inference, payload, caplog):
+def test_a_malformed_batch_is_put_aside_with_one_line(start, device, inference, payload, caplog):
     store = MemoryStore()
     start(store)
 
@@ -276,6 +317,9 @@ def test_a_malformed_batch_is_dropped_with_one_line(start, device, inference, pa
     assert len(caplog.records) == 1
     assert "pi-1" in caplog.text
     assert sequences(store) == [1]
+    (letter,) = store.dead_letters()
+    assert (letter.topic, letter.device, letter.received_at) == (topics.telemetry("pi-1"), "pi-1", 42.0)
+    assert letter.reason
 
 
 @pytest.mark.parametrize(

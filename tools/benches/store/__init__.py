@@ -1,0 +1,1 @@
+"""What the store takes with ten million rows in it."""

@@ -1,0 +1,103 @@
+"""`dynasplit bench store`: how long the store takes to answer a dashboard with ten million inferences in it.
+
+SQLite in a temporary folder; PostgreSQL as DATABASE_URL says (an empty database), or a server of its own where its programs are
+installed. All figures are measured, on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import InvalidInput, ServiceMissing
+from tools.benches.circumstances import circumstances
+from tools.benches.figures import Target
+from tools.benches.postgresql import cluster
+from tools.output import add_json_argument, check_json_target, console, write_json
+
+SUMMARY = "the store: what a dashboard asks, with ten million inferences in it"
+
+DATABASES = ("sqlite", "postgresql")
+_ROWS, _QUICK_ROWS, _REPEATS = 10_000_000, 100_000, 15
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", type=int, default=_ROWS, metavar="N", help=f"inferences in it (default {_ROWS})")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROWS} rows: a look, no result")
+    parser.add_argument("--database", choices=DATABASES, help="one of the two alone")
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tools.benches.store.summary import show
+
+    started_s = time.monotonic()
+    check_json_target(arguments.json)
+    count = _QUICK_ROWS if arguments.quick else arguments.rows
+    if count < 1:
+        raise InvalidInput(f"--rows must be 1 or more, not {count}")
+    out = console()
+    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick, "rows": count, "databases": {}}
+    targets: list[Target] = []
+    for name in [arguments.database] if arguments.database else DATABASES:
+        out.print(f"measuring {name} …")
+        facts["databases"][name] = _measure(name, count)
+        targets += _targets(name, facts["databases"][name])
+    facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
+    facts |= {"seconds": round(time.monotonic() - started_s, 1), "complete": True}
+    write_json(arguments.json, facts)
+    show(facts, out)
+    return 0 if facts["met"] else 1
+
+
+def _measure(name: str, count: int) -> dict[str, Any]:
+    try:
+        from cloud.store.sql import SqlStore
+        from tools.benches.store import questions
+        from tools.benches.store.rows import Rows
+    except ModuleNotFoundError as missing:
+        raise ServiceMissing(
+            f"package '{missing.name}' is missing: bench store needs the backend's; install them: "
+            "pip install -c constraints.txt '.[demo]'"
+        ) from missing
+    rows = Rows(count)
+    with _database(name) as url:
+        rows.check_room(Path(tempfile.gettempdir()))
+        store = SqlStore(url)
+        try:
+            store.ready()
+            if store.count_inferences():
+                raise InvalidInput("the database of DATABASE_URL holds inferences: give an empty one")
+            started = time.monotonic()
+            rows.insert(url)
+            return {
+                "fill_s": round(time.monotonic() - started, 1),
+                "per_device_and_day": round(rows.per_device_and_day),
+                **questions.facts(store, repeats=_REPEATS),
+            }
+        finally:
+            store.close()
+
+
+def _targets(name: str, found: dict[str, Any]) -> list[Target]:
+    from tools.benches.store import questions
+
+    return questions.targets(name, found)
+
+
+@contextmanager
+def _database(name: str) -> Iterator[str]:
+    if name == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="dynasplit-store-") as folder:
+            yield f"sqlite:///{folder}/store.sqlite"
+    elif given := os.environ.get("DATABASE_URL"):
+        yield given
+    else:
+        with cluster() as url:
+            yield url
