@@ -63,6 +63,11 @@ class Job:
         if not 0 < self.timeout_s <= _LONGEST_S:
             raise InvalidInput(f"job {self.id}: timeout_s must lie above 0 and within a week, not {self.timeout_s:g}")
 
+    @property
+    def run(self) -> str:
+        """The tag of what it measures; empty for one that measures nothing."""
+        return f"job-{self.id}" if self.kind is JobKind.PROFILE else ""
+
     def to_json(self) -> dict[str, Any]:
         return {
             "id": self.id,

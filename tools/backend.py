@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from models.bundle import Bundle
@@ -91,6 +91,52 @@ class Backend:
             SignedTable.from_json(desired) if desired else None,
             TableReport.from_json(reported) if reported else None,
         )
+
+    def draft(self, digest: str) -> Table:
+        """A draft by its digest."""
+        return Table.from_json(self._web.get(f"/api/v1/tables/{quoted(digest)}"))
+
+    def compute_table(self, network: str, device: str, **options: Any) -> dict[str, Any]:
+        """Has a draft composed from what a device measured; the computation. `options`: as the endpoint takes them."""
+        return self._web.send("POST", "/api/v1/tables/compute", {"network": network, "device": device, **options})
+
+    def computation(self, computation_id: str) -> dict[str, Any]:
+        """How far a computation is."""
+        return self._web.get(f"/api/v1/tables/compute/{quoted(computation_id)}")
+
+    def history(self, device: str, network: str) -> list[dict[str, Any]]:
+        """The tables that a device was ever to use, newest version first."""
+        return self._web.items(f"{_table_path(device, network)}/history")
+
+    def signed_table(self, device: str, network: str, digest: str) -> SignedTable:
+        """One of the history, by its digest."""
+        return SignedTable.from_json(self._web.get(f"{_table_path(device, network)}/history/{quoted(digest)}"))
+
+    def standings(self, network: str) -> list[dict[str, Any]]:
+        """Which device shall use which table of a network, and which it says that it uses."""
+        return self._web.items(f"/api/v1/networks/{quoted(network)}/tables")
+
+    def start_rollout(self, network: str, tables: Iterable[SignedTable], **plan: Any) -> dict[str, Any]:
+        """Starts a rollout of signed tables; `plan`: as the endpoint takes it."""
+        content = {"network": network, "tables": [signed.to_json() for signed in tables], **plan}
+        return self._web.send("POST", "/api/v1/rollouts", content)
+
+    def rollouts(self, network: str = "") -> list[dict[str, Any]]:
+        """Rollouts, newest first, without their devices."""
+        query = urllib.parse.urlencode({"network": network} if network else {})
+        return self._web.items(f"/api/v1/rollouts?{query}")
+
+    def rollout(self, rollout_id: str) -> dict[str, Any]:
+        """One rollout, and where each of its devices is."""
+        return self._web.get(f"/api/v1/rollouts/{quoted(rollout_id)}")
+
+    def cancel_rollout(self, rollout_id: str) -> dict[str, Any]:
+        """Gives a rollout up."""
+        return self._web.send("POST", f"/api/v1/rollouts/{quoted(rollout_id)}/cancel", {})
+
+    def device_facts(self) -> list[dict[str, Any]]:
+        """All devices that are known, as the backend lists them."""
+        return self._web.items("/api/v1/devices")
 
     def measurements(self, **filters: str) -> Iterator[Measurement]:
         """Stored measurements, by `network`, `bundle`, `device`, `run`."""

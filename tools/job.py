@@ -1,11 +1,13 @@
 """Has a device do something beside serving, and shows how far it is.
 
-A device that is off finds its jobs when it comes back. With --wait the exit code tells how it went: 0 for SUCCEEDED, else 1.
+A device that is off finds its jobs when it comes back. With --wait, and of `watch`, the exit code tells how it went: 0 for
+SUCCEEDED, else 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ from protocol.jobs import JobKind, JobState
 from tools.backend import Backend
 from tools.output import add_json_argument, check_json_target, console, write_json
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, parse_codecs
+from tools.progress import progress
 from tools.tokens import add_backend_token
 
 SUMMARY = "have a device profile a network, look at its table again, or restart"
@@ -42,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         each.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="for its end; 0: don't wait")
     _word(words, "list", "show a device's jobs, newest first")
+    watching = _word(words, "watch", "show how far a job is until it has ended")
+    watching.add_argument("id", metavar="ID")
+    watching.add_argument(
+        "--wait", type=float, default=math.inf, metavar="SECONDS", help="for its end (default: as long as it takes)"
+    )
     cancel = _word(words, "cancel", "say that a job is not wanted any more")
     cancel.add_argument("id", metavar="ID")
 
@@ -49,8 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     check_json_target(arguments.json)
     backend = Backend(arguments.backend, token=arguments.token)
-    act: Callable[[Backend, argparse.Namespace], int] = {"list": _list, "cancel": _cancel}.get(arguments.word, _give)
-    return act(backend, arguments)
+    others: dict[str, Callable[[Backend, argparse.Namespace], int]] = {
+        "list": _list,
+        "watch": _watch,
+        "cancel": _cancel,
+    }
+    return others.get(arguments.word, _give)(backend, arguments)
 
 
 def _word(
@@ -72,11 +84,12 @@ def _give(backend: Backend, arguments: argparse.Namespace) -> int:
     out.print(f"job {job['id']} for {arguments.device}: {kind.value}", highlight=False)
     if not job["published"]:
         out.print("the backend cannot reach the broker; the device is told later")
+    if job["run"]:
+        out.print(f"its measurements are tagged {job['run']}", highlight=False)
     if arguments.wait > 0:
-        job = wait_for(backend, job, timeout_s=arguments.wait)
-        out.print(_line(job), highlight=False)
+        return _watched(backend, job, arguments)
     write_json(arguments.json, job)
-    return 0 if arguments.wait <= 0 or job["state"] == JobState.SUCCEEDED.value else 1
+    return 0
 
 
 def _parameters(backend: Backend, arguments: argparse.Namespace) -> Mapping[str, Any]:
@@ -89,16 +102,47 @@ def _parameters(backend: Backend, arguments: argparse.Namespace) -> Mapping[str,
     return {"network": arguments.network} if arguments.word == JobKind.PUSH.value else {}
 
 
+def _watch(backend: Backend, arguments: argparse.Namespace) -> int:
+    return _watched(backend, backend.job(arguments.device, arguments.id), arguments)
+
+
+def _watched(backend: Backend, job: Mapping[str, Any], arguments: argparse.Namespace) -> int:
+    ended = wait_for(backend, job, timeout_s=arguments.wait)
+    console().print(_line(ended), highlight=False)
+    write_json(arguments.json, ended)
+    return 0 if ended["state"] == JobState.SUCCEEDED.value else 1
+
+
 def wait_for(backend: Backend, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-    """The job once it has ended; ServiceMissing when it has not in time."""
+    """The job once it has ended, shown step by step; ServiceMissing when it has not in time."""
     end_s = time.monotonic() + timeout_s
+    found = _polled(backend, job, end_s, until=lambda now: int(now["total"]) > 0)
+    if JobState(found["state"]).final:
+        return found
+    with progress(f"{found['kind']} on {found['device']}", found["total"]) as step:
+        shown = 0
+        while not JobState(found["state"]).final:
+            step(found["done"] - shown)
+            shown = found["done"]
+            found = _polled(backend, job, end_s, until=_beyond(shown))
+    return found
+
+
+def _beyond(done: int) -> Callable[[dict[str, Any]], bool]:
+    return lambda job: int(job["done"]) > done
+
+
+def _polled(
+    backend: Backend, job: Mapping[str, Any], end_s: float, *, until: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """The job as soon as it has come so far, or has ended; ServiceMissing when it has not by then."""
     device, job_id = str(job["device"]), str(job["id"])
     while True:
         found = backend.job(device, job_id)
-        if JobState(found["state"]).final:
+        if JobState(found["state"]).final or until(found):
             return found
         if time.monotonic() >= end_s:
-            raise ServiceMissing(f"job {job_id} of {device} has not ended within {timeout_s:g} s: {_line(found)}")
+            raise ServiceMissing(f"job {job_id} of {device} has not ended within the time to wait: {_line(found)}")
         time.sleep(_POLL_S)
 
 

@@ -1,6 +1,7 @@
 """Signs a table, makes it the desired one of its device, and waits until the device says what it did with it.
 
-Going back to an old table is the same: its content is signed again under a newer version.
+With --to it goes to all devices with a label, stage by stage as `dynasplit rollout` sends it. --back signs what a device
+had before again, under a newer version.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from cloud.store.rollouts.values import RolloutState
 from protocol.documents import parse_object
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.messages import TableReport, TableState
@@ -17,6 +19,7 @@ from protocol.signing import sign
 from protocol.table import Table
 from tools import keys
 from tools.backend import Backend
+from tools.fleet import devices_with, labels_of, signed_for, version_named, watch
 from tools.output import add_json_argument, check_json_target, console, read_text, write_json
 from tools.tokens import add_backend_token
 
@@ -26,12 +29,34 @@ _POLL_S = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", type=Path, metavar="TABLE.json", help="a table made by dynasplit optimize")
+    parser.add_argument(
+        "table", type=Path, nargs="?", metavar="TABLE.json", help="a table made by dynasplit optimize or table compute"
+    )
     parser.add_argument("--backend", required=True, metavar="URL")
     add_backend_token(parser)
     parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key made by dynasplit keys")
     parser.add_argument(
-        "--wait", type=float, default=30.0, metavar="SECONDS", help="for the device's report; 0: don't wait"
+        "--to",
+        action="append",
+        default=[],
+        metavar="LABEL=VALUE",
+        help="to all devices with these labels, which are alike",
+    )
+    parser.add_argument(
+        "--back",
+        nargs="?",
+        const="",
+        metavar="VERSION|DIGEST",
+        help="what the device had before; by default just before",
+    )
+    parser.add_argument("--device", default="", help="whose table goes back")
+    parser.add_argument("--network", default="", help="of which network")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="for the device's report, with --to until its end; 0: don't wait",
     )
     add_json_argument(parser)
 
@@ -39,10 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.wait < float("inf"):
         raise InvalidInput(f"--wait must be 0 or more seconds, not {arguments.wait}")
-    check_json_target(arguments.json)
-    table = read_table(arguments.table)
-    backend = Backend(arguments.backend, token=arguments.token)
-    pushed = push(backend, table, keys.load(arguments.key))
+    _check(arguments)
+    backend, private_key = Backend(arguments.backend, token=arguments.token), keys.load(arguments.key)
+    if arguments.to:
+        return _push_to_many(backend, read_table(arguments.table), private_key, arguments)
+    pushed = push(backend, _table(backend, arguments), private_key)
     out = console()
     out.print(f"pushed table {pushed.digest:.12} as version {pushed.version} to {pushed.device}")
     report = wait_for_report(backend, pushed, timeout_s=arguments.wait) if arguments.wait > 0 else None
@@ -53,6 +79,34 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     out.print(f"{pushed.device}: {report.state.value}{': ' + report.reason if report.reason else ''}")
     return 0 if report.state is TableState.APPLIED else 1
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    check_json_target(arguments.json)
+    back = arguments.back is not None
+    if back == bool(arguments.table):
+        raise InvalidInput("give either a table to push, or --back to go back to an old one")
+    if back and not (arguments.device and arguments.network):
+        raise InvalidInput("--back needs --device and --network: whose table shall go back?")
+    if not back and (arguments.device or arguments.network):
+        raise InvalidInput("a table names its device and network; --device and --network are for --back")
+    if back and arguments.to:
+        raise InvalidInput("--back is for one device; leave --to out")
+
+
+def _table(backend: Backend, arguments: argparse.Namespace) -> Table:
+    if arguments.back is None:
+        return read_table(arguments.table)
+    return version_named(backend, arguments.device, arguments.network, arguments.back)
+
+
+def _push_to_many(backend: Backend, table: Table, private_key: str, arguments: argparse.Namespace) -> int:
+    devices = devices_with(backend, labels_of(arguments.to))
+    rollout = backend.start_rollout(table.network, signed_for(backend, table, devices, private_key))
+    if arguments.wait > 0:
+        rollout = watch(backend, rollout)
+    write_json(arguments.json, rollout)
+    return 0 if arguments.wait <= 0 or rollout["state"] == RolloutState.DONE.value else 1
 
 
 def read_table(path: Path) -> Table:

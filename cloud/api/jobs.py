@@ -40,13 +40,17 @@ class JobOrder:
 
 @dataclass(frozen=True)
 class JobFacts:
-    """A job and how far it is. Times are wall time in seconds since the epoch."""
+    """A job and how far it is. `run`: the tag of what it measures, empty where it measures nothing.
+
+    Times are wall time in seconds since the epoch.
+    """
 
     id: str
     kind: JobKind
     parameters: dict[str, Any]
     timeout_s: float
     cancel: bool
+    run: str
     state: JobState
     device: str
     done: int

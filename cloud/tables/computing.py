@@ -10,18 +10,20 @@ from dataclasses import replace
 from typing import Any
 
 from cloud.store.computations.port import Computation, ComputationState, TableOrder
+from cloud.store.jobs.port import StoredJob
 from cloud.store.port import Store
 from cloud.store.records.port import Selection
 from planner.findings import Findings, Wanted, findings
 from planner.recording import Content, recorded
 from protocol.configuration import Account
-from protocol.errors import DynaSplitError, InvalidInput, NotFound, ServiceMissing
+from protocol.errors import Conflict, DynaSplitError, InvalidInput, NotFound, ServiceMissing
 from protocol.table import Table
 
 logger = logging.getLogger(__name__)
 
 _LEASE_S = 900.0
 _MOST_ATTEMPTS = 3
+_UNDERWAY_S = 60.0
 _MOST_MEASUREMENTS = 50_000
 """More are not worth the wait: the medians of a few per configuration say the same."""
 
@@ -29,10 +31,13 @@ _MOST_MEASUREMENTS = 50_000
 def ask(store: Store, order: TableOrder, *, at: float) -> Computation:
     """Keeps an order; who computes finds it. The newest bundle stands in where none is named.
 
-    NotFound when the bundle is not here or nothing was measured with it on the device.
+    NotFound when the bundle is not here or nothing was measured with it on the device; Conflict while the job whose
+    measurements are asked for goes on.
     """
-    order = replace(order, bundle=_bundle(store, order))
-    if next(store.measurements(_selection(order)), None) is None:
+    order, job = replace(order, bundle=_bundle(store, order)), _job(store, order)
+    if job and not job.state.final:
+        raise Conflict(f"job {job.job.id} of {order.device} is {job.state.value}: wait for its end")
+    if not (job and job.done) and next(store.measurements(_selection(order)), None) is None:
         tagged = f" with tag {order.run:.64}" if order.run else ""
         raise NotFound(
             f"there are no measurements of {order.network} (bundle {order.bundle:.12}) on {order.device}{tagged}; "
@@ -63,7 +68,10 @@ class Computing:
     def look(self) -> None:
         """Computes what waits. ServiceMissing when the store is away."""
         for computation in self._store.unfinished_computations():
-            claim = _claimed(computation, at=self._wall_clock())
+            at = self._wall_clock()
+            if at - computation.created_at < _UNDERWAY_S and _underway(self._store, computation.order):
+                continue
+            claim = _claimed(computation, at=at)
             if claim and self._store.save_computation(claim) and not claim.state.final:
                 self._compute(self._store.computation(claim.id))
 
@@ -98,6 +106,17 @@ def _claimed(computation: Computation, *, at: float) -> Computation | None:
         attempts=computation.attempts + 1,
         claimed_until=at + _LEASE_S,
     )
+
+
+def _job(store: Store, order: TableOrder) -> StoredJob | None:
+    """The job whose measurements are asked for, where they are those of one."""
+    return next((each for each in store.jobs(order.device) if order.run and each.job.run == order.run), None)
+
+
+def _underway(store: Store, order: TableOrder) -> bool:
+    """Whether the job says that more was measured than has come in: measurements travel apart from the job's own news."""
+    job = _job(store, order)
+    return job is not None and sum(1 for _ in store.measurements(_selection(order))) < job.done
 
 
 def _bundle(store: Store, order: TableOrder) -> str:

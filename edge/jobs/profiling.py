@@ -65,7 +65,7 @@ class Profile:
     """
 
     def __init__(self, job: Job, order: ProfileOrder, facilities: Facilities) -> None:
-        self._run = f"job-{job.id}"
+        self._run = job.run
         self._facilities = facilities
         self._repeats = order.repeats
         self._bundle = facilities.bundles.get(order.bundle)

@@ -25,7 +25,12 @@ class StoredJob:
 
     def to_json(self) -> dict[str, Any]:
         names = ("device", "done", "total", "reason", "created_at", "started_at", "ended_at")
-        return {**self.job.to_json(), "state": self.state.value, **{name: getattr(self, name) for name in names}}
+        return {
+            **self.job.to_json(),
+            "run": self.job.run,
+            "state": self.state.value,
+            **{name: getattr(self, name) for name in names},
+        }
 
 
 @dataclass(frozen=True)

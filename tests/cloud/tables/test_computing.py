@@ -11,7 +11,8 @@ from cloud.store.memory import MemoryStore
 from cloud.store.records.port import Arrival
 from cloud.tables.computing import Computing, ask, compute
 from protocol.configuration import Configuration
-from protocol.errors import InvalidInput, NotFound, ServiceMissing
+from protocol.errors import Conflict, InvalidInput, NotFound, ServiceMissing
+from protocol.jobs import Job, JobKind, JobReport, JobState
 from protocol.link import Link
 from protocol.measurement import Cost, Measurement
 
@@ -132,3 +133,35 @@ def test_what_a_process_left_behind_another_takes_up_but_not_for_ever(store, mon
     ended = store.computation(asked.id)
     assert (ended.state, ended.attempts) == (ComputationState.FAILED, 3)
     assert "begun 3 times" in ended.reason
+
+
+PROFILE = Job("7", JobKind.PROFILE, {"network": "digits", "bundle": BUNDLE, "codecs": ["raw"], "repeats": 1})
+
+
+def test_what_a_job_measured_is_waited_for_until_it_is_here(store):
+    clock = Clock()
+    store.add_job("pi-1", PROFILE, at=900.0)
+    with pytest.raises(Conflict, match="QUEUED: wait for its end"):
+        ask(store, replace(ORDER, run="job-7"), at=1000.0)
+    store.note_job("pi-1", JobReport("7", JobState.SUCCEEDED, 7, 7), at=950.0)
+    asked = ask(store, replace(ORDER, run="job-7"), at=1000.0)
+    computing = Computing(store, wall_clock=clock)
+
+    computing.look()
+    assert store.computation(asked.id).state is ComputationState.QUEUED
+    keep(store, [measured(2, 1200)], boot="the last one")
+    computing.look()
+
+    assert store.computation(asked.id).facts["measurements"] == 7
+
+
+def test_what_never_comes_is_not_waited_for_for_ever(store):
+    clock = Clock()
+    store.add_job("pi-1", PROFILE, at=900.0)
+    store.note_job("pi-1", JobReport("7", JobState.SUCCEEDED, 9, 9), at=950.0)
+    asked = ask(store, replace(ORDER, run="job-7"), at=1000.0)
+
+    clock.now += 60.0
+    Computing(store, wall_clock=clock).look()
+
+    assert store.computation(asked.id).state is ComputationState.SUCCEEDED

@@ -1,0 +1,98 @@
+"""A table for many devices: which ones, signed for each, sent as a rollout, and watched to its end."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cloud.store.rollouts.values import RolloutState
+from protocol.errors import InvalidInput, NotFound, ServiceMissing
+from protocol.signing import SignedTable, sign
+from protocol.table import Table
+from tools.backend import Backend
+from tools.output import console
+
+_POLL_S = 0.5
+_LEAST_PREFIX = 6
+
+
+def labels_of(texts: Iterable[str]) -> dict[str, str]:
+    """Labels from `key=value`; InvalidInput for what is none, and for a key with two values."""
+    labels: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise InvalidInput(f"a label is given as key=value, not {text!r:.60}")
+        if labels.setdefault(key, value) != value:
+            raise InvalidInput(f"label '{key:.60}' cannot be {labels[key]:.60} and {value:.60} at once")
+    return labels
+
+
+def devices_with(backend: Backend, labels: Mapping[str, str]) -> list[str]:
+    """Registered devices that have all the labels; NotFound when there is none."""
+    found = [
+        str(item["id"])
+        for item in backend.device_facts()
+        if item.get("registered") and labels.items() <= item.get("labels", {}).items()
+    ]
+    if not found:
+        wanted = ", ".join(f"{key}={value}" for key, value in labels.items())
+        raise NotFound(f"no registered device has the label {wanted:.200}")
+    return sorted(found)
+
+
+def signed_for(backend: Backend, table: Table, devices: Sequence[str], private_key: str) -> list[SignedTable]:
+    """The table for each device under its next version, signed here: the private key stays on this machine."""
+    desired = {str(item["device"]): item["desired"] for item in backend.standings(table.network)}
+    versions = {device: (known["version"] if (known := desired.get(device)) else 0) + 1 for device in devices}
+    return [sign(replace(table, device=device, version=versions[device]), private_key) for device in devices]
+
+
+def watch(backend: Backend, rollout: Mapping[str, Any], *, timeout_s: float = float("inf")) -> dict[str, Any]:
+    """Tells each change until the rollout has ended; ServiceMissing when it has not in time."""
+    out, told, end_s = console(), "", time.monotonic() + timeout_s
+    while True:
+        found = backend.rollout(str(rollout["id"]))
+        if (line := line_of(found)) != told:
+            out.print(line, highlight=False, soft_wrap=True)
+            told = line
+        if RolloutState(found["state"]).final:
+            return found
+        if time.monotonic() >= end_s:
+            raise ServiceMissing(f"rollout {found['id']} has not ended within {timeout_s:g} s; it goes on: {line}")
+        time.sleep(_POLL_S)
+
+
+def line_of(rollout: Mapping[str, Any]) -> str:
+    """How far a rollout is, in a line."""
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(rollout["counts"].items()))
+    reason = f": {rollout['reason']}" if rollout["reason"] else ""
+    return f"{rollout['id']}  {rollout['network']}  {rollout['state']}, stage {rollout['stage']}: {counts}{reason}"
+
+
+def version_named(backend: Backend, device: str, network: str, word: str) -> Table:
+    """A table that the device was to use before: by its version, by the start of its digest, or (empty) the one before
+    the current one. NotFound when there is none."""
+    history = backend.history(device, network)
+    chosen = history[1:2] if not word else [each for each in history if _is_named(each, word)]
+    if len(chosen) > 1:
+        raise InvalidInput(f"several tables of {network} on {device} begin with {word:.64}: give more of the digest")
+    if not chosen:
+        known = ", ".join(f"{each['version']} ({each['digest']:.12})" for each in history) or "none"
+        raise NotFound(
+            f"{device} never had {f'table {word:.64}' if word else 'a table before'} of {network}; known: {known:.300}"
+        )
+    return backend.signed_table(device, network, str(chosen[0]["digest"])).table
+
+
+def _is_named(version: Mapping[str, Any], word: str) -> bool:
+    if word.isascii() and word.isdigit() and len(word) < _LEAST_PREFIX:
+        return bool(int(word) == version["version"])
+    if not re.fullmatch(f"[0-9a-f]{{{_LEAST_PREFIX},64}}", word):
+        raise InvalidInput(
+            f"{word!r:.70} names no table: give its version, or {_LEAST_PREFIX} or more digits of its digest"
+        )
+    return str(version["digest"]).startswith(word)
