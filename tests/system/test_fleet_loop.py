@@ -16,7 +16,7 @@ from tools.stack import NodeProfile, Stack
 
 pytestmark = pytest.mark.system
 
-DEVICE = "emulated-pi-4"
+DEVICE = "pi4-loop"
 Run = Callable[..., int]
 
 
@@ -24,7 +24,7 @@ Run = Callable[..., int]
 def stack(tmp_path_factory) -> Iterator[Stack]:
     """Broker, backend, ingest and an agent on an emulated board, as processes of their own."""
     node = NodeProfile(busy_watts=40.0, idle_watts=10.0)
-    with Stack(tmp_path_factory.mktemp("stack"), device=DEVICE, board="emulated-pi-4", node=node) as running:
+    with Stack(tmp_path_factory.mktemp("stack"), device=DEVICE, board="emulated-pi4", node=node) as running:
         yield running
 
 
