@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cloud.access.guard import Guard
+from cloud.access.rates import Rates
 from cloud.api import (
     access,
+    audit,
+    auditing,
     bundles,
     computations,
     devices,
@@ -24,6 +28,7 @@ from cloud.api import (
     samples,
     table_history,
     tables,
+    tokens,
     tracing,
 )
 from cloud.broker.accounts import BrokerAccounts, NoAccounts
@@ -61,6 +66,8 @@ _BLUEPRINTS = (
     inferences.blueprint,
     samples.blueprint,
     jobs.blueprint,
+    tokens.blueprint,
+    audit.blueprint,
     openapi.blueprint,
     page.blueprint,
 )
@@ -92,6 +99,7 @@ def create_app(
             settings=settings,
             store=store,
             guard=Guard(store, operator_token=settings.operator_token),
+            rates=Rates(settings.requests_per_minute),
             bundles=files,
             catalogue=Catalogue(store),
             tails=tails,
@@ -107,8 +115,16 @@ def create_app(
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
     access.guard(app)
+    auditing.keep_audit(app)
     errors.register(app)
+    _behind_proxies(app, settings.trusted_proxies)
     return app
+
+
+def _behind_proxies(app: Flask, count: int) -> None:
+    """Peers are then whom the proxies name; without any, who says so himself is not believed."""
+    if count:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]
 
 
 def _publisher(settings: BackendSettings) -> Publisher:

@@ -8,6 +8,7 @@ from typing import cast
 from flask import Flask, current_app
 
 from cloud.access.guard import Guard
+from cloud.access.rates import Rates
 from cloud.broker.accounts import BrokerAccounts
 from cloud.broker.publishing import Publisher
 from cloud.bundles.catalogue import Catalogue
@@ -30,6 +31,7 @@ class Services:
     settings: BackendSettings
     store: Store
     guard: Guard
+    rates: Rates
     bundles: BundleFiles
     catalogue: Catalogue
     tails: Tails

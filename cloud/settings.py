@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -41,15 +41,18 @@ class BackendSettings:
     What a device is told when it enrols: `device_broker_url` (without user and password), `device_ca` (a PEM file with the
     authority that signed backend's and broker's certificates) and `operator_public_key`. `broker_accounts`: who makes the
     devices' accounts at the broker, `none` (the operator) or `dynamic-security` (the backend, in Mosquitto's plugin).
+
+    `requests_per_minute`: what one token may ask of `/api/v1`, 0 for no limit. `trusted_proxies`: how many stand in front and add
+    to X-Forwarded-For. `keep_audit_days`: how long the audit goes back.
     """
 
     data_dir: Path
-    operator_token: str
+    operator_token: str = field(repr=False)
     node_busy_watts: float
     node_idle_watts: float | None = None
     node_name: str = "node"
-    database_url: str = ""
-    broker_url: str = ""
+    database_url: str = field(default="", repr=False)
+    broker_url: str = field(default="", repr=False)
     threads: int = 1
     open_bundles: int = 4
     max_waiting: int = 16
@@ -62,6 +65,9 @@ class BackendSettings:
     broker_accounts: str = AccountKeeper.NONE.value
     log_format: str = LogFormat.TEXT.value
     log_level: str = LogLevel.INFO.value
+    requests_per_minute: int = 6000
+    trusted_proxies: int = 0
+    keep_audit_days: int = 400
 
     def __post_init__(self) -> None:
         # Once for all: Flask, for one, takes a relative path to start at the app's package.
@@ -77,8 +83,14 @@ class BackendSettings:
         for name in ("threads", "open_bundles", "max_in_flight", "max_body_bytes", "max_artifact_bytes"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"setting '{name}' must be 1 or more, not {getattr(self, name)}")
-        if self.max_waiting < 0:
-            raise InvalidInput(f"setting 'max_waiting' must be 0 or more, not {self.max_waiting}")
+        for name, least in (
+            ("max_waiting", 0),
+            ("requests_per_minute", 0),
+            ("trusted_proxies", 0),
+            ("keep_audit_days", 1),
+        ):
+            if getattr(self, name) < least:
+                raise InvalidInput(f"setting '{name}' must be {least} or more, not {getattr(self, name)}")
         if self.broker_url:
             BrokerAddress.parse(self.broker_url)
         _check_logs(self.log_format, self.log_level)
@@ -112,9 +124,8 @@ class IngestSettings:
     `share`: one of `Sharing`. How long what is kept: as `Retention`.
     """
 
-    broker_url: str
+    broker_url: str = field(repr=False)
     data_dir: Path | None = None
-    database_url: str = ""
     log_format: str = LogFormat.TEXT.value
     log_level: str = LogLevel.INFO.value
     share: str = Sharing.AUTO.value
@@ -123,6 +134,7 @@ class IngestSettings:
     keep_samples_s: float = Retention.keep_samples_s
     keep_dead_letters_s: float = Retention.keep_dead_letters_s
     most_dead_letters: int = Retention.most_dead_letters
+    database_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         BrokerAddress.parse(self.broker_url)

@@ -22,6 +22,8 @@ from cloud.services import services
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _MARK = "dynasplit_needs"
+_LIMITED = "/api/v1/"
+"""Inference has limits of its own."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,23 @@ def open_to_all(endpoint: Endpoint) -> Endpoint:
     return _marking(Needs(()))(endpoint)
 
 
-def needs_of(endpoint: Callable[..., Any]) -> Needs:
+def needs_of(endpoint: object) -> Needs:
     """What an endpoint takes; TypeError for one that does not say."""
     needs = getattr(endpoint, _MARK, None)
     if not isinstance(needs, Needs):
-        raise TypeError(
-            f"endpoint {endpoint.__qualname__} says by no decorator who may call it: allowed or open_to_all"
-        )
+        name = getattr(endpoint, "__qualname__", endpoint)
+        raise TypeError(f"endpoint {name} says by no decorator who may call it: allowed or open_to_all")
     return needs
 
 
 def caller() -> Caller:
     """Who sends the request; only of endpoints that take a token."""
     return cast(Caller, g.caller)
+
+
+def peer() -> str:
+    """The address that the request comes from; with the setting `trusted_proxies`, as the outermost of these tells it."""
+    return request.remote_addr or "unknown"
 
 
 def guard(app: Flask) -> None:
@@ -78,7 +84,10 @@ def guard(app: Flask) -> None:
 def _check(needs: Needs) -> None:
     if not needs.any_of:
         return
-    g.caller = known = services().guard.caller(request.headers.get("Authorization", ""))
+    made = services()
+    g.caller = known = made.guard.caller(request.headers.get("Authorization", ""), peer=peer())
+    if request.path.startswith(_LIMITED):
+        made.rates.take(known.name)
     if needs.own_device:
         known.must_be((request.view_args or {})["device"], or_have=needs.any_of[0])
     else:

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify
 from cloud.access.guard import new_token, token_sha256
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
+from cloud.api.auditing import about
 from cloud.api.requests import json_object
 from cloud.services import services
 from protocol import topics
@@ -21,6 +22,7 @@ blueprint = Blueprint("devices", __name__)
 def register() -> tuple[Response, int]:
     """Registers a device. Its token is told here and never again."""
     name = topics.check_name(field(json_object(what="device"), "id", str, what="device"), what="device")
+    about(name)
     token = new_token()
     services().store.add_device(name, token_sha256=token_sha256(token))
     return jsonify({"id": name, "token": token}), 201

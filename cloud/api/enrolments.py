@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from cloud.access.scopes import Scope
-from cloud.api.access import allowed, open_to_all
+from cloud.api.access import allowed, open_to_all, peer
+from cloud.api.auditing import about
 from cloud.api.described import Operation, described
 from cloud.api.documents import EnrolledDocument
 from cloud.api.requests import json_object
@@ -46,8 +47,10 @@ class CodeUse:
 def issue() -> tuple[Response, int]:
     """Issues a one-use code for a device. It is told here and never again."""
     given = {"ttl_s": _TTL_S, "broker_password": "", "replace": False, **json_object(what="enrolment")}
+    device = topics.check_name(field(given, "device", str, what="enrolment"), what="device")
+    about(device)
     issued = services().enrolling.issue(
-        topics.check_name(field(given, "device", str, what="enrolment"), what="device"),
+        device,
         ttl_s=field(given, "ttl_s", float, what="enrolment"),
         broker_password=field(given, "broker_password", str, what="enrolment"),
         replace=field(given, "replace", bool, what="enrolment"),
@@ -66,6 +69,7 @@ def enrol() -> Response:
     """
     given = {"attempt": "", **json_object(what="enrolment")}
     code, attempt = (field(given, name, str, what="enrolment") for name in ("code", "attempt"))
-    enrolled = services().enrolling.enrol(code, peer=request.remote_addr or "unknown", attempt=attempt)
+    enrolled = services().enrolling.enrol(code, peer=peer(), attempt=attempt)
+    about(enrolled.device)
     services().guard.forget()
     return jsonify(enrolled.to_json())

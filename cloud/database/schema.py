@@ -238,10 +238,37 @@ enrolments = sa.Table(
     sa.Column("used_at", sa.Double),
 )
 
-enrolment_tries = sa.Table(
-    "enrolment_tries",
+tries = sa.Table(
+    "tries",
     metadata,
+    sa.Column("of", sa.String(16), primary_key=True),
     sa.Column("peer", _NAME, primary_key=True),
     sa.Column("count", sa.Integer, nullable=False),
     sa.Column("since", sa.Double, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("name", _NAME, primary_key=True),
+    sa.Column("sha256", _DIGEST, nullable=False, unique=True),
+    sa.Column("scopes", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double),
+    sa.Column("last_used_on", sa.String(10), nullable=False),
+    sa.Column("revoked_at", sa.Double),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("who", sa.String(80), nullable=False),
+    sa.Column("peer", _NAME, nullable=False),
+    sa.Column("what", _TAG, nullable=False),
+    sa.Column("on", _TAG, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("request_id", _NAME, nullable=False),
+    sa.Index("ix_audit_at", "at"),
 )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cloud.access.brake import site_of
 from cloud.access.guard import new_token, token_sha256
 from cloud.broker.accounts import BrokerAccounts
 from cloud.enrolment.codes import CodeSecrets, new_code
@@ -19,6 +20,7 @@ from protocol.errors import Conflict, InvalidInput, NotFound, Overloaded
 
 logger = logging.getLogger(__name__)
 
+_CODE = "code"
 _WRONG_TRIES = 10
 _WINDOW_S = 600.0
 _REMEMBERED_S = 30 * 86_400.0
@@ -102,11 +104,13 @@ class Enrolling:
     def _enrolment(self, code: str, peer: str) -> Enrolment:
         """What a code stands for."""
         now = self._clock()
-        if self._store.wrong_codes(peer, since=now - _WINDOW_S) >= _WRONG_TRIES:
-            raise Overloaded(f"too many wrong codes from {peer}; try again in {_WINDOW_S / 60:g} minutes")
+        if self._store.wrong_tries(_CODE, site_of(peer), since=now - _WINDOW_S) >= _WRONG_TRIES:
+            raise Overloaded(
+                f"too many wrong codes from {peer}; try again in {_WINDOW_S / 60:g} minutes", retry_after_s=_WINDOW_S
+            )
         enrolment = self._store.enrolment(self._secrets.digest(code))
         if enrolment is None:
-            self._store.note_wrong_code(peer, at=now, window_s=_WINDOW_S)
+            self._store.note_wrong_try(_CODE, site_of(peer), at=now, window_s=_WINDOW_S)
             raise NotFound("nobody issued this code; is it typed right?")
         return enrolment
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloud.store.audit.memory import MemoryAudit
 from cloud.store.bundles.memory import MemoryBundles
 from cloud.store.charts.memory import MemoryCharts
 from cloud.store.computations.memory import MemoryComputations
@@ -9,6 +10,8 @@ from cloud.store.enrolments.memory import MemoryEnrolments
 from cloud.store.jobs.memory import MemoryJobs
 from cloud.store.rollouts.memory import MemoryRollouts
 from cloud.store.tables.memory import MemoryTables
+from cloud.store.tokens.memory import MemoryTokens
+from cloud.store.tries.memory import MemoryTries
 from cloud.store.upkeep.memory import MemoryUpkeep
 
 
@@ -21,6 +24,9 @@ class MemoryStore(
     MemoryRollouts,
     MemoryComputations,
     MemoryJobs,
+    MemoryTokens,
+    MemoryTries,
+    MemoryAudit,
 ):
     """A `Store` that forgets everything with its process."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from cloud.store.audit.port import AuditStore
 from cloud.store.bundles.port import BundleStore
 from cloud.store.charts.port import ChartStore
 from cloud.store.computations.port import ComputationStore
@@ -14,6 +15,8 @@ from cloud.store.jobs.port import JobStore
 from cloud.store.records.port import RecordStore
 from cloud.store.rollouts.port import RolloutStore
 from cloud.store.tables.port import TableStore
+from cloud.store.tokens.port import TokenStore
+from cloud.store.tries.port import TryStore
 from cloud.store.upkeep.port import UpkeepStore
 
 
@@ -29,6 +32,9 @@ class Store(
     UpkeepStore,
     JobStore,
     EnrolmentStore,
+    TokenStore,
+    TryStore,
+    AuditStore,
     Protocol,
 ):
     """Devices, bundles, tables, records, what grew old or could not be read of them, jobs and enrolments.

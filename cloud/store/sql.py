@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from cloud.database import schema
+from cloud.store.audit.sql import SqlAudit
 from cloud.store.bundles.sql import SqlBundles
 from cloud.store.charts.sql import SqlCharts
 from cloud.store.computations.sql import SqlComputations
@@ -14,6 +15,8 @@ from cloud.store.jobs.sql import SqlJobs
 from cloud.store.records.sql import SqlRecords
 from cloud.store.rollouts.sql import SqlRollouts
 from cloud.store.tables.sql import SqlTables
+from cloud.store.tokens.sql import SqlTokens
+from cloud.store.tries.sql import SqlTries
 from cloud.store.upkeep.sql import SqlUpkeep
 
 
@@ -28,6 +31,9 @@ class SqlStore(
     SqlUpkeep,
     SqlJobs,
     SqlEnrolments,
+    SqlTokens,
+    SqlTries,
+    SqlAudit,
 ):
     """A `Store` in a database."""
 

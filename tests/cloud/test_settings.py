@@ -57,6 +57,9 @@ def test_a_settings_file_is_read_before_the_environment(tmp_path):
         ({"DYNASPLIT_THREADS": "0"}, "threads"),
         ({"DYNASPLIT_MAX_BODY_BYTES": "many"}, "MAX_BODY_BYTES"),
         ({"DYNASPLIT_BROKER_URL": "http://broker"}, "broker URL"),
+        ({"DYNASPLIT_REQUESTS_PER_MINUTE": "-1"}, "requests_per_minute"),
+        ({"DYNASPLIT_TRUSTED_PROXIES": "-1"}, "trusted_proxies"),
+        ({"DYNASPLIT_KEEP_AUDIT_DAYS": "0"}, "keep_audit_days"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(change, named):
@@ -75,3 +78,12 @@ def test_ingest_needs_a_broker_and_a_store():
         load_ingest({"DYNASPLIT_DATA_DIR": "/data"})
     with pytest.raises(InvalidInput, match="DYNASPLIT_DATA_DIR"):
         load_ingest({"DYNASPLIT_BROKER_URL": "mqtt://broker"})
+
+
+def test_settings_show_no_secret():
+    secrets = {"DYNASPLIT_OPERATOR_TOKEN": "s3cret-token"}
+    urls = {"DYNASPLIT_DATABASE_URL": "postgresql://u:s3cret-db@h/d", "DYNASPLIT_BROKER_URL": "mqtt://u:s3cret-mq@h"}
+
+    shown = f"{load_backend(BACKEND | secrets | urls)!r} {load_ingest(urls)!r}"
+
+    assert "s3cret" not in shown

@@ -98,16 +98,3 @@ def test_codes_that_expired_long_ago_are_forgotten(store):
     store.add_enrolment(replace(CODE, code_digest="d" * 64, expires_at=900.0), forget_before=500.0)
 
     assert store.enrolment(CODE.code_digest) is None
-
-
-def test_wrong_codes_are_counted_by_peer_within_a_window(store):
-    for at in (10.0, 20.0, 30.0):
-        store.note_wrong_code("192.0.2.1", at=at, window_s=60.0)
-    store.note_wrong_code("192.0.2.2", at=30.0, window_s=60.0)
-
-    assert store.wrong_codes("192.0.2.1", since=5.0) == 3
-    assert store.wrong_codes("192.0.2.2", since=5.0) == 1
-    assert store.wrong_codes("192.0.2.1", since=15.0) == 0
-
-    store.note_wrong_code("192.0.2.1", at=71.0, window_s=60.0)
-    assert store.wrong_codes("192.0.2.1", since=11.0) == 1

@@ -16,7 +16,6 @@ class MemoryEnrolments(MemoryDevices):
         super().__init__()
         self._codes_lock = threading.Lock()
         self._enrolments: dict[str, Enrolment] = {}
-        self._tries: dict[str, tuple[int, float]] = {}
 
     def add_enrolment(self, enrolment: Enrolment, *, forget_before: float) -> None:
         with self._codes_lock:
@@ -34,13 +33,3 @@ class MemoryEnrolments(MemoryDevices):
                 raise code_used(known.device)
             self._register(known.device, token_sha256=token_sha256, replace=known.replace)
             self._enrolments[code_digest] = replace(known, used_at=at)
-
-    def note_wrong_code(self, peer: str, *, at: float, window_s: float) -> None:
-        with self._codes_lock:
-            count, since = self._tries.get(peer, (0, at))
-            self._tries[peer] = (1, at) if since < at - window_s else (count + 1, since)
-
-    def wrong_codes(self, peer: str, *, since: float) -> int:
-        with self._codes_lock:
-            count, began = self._tries.get(peer, (0, since))
-            return count if began >= since else 0

@@ -25,7 +25,7 @@ class Enrolment:
 
 
 class EnrolmentStore(Protocol):
-    """Codes, and wrong tries of them. As `cloud.store.Store`: thread-safe, committed on return, ServiceMissing when it is away."""
+    """Codes. As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away."""
 
     def add_enrolment(self, enrolment: Enrolment, *, forget_before: float) -> None:
         """Keeps a code, and lets those go that expired before that time."""
@@ -38,14 +38,6 @@ class EnrolmentStore(Protocol):
 
         Conflict when the code was used meanwhile, or the device is registered and may not be replaced.
         """
-        ...
-
-    def note_wrong_code(self, peer: str, *, at: float, window_s: float) -> None:
-        """Counts a wrong try of a peer; a count that began longer than `window_s` ago begins anew."""
-        ...
-
-    def wrong_codes(self, peer: str, *, since: float) -> int:
-        """The peer's wrong tries, 0 when the count began before that time."""
         ...
 
 

@@ -14,10 +14,9 @@ class SqlEnrolments(SqlAccess):
     """An `EnrolmentStore` in a database."""
 
     def add_enrolment(self, enrolment: Enrolment, *, forget_before: float) -> None:
-        columns, tries = schema.enrolments.c, schema.enrolment_tries
+        expired = schema.enrolments.c.expires_at < forget_before
         with self._database.writing() as connection:
-            connection.execute(sa.delete(schema.enrolments).where(columns.expires_at < forget_before))
-            connection.execute(sa.delete(tries).where(tries.c.since < forget_before))
+            connection.execute(sa.delete(schema.enrolments).where(expired))
             connection.execute(sa.insert(schema.enrolments).values(**vars(enrolment)))
 
     def enrolment(self, code_digest: str) -> Enrolment | None:
@@ -38,18 +37,3 @@ class SqlEnrolments(SqlAccess):
                 connection.execute(renewed)
             elif not changed_by(connection, insert.on_conflict_do_nothing()):
                 raise device_exists(device)
-
-    def note_wrong_code(self, peer: str, *, at: float, window_s: float) -> None:
-        tries = schema.enrolment_tries.c
-        stale = tries.since < at - window_s
-        following = {
-            "count": sa.case((stale, 1), else_=tries["count"] + 1),
-            "since": sa.case((stale, at), else_=tries.since),
-        }
-        insert = self._insert(schema.enrolment_tries).values(peer=peer, count=1, since=at)
-        self._change(insert.on_conflict_do_update(index_elements=["peer"], set_=following))
-
-    def wrong_codes(self, peer: str, *, since: float) -> int:
-        tries = schema.enrolment_tries.c
-        rows = self._all(sa.select(tries["count"]).where(tries.peer == peer, tries.since >= since))
-        return int(rows[0][0]) if rows else 0

@@ -1,0 +1,1 @@
+"""Wrong tries, counted by peer."""
