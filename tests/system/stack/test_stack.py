@@ -17,7 +17,7 @@ from models.cutting.plain import make_bundle
 from models.zoo import digits_vgg, load_digits_vgg
 from planner.findings import Wanted, findings
 from planner.profiling import plan
-from protocol.configuration import Account
+from protocol.configuration import Account, Codec
 from protocol.errors import DynaSplitError
 from protocol.tensors import Tensor
 from tools import keys
@@ -69,7 +69,7 @@ def network(stack, tmp_path_factory) -> str:
     token = stack.settings["DYNASPLIT_OPERATOR_TOKEN"]
     with contextlib.closing(Backend(BACKEND, token=token)) as backend, contextlib.closing(agent(stack)) as device:
         prepare(backend, device, bundle)
-        space = space_of(device, bundle, ("raw",))
+        space = space_of(device, bundle, (Codec.RAW,))
         measured = measure(device, bundle, plan(space), known.input(1), repeats=1, run="profile", step=lambda: None)
         table = findings(list(measured), space, Wanted(Account.EDGE_NODE)).table
         signed = push(backend, table, keys.load(stack.folder / "operator.key"))
