@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.bundle import Bundle
@@ -48,6 +48,22 @@ class Backend:
     def issue_code(self, device: str, **more: Any) -> dict[str, Any]:
         """A one-use enrolment code: `device`, `code`, `expires_at`. `more`: `ttl_s`, `broker_password`, `replace`."""
         return self._web.send("POST", "/api/v1/enrolments", {"device": device, **more})
+
+    def create_token(self, name: str, *, scopes: Sequence[str], ttl_s: float | None) -> dict[str, Any]:
+        """A new token of a person or a program: `name`, `token`, `scopes`, `expires_at`."""
+        return self._web.send("POST", "/api/v1/tokens", {"name": name, "scopes": list(scopes), "ttl_s": ttl_s})
+
+    def access_tokens(self) -> list[dict[str, Any]]:
+        """All tokens of people and programs, by name, without their secrets."""
+        return self._web.items("/api/v1/tokens")
+
+    def revoke_token(self, name: str) -> None:
+        """Makes a token worthless."""
+        self._web.call("DELETE", f"/api/v1/tokens/{quoted(name)}")
+
+    def audit(self, *, limit: int) -> list[dict[str, Any]]:
+        """Who changed what, latest first."""
+        return self._web.items(f"/api/v1/audit?limit={limit}")
 
     def add_job(self, device: str, kind: JobKind, parameters: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Gives a device a job; the job as it is listed, with `published`."""

@@ -28,6 +28,8 @@ VERBS = {
     "simulate": "tools.simulate",
     "keys": "tools.keys",
     "certs": "tools.certs",
+    "token": "tools.access_tokens",
+    "audit": "tools.audit",
     "table": "tools.table",
     "push": "tools.push",
     "cloud-env": "tools.cloud_env",
