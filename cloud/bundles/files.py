@@ -82,6 +82,23 @@ class BundleFiles:
         self.content(digest)
         return Bundle.open(self._bundles / digest)
 
+    def remove(self, digest: str) -> None:
+        """Deletes a bundle and those of its artifacts that no other has; what is not here is gone already."""
+        try:
+            manifest = self.manifest(digest)
+        except NotFound:
+            return
+        with self._lock:
+            self._manifests.pop(digest, None)
+        # Out of the way at once: another process must not see half of it.
+        leaving = Path(tempfile.mkdtemp(prefix=".old-", dir=self._bundles))
+        (self._bundles / digest).rename(leaving / digest)
+        shutil.rmtree(leaving, ignore_errors=True)
+        for item in manifest.artifacts:
+            path = self._artifacts / item.sha256
+            if path.is_file() and path.stat().st_nlink == 1:
+                path.unlink(missing_ok=True)
+
     def _assemble(self, digest: str, manifest: Manifest, content: bytes) -> None:
         place = self._bundles / digest
         if place.exists():

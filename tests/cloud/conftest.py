@@ -149,9 +149,11 @@ def reply_of() -> Callable[[TestResponse], Message]:
 
 @pytest.fixture
 def make_signed() -> Callable[..., Any]:
-    def make(version: int = 1, *, device: str = "pi-1", network: str = "digits", head_ms: float = 4.5) -> Any:
+    def make(
+        version: int = 1, *, device: str = "pi-1", network: str = "digits", head_ms: float = 4.5, bundle: str = "b" * 64
+    ) -> Any:
         row = Row(Configuration(3, 1_500_000), head_ms, 12.0, 2.5, 1000, 40, 1.5, 60.0, None, 0.98)
-        return sign(Table(network, "b" * 64, device, REFERENCE_LINK, (row,), version), KEY)
+        return sign(Table(network, bundle, device, REFERENCE_LINK, (row,), version), KEY)
 
     return make
 

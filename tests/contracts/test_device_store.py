@@ -1,4 +1,4 @@
-"""What every store promises of devices and their labels: in memory, SQLite and PostgreSQL."""
+"""What every store promises of devices and their labels, and of bundles that go: in memory, SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -77,3 +77,14 @@ def test_one_device_is_told_by_its_name(fleet):
     assert (heard.registered, heard.availability, heard.last_seen) == (False, Availability.ONLINE, 5.0)
     assert (registered.registered, registered.availability, registered.last_seen) == (True, Availability.OFFLINE, None)
     assert fleet.device("nobody") is None
+
+
+def test_a_bundle_that_was_removed_is_not_there(store):
+    first, second = (store.add_bundle(name * 64, network="digits") for name in "ab")
+
+    store.remove_bundle(first.digest)
+
+    assert store.bundles() == [second]
+    assert store.add_bundle("c" * 64, network="digits").version == 3
+    with pytest.raises(NotFound):
+        store.remove_bundle(first.digest)

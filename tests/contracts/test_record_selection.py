@@ -125,3 +125,13 @@ def test_what_comes_in_meanwhile_moves_no_place(store):
     store.write([Arrival("pi-0", "boot", 99, 50.0, content.to_json(), replace(content, run="late"))])
 
     assert inferences(store, after=seen[-1].position) == [3, 2, 1, 0]
+
+
+def test_throttled_devices_are_those_whose_latest_samples_say_so(store):
+    for number, (device, throttled) in enumerate([("pi-2", True), ("pi-3", True), ("pi-4", False)]):
+        content = replace(sample(0), throttled=throttled)
+        at = 40.0 if device == "pi-3" else 60.0
+        store.write([Arrival(device, "boot", number, at, content.to_json(), content)])
+
+    assert store.throttled_devices(received_since=50.0) == ["pi-2"]
+    assert store.throttled_devices(received_since=0.0) == ["pi-2", "pi-3"]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cloud.store.bundles.port import StoredBundle
+from cloud.store.bundles.port import StoredBundle, bundle_unknown
 
 
 class MemoryBundles:
@@ -19,7 +19,8 @@ class MemoryBundles:
 
     def add_bundle(self, digest: str, *, network: str) -> StoredBundle:
         with self._bundles_lock:
-            version = 1 + sum(bundle.network == network for bundle in self._bundles.values())
+            versions = [bundle.version for bundle in self._bundles.values() if bundle.network == network]
+            version = 1 + max(versions, default=0)
             return self._bundles.setdefault(digest, StoredBundle(digest, network, version, loaded=True))
 
     def bundles(self) -> list[StoredBundle]:
@@ -30,3 +31,8 @@ class MemoryBundles:
         with self._bundles_lock:
             for digest in set(digests) & set(self._bundles):
                 self._bundles[digest] = replace(self._bundles[digest], loaded=loaded)
+
+    def remove_bundle(self, digest: str) -> None:
+        with self._bundles_lock:
+            if self._bundles.pop(digest, None) is None:
+                raise bundle_unknown(digest)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from protocol.errors import NotFound
+
 
 @dataclass(frozen=True)
 class StoredBundle:
@@ -34,3 +36,11 @@ class BundleStore(Protocol):
     def set_loaded(self, digests: Sequence[str], *, loaded: bool) -> None:
         """Says which bundles serve."""
         ...
+
+    def remove_bundle(self, digest: str) -> None:
+        """Forgets a bundle; NotFound when it is not there. Its version may be given again when it was the newest."""
+        ...
+
+
+def bundle_unknown(digest: str) -> NotFound:
+    return NotFound(f"bundle {digest:.12} is not here")

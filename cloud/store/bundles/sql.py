@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from cloud.database import schema
 from cloud.database.access import SqlAccess
-from cloud.store.bundles.port import StoredBundle
+from cloud.store.bundles.port import StoredBundle, bundle_unknown
 
 
 class SqlBundles(SqlAccess):
@@ -33,3 +33,7 @@ class SqlBundles(SqlAccess):
     def set_loaded(self, digests: Sequence[str], *, loaded: bool) -> None:
         columns = schema.bundles.c
         self._change(sa.update(schema.bundles).where(columns.digest.in_(digests)).values(loaded=loaded))
+
+    def remove_bundle(self, digest: str) -> None:
+        if not self._change(sa.delete(schema.bundles).where(schema.bundles.c.digest == digest)):
+            raise bundle_unknown(digest)

@@ -44,6 +44,10 @@ class MemoryRecords(MemoryDevices, MemoryDeadLetters):
     def count_inferences(self, *, run: str | None = None) -> int:
         return len(self._records(lambda content: isinstance(content, Inference), Selection(run=run)))
 
+    def throttled_devices(self, *, received_since: float) -> list[str]:
+        chosen = self._chosen(Selection(received_since=received_since))
+        return sorted({each.device for each in chosen if isinstance(each.content, Sample) and each.content.throttled})
+
     def _in_order(
         self, kind: type, selection: Selection, limit: int | None, *, latest_first: bool = False
     ) -> Iterator[Kept]:

@@ -119,3 +119,7 @@ class RecordStore(Protocol):
     def count_inferences(self, *, run: str | None = None) -> int:
         """How many inferences with distinct identities."""
         ...
+
+    def throttled_devices(self, *, received_since: float) -> list[str]:
+        """Devices, by name, of which a sample that came in then or later says that heat or a weak supply slowed them down."""
+        ...

@@ -69,6 +69,17 @@ class SqlRecords(SqlDeadLetters):
         query = sa.select(sa.func.count()).select_from(schema.inferences)
         return self._count(query.where(*conditions(schema.inferences, Selection(run=run))))
 
+    def throttled_devices(self, *, received_since: float) -> list[str]:
+        known, samples = schema.presence.c, schema.samples.c
+        # Device by device, as the index of samples goes; whoever sent one is present.
+        slowed = (
+            sa.select(samples.sequence)
+            .where(samples.device == known.device, samples.received_at >= received_since)
+            .where(samples.body["throttled"].as_boolean())
+        )
+        rows = self._all(sa.select(known.device).where(sa.exists(slowed)).order_by(known.device))
+        return [str(row.device) for row in rows]
+
     def _pages(
         self, table: sa.Table, selection: Selection, *, latest_first: bool = False, limit: int | None = None
     ) -> Iterator[Kept]:

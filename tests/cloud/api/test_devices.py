@@ -52,6 +52,6 @@ def test_devices_are_listed_with_their_presence(backend):
     backend.store.note_availability("pi-2", Availability.STOPPED, at=12.5)
 
     assert backend.call("GET", "/api/v1/devices").get_json() == [
-        {"id": "pi-1", "registered": True, "availability": "offline", "last_seen": None},
-        {"id": "pi-2", "registered": False, "availability": "stopped", "last_seen": 12.5},
+        {"id": "pi-1", "registered": True, "availability": "offline", "last_seen": None, "labels": {}},
+        {"id": "pi-2", "registered": False, "availability": "stopped", "last_seen": 12.5, "labels": {}},
     ]

@@ -15,7 +15,7 @@ from protocol.errors import ServiceMissing
 class Broken(MemoryStore):
     """A store with a bug."""
 
-    def devices(self):
+    def devices(self, **_labels):
         raise RuntimeError("secret detail")
 
 
