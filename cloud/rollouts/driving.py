@@ -17,6 +17,9 @@ from protocol.presence import Availability
 
 logger = logging.getLogger(__name__)
 
+_MOST_SENT = 50
+"""So many tables of a rollout are sent between two looks at what became of those before."""
+
 
 class Driver:
     """Moves all rollouts on, one look at a time. Several processes may: each change is made by the first who comes.
@@ -48,7 +51,7 @@ class Driver:
                 return  # another process was faster: the next look sees what it decided
             if (moved.state, moved.stage) != (rollout.state, rollout.stage):
                 logger.info("rollout %s: %s, stage %d %s", moved.id, moved.state.value, moved.stage, moved.reason)
-        for member in to_send(moved, seen):
+        for member in to_send(moved, seen)[:_MOST_SENT]:
             self._send(member, at=at)
 
     def _send(self, member: Member, *, at: float) -> None:
@@ -72,5 +75,6 @@ def _seen(standing: Standing) -> Seen:
         online=standing.device is not None and standing.device.availability is Availability.ONLINE,
         desired_version=desired.version if desired else 0,
         desired_digest=desired.digest if desired else "",
+        published=standing.desired is not None and standing.desired.published,
         report=standing.received.report if standing.received else None,
     )

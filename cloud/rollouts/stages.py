@@ -11,17 +11,22 @@ from protocol.documents import digest_of
 from protocol.messages import TableReport, TableState
 
 _OWING = (MemberState.SENT, MemberState.LATE)
+_MOST_REASON = 500
 _WATCHED = (*_OWING, MemberState.APPLIED)
 _BY_REPORT = {TableState.REJECTED: MemberState.REJECTED, TableState.ROLLED_BACK: MemberState.ROLLED_BACK}
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is known of a device: whether it is there, which table it shall use for the network, and what it last said."""
+    """What is known of a device: whether it is there, which table it shall use for the network, and what it last said.
+
+    `published`: whether the broker has taken that table.
+    """
 
     online: bool = False
     desired_version: int = 0
     desired_digest: str = ""
+    published: bool = False
     report: TableReport | None = None
 
 
@@ -67,7 +72,7 @@ def _told(member: Member, seen: Seen, plan: Plan, *, at: float) -> Member:
     if member.state not in _WATCHED:
         return member
     if seen.report and (state := _state_of(member, seen.report)):
-        return replace(member, state=state, reason=seen.report.reason, quiet_since=None)
+        return replace(member, state=state, reason=seen.report.reason[:_MOST_REASON], quiet_since=None)
     return _waited_for(member, seen, plan, at=at)
 
 
@@ -92,6 +97,8 @@ def _waited_for(member: Member, seen: Seen, plan: Plan, *, at: float) -> Member:
     if not seen.online:
         over = at - member.sent_at >= plan.patience_s
         return replace(member, quiet_since=None, state=MemberState.LATE if over else MemberState.SENT)
+    if not (seen.published and seen.desired_digest == member.digest):
+        return member
     if member.quiet_since is None:
         return replace(member, quiet_since=at)
     if at - member.quiet_since < plan.patience_s:
@@ -160,7 +167,6 @@ def _begun(member: Member, seen: Seen, stage: int, *, at: float) -> Member:
         state=MemberState.SENT,
         stage=stage,
         sent_at=at,
-        quiet_since=at if seen.online else None,
         before=identity_of(seen.report) if seen.report else "",
     )
 

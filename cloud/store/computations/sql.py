@@ -10,7 +10,7 @@ from cloud.database import schema
 from cloud.database.access import SqlAccess
 from cloud.store.computations.port import Computation, ComputationState, computation_unknown
 
-_FINAL = [state.value for state in ComputationState if state.final]
+_UNFINISHED = [state.value for state in ComputationState if not state.final]
 
 
 class SqlComputations(SqlAccess):
@@ -29,7 +29,7 @@ class SqlComputations(SqlAccess):
 
     def unfinished_computations(self) -> list[Computation]:
         columns = schema.computations.c
-        query = sa.select(columns.content).where(columns.state.not_in(_FINAL))
+        query = sa.select(columns.content).where(columns.state.in_(_UNFINISHED))
         rows = self._all(query.order_by(columns.created_at, columns.id))
         return [Computation.from_json(row.content) for row in rows]
 

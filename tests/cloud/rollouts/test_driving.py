@@ -91,6 +91,18 @@ def test_one_of_five_that_goes_back_stops_all(store, publisher, driver, tables):
     assert list(publisher.retained) == [topics.desired("pi-1", "digits")]
 
 
+def test_a_large_stage_is_sent_bit_by_bit(store, publisher, driver, make_signed, monkeypatch):
+    monkeypatch.setattr("cloud.rollouts.driving._MOST_SENT", 2)
+    start(store, "digits", [make_signed(1, device=device) for device in DEVICES], Plan(canary_share=1.0), at=1.0)
+    sent = []
+
+    for _ in range(4):
+        driver.look()
+        sent.append(len(publisher.retained))
+
+    assert sent == [2, 4, 5, 5]
+
+
 def test_two_processes_that_look_at_once_do_no_harm(store, publisher, driver, tables):
     start(store, "digits", tables, PLAN, at=1.0)
     other = Driver(store, publisher, wall_clock=Clock())

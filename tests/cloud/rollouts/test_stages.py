@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -21,6 +21,7 @@ class World:
     rollout: Rollout
     seen: dict[str, Seen] = field(default_factory=dict)
     now: float = 0.0
+    broker_away: bool = False
 
     def look(self, after_s: float = 0.0) -> Rollout:
         """One look: what is to be sent becomes desired at once."""
@@ -28,17 +29,19 @@ class World:
         self.rollout = advance(self.rollout, self.seen, at=self.now)
         for member in to_send(self.rollout, self.seen):
             known = self.seen.get(member.device, Seen())
-            self.seen[member.device] = Seen(known.online, member.version, member.digest, known.report)
+            self.seen[member.device] = replace(
+                known, desired_version=member.version, desired_digest=member.digest, published=not self.broker_away
+            )
         return self.rollout
 
     def there(self, *devices: str, online: bool = True) -> None:
         for device in devices:
             known = self.seen.get(device, Seen())
-            self.seen[device] = Seen(online, known.desired_version, known.desired_digest, known.report)
+            self.seen[device] = replace(known, online=online)
 
     def says(self, device: str, report: TableReport) -> None:
         known = self.seen[device]
-        self.seen[device] = Seen(known.online, known.desired_version, known.desired_digest, report)
+        self.seen[device] = replace(known, report=report)
 
     def applies(self, *devices: str) -> None:
         for device in devices:
@@ -181,12 +184,25 @@ def test_a_rollout_ends_with_devices_that_stay_off(fleet):
 def test_one_that_is_online_and_says_nothing_stops_it(fleet):
     world = fleet()
     world.look()
+    world.look(1)
 
     assert world.look(299).state is RolloutState.RUNNING
     stopped = world.look(1)
 
     assert stopped.state is RolloutState.STOPPED
     assert stopped.reason == "pi-1: silent: it is online, but has said nothing of its table for 300 s"
+
+
+def test_a_device_owes_no_word_on_what_the_broker_has_not_taken(fleet):
+    world = fleet()
+    world.broker_away = True
+    world.look()
+
+    assert world.look(1000).state is RolloutState.RUNNING
+    world.seen["pi-1"] = replace(world.seen["pi-1"], published=True)
+    world.look(1)
+    assert world.look(299).state is RolloutState.RUNNING
+    assert world.look(1).state is RolloutState.STOPPED
 
 
 def test_one_that_comes_back_has_all_the_time_for_its_word(fleet):
