@@ -10,12 +10,13 @@ import sys
 
 from tools.benches import models
 from tools.benches.edge import bench as edge
+from tools.benches.ingest import bench as ingest
 from tools.benches.planner import bench as planner
 from tools.benches.store import bench as store
 
 SUMMARY = "measure what DynaSplit costs on this machine, against its targets"
 
-SUBJECTS = {"models": models, "planner": planner, "edge": edge, "store": store}
+SUBJECTS = {"models": models, "planner": planner, "edge": edge, "store": store, "ingest": ingest}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

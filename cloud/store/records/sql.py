@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from cloud.database import schema
+from cloud.database.many import add_new
 from cloud.store.dead_letters.sql import SqlDeadLetters
 from cloud.store.records.energies import energies_of
 from cloud.store.records.port import RECORD_ORDER, Arrival, Content, Kept, Rejection, Selection, rejected
@@ -38,15 +39,12 @@ class SqlRecords(SqlDeadLetters):
             with self._database.writing() as connection:
                 for table, mine in rows.items():
                     if mine:
-                        self._add(connection, table, mine)
+                        add_new(connection, table, mine)
                 if letters:
                     self._put_aside(connection, letters)
                 self._note_seen(connection, {each.device: each.received_at for each in ordered})
         except (UnicodeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"the database cannot keep this: {error}") from error
-
-    def _add(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
 
     def _note_seen(self, connection: sa.Connection, seen: Mapping[str, float]) -> None:
         unsaid = Availability.OFFLINE.value

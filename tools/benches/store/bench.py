@@ -7,23 +7,19 @@ installed. All figures are measured, on this machine.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from protocol.errors import InvalidInput, ServiceMissing
 from tools.benches.circumstances import circumstances
+from tools.benches.databases import DATABASES, empty_database
 from tools.benches.figures import Target
-from tools.benches.postgresql import cluster
 from tools.output import add_json_argument, check_json_target, console, write_json
 
 SUMMARY = "the store: what a dashboard asks, with ten million inferences in it"
 
-DATABASES = ("sqlite", "postgresql")
 _ROWS, _QUICK_ROWS, _REPEATS = 10_000_000, 100_000, 15
 
 
@@ -67,7 +63,7 @@ def _measure(name: str, count: int) -> dict[str, Any]:
             "pip install -c constraints.txt '.[demo]'"
         ) from missing
     rows = Rows(count)
-    with _database(name) as url:
+    with empty_database(name) as url:
         rows.check_room(Path(tempfile.gettempdir()))
         store = SqlStore(url)
         try:
@@ -89,15 +85,3 @@ def _targets(name: str, found: dict[str, Any]) -> list[Target]:
     from tools.benches.store import questions
 
     return questions.targets(name, found)
-
-
-@contextmanager
-def _database(name: str) -> Iterator[str]:
-    if name == "sqlite":
-        with tempfile.TemporaryDirectory(prefix="dynasplit-store-") as folder:
-            yield f"sqlite:///{folder}/store.sqlite"
-    elif given := os.environ.get("DATABASE_URL"):
-        yield given
-    else:
-        with cluster() as url:
-            yield url

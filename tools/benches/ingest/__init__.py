@@ -1,0 +1,1 @@
+"""How many records a second ingest takes in."""

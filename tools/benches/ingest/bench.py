@@ -1,0 +1,85 @@
+"""`dynasplit bench ingest`: how many records a second ingest takes in, when a backlog arrives at once.
+
+A real Mosquitto, devices in a process of their own, and SQLite in a temporary folder; PostgreSQL as DATABASE_URL says (an empty
+database), or a server of its own where its programs are installed. Acknowledged means committed. All figures are measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rich.console import Console
+
+from protocol.errors import InvalidInput, ServiceMissing
+from tools.benches.circumstances import circumstances
+from tools.benches.databases import DATABASES, empty_database
+from tools.benches.figures import Target
+from tools.benches.tables import table_of, targets_table
+from tools.output import add_json_argument, check_json_target, console, write_json
+
+SUMMARY = "ingest: records a second into SQLite and PostgreSQL"
+
+_RECORDS, _QUICK_RECORDS, _MOST_PROCESSES = 100_000, 10_000, 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--records", type=int, default=_RECORDS, metavar="N", help=f"the backlog (default {_RECORDS})")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="ingest processes that share it (default 1)"
+    )
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_RECORDS} records: a look, no result")
+    parser.add_argument("--database", choices=DATABASES, help="one of the two alone")
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    started_s = time.monotonic()
+    check_json_target(arguments.json)
+    records = _QUICK_RECORDS if arguments.quick else arguments.records
+    if records < 1000 or not 1 <= arguments.processes <= _MOST_PROCESSES:
+        raise InvalidInput(f"--records must be 1000 or more, --processes 1 to {_MOST_PROCESSES}")
+    measuring, out = _measuring(), console()
+    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick, "databases": {}}
+    targets: list[Target] = []
+    for name in [arguments.database] if arguments.database else DATABASES:
+        out.print(f"measuring {name} …")
+        with tempfile.TemporaryDirectory() as folder, empty_database(name) as url:
+            found = measuring.facts(url, Path(folder), records=records, processes=arguments.processes)
+        facts["databases"][name] = found
+        targets += measuring.targets(name, found)
+    facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
+    facts |= {"seconds": round(time.monotonic() - started_s, 1), "complete": True}
+    write_json(arguments.json, facts)
+    _show(facts, out)
+    return 0 if facts["met"] else 1
+
+
+def _measuring() -> ModuleType:
+    try:
+        from tools.benches.ingest import measuring
+    except ModuleNotFoundError as missing:
+        raise ServiceMissing(
+            f"package '{missing.name}' is missing: bench ingest starts the cloud's processes; install them: "
+            "pip install -c constraints.txt '.[demo]'"
+        ) from missing
+    return measuring
+
+
+def _show(facts: Mapping[str, Any], out: Console) -> None:
+    headings = ("records", "in seconds", "a second", "CPU s per 1000", "peak MiB", "batches sent again")
+    table = table_of("a backlog that arrives at once", "database", *headings)
+    for name, found in facts["databases"].items():
+        figures = ("records", "seconds", "records_per_s", "cpu_s_per_1000_records", "peak_rss_mib", "resent_batches")
+        table.add_row(name, *(f"{found[figure]:g}" for figure in figures))
+    out.print(table)
+    out.print(targets_table(facts["targets"]))
+    out.print(
+        f"Measured on {facts['cpu']} ({facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}), "
+        f"Python {facts['python']}; {facts['seconds']:.0f} s in all."
+    )
