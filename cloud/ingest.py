@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _BROKER_RETRY_S = 2.0
 _LOOK_S = 1.0
+_GARBAGE_OBJECTS = 200_000
+"""Records are many small objects without circles: looking for such every 700 of them takes a fifth of all time."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DynaSplitError as error:
         sys.stderr.write(f"dynasplit-ingest: {error}\n")
         return error.exit_code
+    gc.set_threshold(_GARBAGE_OBJECTS)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -118,7 +118,11 @@ inferences = sa.Table(
     sa.Column("edge_provenance", _KINDS, nullable=False, server_default=""),
     sa.Column("cloud_mj", sa.Double),
     sa.Column("cloud_provenance", _KINDS, nullable=False, server_default=""),
-    sa.Index("ix_inferences_device", "device", "received_at"),
+    # With what charts sum up: a day of a device is then read from one place, not from thousands.
+    sa.Index(
+        "ix_inferences_device",
+        *("device", "received_at", "violation", "edge_provenance", "edge_mj", "cloud_provenance", "cloud_mj"),
+    ),
     sa.Index("ix_inferences_network", "network", "received_at"),
     sa.Index("ix_inferences_received_at", "received_at"),
 )

@@ -106,7 +106,7 @@ def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -
     deadline = time.monotonic() + _PATIENCE_S
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ServiceMissing(f"{process.args} did not come up")
+            raise ServiceMissing(f"{process.args!r:.100} did not come up")
         time.sleep(0.02)
 
 
