@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
+from cloud.settings import BackendSettings, IngestSettings
 from protocol.errors import InvalidInput
 from protocol.signing import check_public_key
 from tools.certificates.authority import hosts_of
@@ -78,13 +81,21 @@ def test_a_folder_without_the_example_is_named(tmp_path, capsys):
     assert ".env.example" in capsys.readouterr().err
 
 
-def test_every_key_of_the_example_is_explained_and_read():
-    """A line that no file reads would promise something; one that is missing could not be set."""
+def test_every_key_of_the_example_is_read_and_every_key_that_is_read_is_in_the_example():
     example = (ROOT / ".env.example").read_text()
-    read = set(
-        re.findall(r"\$\{([A-Z_]+)", re.sub(r"^ *#.*$", "", (ROOT / "docker-compose.yml").read_text(), flags=re.M))
-    )
+    compose = (ROOT / "docker-compose.yml").read_text()
+    read = set(re.findall(r"\$\{([A-Z_]+)", compose))
     assert set(values(example)) - {"COMPOSE_PROJECT_NAME"} == read - {"CLOUD_IMAGE", "EDGE_IMAGE"}
+    passed_on = set(re.findall(r"^ +(DYNASPLIT_[A-Z_]+):$", compose, re.M))
+    assert set(re.findall(r"^#(DYNASPLIT_[A-Z_]+)=", example, re.M)) == passed_on
+
+
+def test_what_is_passed_on_are_settings():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for service, kind in (("backend", BackendSettings), ("ingest", IngestSettings)):
+        known = {f"DYNASPLIT_{field.name.upper()}" for field in dataclasses.fields(kind)}
+        passed_on = {name for name, value in compose[service]["environment"].items() if value is None}
+        assert passed_on <= known
 
 
 def test_an_example_of_another_version_is_refused():
