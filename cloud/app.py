@@ -21,6 +21,7 @@ from cloud.api import (
     inferences,
     jobs,
     measurements,
+    metrics,
     models_v2,
     networks,
     openapi,
@@ -48,6 +49,7 @@ from cloud.services import Services, attach
 from cloud.settings import AccountKeeper, BackendSettings, sqlite_url
 from cloud.store.port import Store
 from cloud.store.sql import SqlStore
+from cloud.watching.backend_metrics import BackendMetrics
 from models.bundle import Bundle
 from models.running.runner import Runner
 from models.running.runner_choice import open_runner
@@ -110,6 +112,7 @@ def create_app(
             answering=Answering(tails, node),
             in_flight=InFlight(settings.max_in_flight),
             statistics=Statistics(),
+            metrics=BackendMetrics(),
             publisher=publisher or _publisher(settings),
             accounts=accounts,
             enrolling=Enrolling(settings, store, accounts),
@@ -118,6 +121,7 @@ def create_app(
     tracing.register(app)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
+    app.register_blueprint(metrics.blueprint(to_all=settings.metrics_open))
     access.guard(app)
     auditing.keep_audit(app)
     errors.register(app)

@@ -20,6 +20,7 @@ from cloud.inference.statistics import Statistics
 from cloud.inference.tails import Tails
 from cloud.settings import BackendSettings
 from cloud.store.port import Store
+from cloud.watching.backend_metrics import BackendMetrics
 
 _KEY = "dynasplit"
 
@@ -38,6 +39,7 @@ class Services:
     answering: Answering
     in_flight: InFlight
     statistics: Statistics
+    metrics: BackendMetrics
     publisher: Publisher
     accounts: BrokerAccounts
     enrolling: Enrolling

@@ -68,6 +68,7 @@ class BackendSettings:
     requests_per_minute: int = 6000
     trusted_proxies: int = 0
     keep_audit_days: int = 400
+    metrics_open: bool = False
 
     def __post_init__(self) -> None:
         # Once for all: Flask, for one, takes a relative path to start at the app's package.

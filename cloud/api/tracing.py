@@ -7,6 +7,7 @@ import time
 
 from flask import Flask, Response, g, request
 
+from cloud.services import services
 from cloud.watching.logs import REQUEST, facts
 from protocol.request_ids import REQUEST_ID, known_or_new
 
@@ -28,6 +29,7 @@ def _begin() -> None:
 
 def _answered(response: Response) -> Response:
     response.headers[REQUEST_ID] = g.request_id
+    services().metrics.answered(request.endpoint or "none", response.status_code)
     if logger.isEnabledFor(logging.DEBUG):
         ms = (time.perf_counter() - g.began_s) * 1e3
         status, values = response.status_code, request.view_args or {}

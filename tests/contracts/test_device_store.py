@@ -40,6 +40,16 @@ def test_devices_are_gathered_by_all_of_their_labels(fleet):
     assert names(fleet) == ["heard-of", "pi-0", "pi-1", "pi-2"]
 
 
+def test_devices_are_counted_by_availability_and_those_never_heard_of_are_offline(fleet):
+    fleet.note_availability("pi-0", Availability.ONLINE, at=6.0)
+
+    assert dict(fleet.count_devices()) == {Availability.ONLINE: 2, Availability.OFFLINE: 2}
+
+
+def test_no_devices_are_no_counts(store):
+    assert dict(store.count_devices()) == {}
+
+
 def test_labels_are_told_with_their_device(fleet):
     assert fleet.device("pi-0").labels == {"site": "north", "kind": "camera"}
     assert [dict(device.labels) for device in fleet.devices(labels={"kind": "camera"})] == [

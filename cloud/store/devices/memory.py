@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 
 from cloud.store.devices.port import NO_LABELS, Device, device_exists, device_unknown
@@ -45,6 +46,9 @@ class MemoryDevices:
         with self._devices_lock:
             known = [self._device(name) for name in sorted({*self._tokens, *self._presence})]
         return [device for device in known if labels.items() <= device.labels.items()]
+
+    def count_devices(self) -> Mapping[Availability, int]:
+        return Counter(device.availability for device in self.devices())
 
     def device(self, name: str) -> Device | None:
         with self._devices_lock:

@@ -50,6 +50,10 @@ class DeviceStore(Protocol):
         """Devices by name; only those that have all these labels."""
         ...
 
+    def count_devices(self) -> Mapping[Availability, int]:
+        """How many devices there are by availability, those with none left out. Quick for any number of them."""
+        ...
+
     def device(self, name: str) -> Device | None:
         """None for a name that is neither registered nor was ever heard of."""
         ...

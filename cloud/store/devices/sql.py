@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,17 @@ class SqlDevices(SqlAccess):
 
     def devices(self, *, labels: Mapping[str, str] = NO_LABELS) -> list[Device]:
         return self._devices(*(schema.devices.c.name.in_(_labelled(key, value)) for key, value in labels.items()))
+
+    def count_devices(self) -> Mapping[Availability, int]:
+        seen, named = schema.presence.c, schema.devices.c
+        by_word = sa.select(seen.availability, sa.func.count()).group_by(seen.availability)
+        never_heard_of = (
+            sa.select(sa.func.count()).select_from(schema.devices).where(named.name.not_in(sa.select(seen.device)))
+        )
+        with self._database.reading() as connection:
+            counts = Counter({Availability(word): count for word, count in connection.execute(by_word)})
+            counts[Availability.OFFLINE] += connection.scalar(never_heard_of) or 0
+        return +counts
 
     def device(self, name: str) -> Device | None:
         found = self._devices(name=name)
