@@ -150,9 +150,10 @@ class Backend:
         """Gives a rollout up."""
         return self._web.send("POST", f"/api/v1/rollouts/{quoted(rollout_id)}/cancel", {})
 
-    def device_facts(self) -> list[dict[str, Any]]:
-        """All devices that are known, as the backend lists them."""
-        return self._web.items("/api/v1/devices")
+    def devices_with(self, labels: Mapping[str, str]) -> list[str]:
+        """The registered devices that have all these labels."""
+        query = urllib.parse.urlencode([("label", f"{key}={value}") for key, value in labels.items()])
+        return [str(item["id"]) for item in self._web.items(f"/api/v1/devices?{query}") if item.get("registered")]
 
     def measurements(self, **filters: str) -> Iterator[Measurement]:
         """Stored measurements, by `network`, `bundle`, `device`, `run`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,25 +19,9 @@ _POLL_S = 0.5
 _LEAST_PREFIX = 6
 
 
-def labels_of(texts: Iterable[str]) -> dict[str, str]:
-    """Labels from `key=value`; InvalidInput for what is none, and for a key with two values."""
-    labels: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise InvalidInput(f"a label is given as key=value, not {text!r:.60}")
-        if labels.setdefault(key, value) != value:
-            raise InvalidInput(f"label '{key:.60}' cannot be {labels[key]:.60} and {value:.60} at once")
-    return labels
-
-
 def devices_with(backend: Backend, labels: Mapping[str, str]) -> list[str]:
     """Registered devices that have all the labels; NotFound when there is none."""
-    found = [
-        str(item["id"])
-        for item in backend.device_facts()
-        if item.get("registered") and labels.items() <= item.get("labels", {}).items()
-    ]
+    found = backend.devices_with(labels)
     if not found:
         wanted = ", ".join(f"{key}={value}" for key, value in labels.items())
         raise NotFound(f"no registered device has the label {wanted:.200}")

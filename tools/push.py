@@ -14,12 +14,13 @@ from pathlib import Path
 from cloud.store.rollouts.values import RolloutState
 from protocol.documents import parse_object
 from protocol.errors import InvalidInput, ServiceMissing
+from protocol.labels import parse_labels
 from protocol.messages import TableReport, TableState
 from protocol.signing import sign
 from protocol.table import Table
 from tools import keys
 from tools.backend import Backend
-from tools.fleet import devices_with, labels_of, signed_for, version_named, watch
+from tools.fleet import devices_with, signed_for, version_named, watch
 from tools.output import add_json_argument, check_json_target, console, read_text, write_json
 from tools.tokens import add_backend_token
 
@@ -101,7 +102,7 @@ def _table(backend: Backend, arguments: argparse.Namespace) -> Table:
 
 
 def _push_to_many(backend: Backend, table: Table, private_key: str, arguments: argparse.Namespace) -> int:
-    devices = devices_with(backend, labels_of(arguments.to))
+    devices = devices_with(backend, parse_labels(arguments.to))
     rollout = backend.start_rollout(table.network, signed_for(backend, table, devices, private_key))
     if arguments.wait > 0:
         rollout = watch(backend, rollout)

@@ -14,10 +14,11 @@ from typing import Any
 
 from cloud.store.rollouts.values import Plan, RolloutState
 from protocol.errors import InvalidInput
+from protocol.labels import parse_labels
 from protocol.messages import TableState
 from tools import keys
 from tools.backend import Backend
-from tools.fleet import devices_with, labels_of, line_of, signed_for, watch
+from tools.fleet import devices_with, line_of, signed_for, watch
 from tools.output import add_json_argument, check_json_target, console, write_json
 from tools.push import read_table
 from tools.tokens import add_backend_token
@@ -123,7 +124,7 @@ def _devices(backend: Backend, arguments: argparse.Namespace) -> list[str]:
     named = [name for name in arguments.devices.split(",") if name]
     if bool(named) == bool(arguments.to):
         raise InvalidInput("say who gets the table: either --to LABEL=VALUE, or --devices NAME,…")
-    return named or devices_with(backend, labels_of(arguments.to))
+    return named or devices_with(backend, parse_labels(arguments.to))
 
 
 def _ended(rollout: dict[str, Any], arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
+from cloud.api.auditing import about
 from cloud.api.described import Operation, described
 from cloud.api.given import BodyModel, body_of
 from cloud.services import services
@@ -79,7 +80,9 @@ class ComputationFacts:
 def add_computation() -> tuple[Response, int]:
     """Has drafts composed from stored measurements. Ingest does it; the answer's id tells how far it is."""
     order = body_of(ComputationOrder, what="table order").order()
-    return jsonify(_told(ask(services().store, order, at=time.time()))), 202
+    computation = ask(services().store, order, at=time.time())
+    about(f"computation {computation.id} of {order.network} on {order.device}")
+    return jsonify(_told(computation)), 202
 
 
 @blueprint.get("/api/v1/tables/compute/<computation_id>")

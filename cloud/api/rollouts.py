@@ -11,6 +11,7 @@ from pydantic import Field
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
+from cloud.api.auditing import about
 from cloud.api.described import Operation, described
 from cloud.api.given import BodyModel, Count, QueryModel, body_of, query_of
 from cloud.rollouts.stages import canceled
@@ -97,6 +98,7 @@ def add_rollout() -> tuple[Response, int]:
     ]
     network = topics.check_name(order.network, what="network")
     rollout = start(services().store, network, tables, order.plan, at=time.time())
+    about(f"rollout {rollout.id} of {network} to {len(tables)} devices")
     return jsonify(_facts(rollout)), 201
 
 

@@ -20,7 +20,7 @@ blueprint = Blueprint("table_history", __name__)
 
 
 @dataclass(frozen=True)
-class DesiredFacts(TableVersion):
+class DesiredVersionFacts(TableVersion):
     """`published`: whether the broker has taken it."""
 
     published: bool
@@ -39,7 +39,7 @@ class StandingFacts:
 
     device: str
     agrees: bool
-    desired: DesiredFacts | None
+    desired: DesiredVersionFacts | None
     reported: ReportFacts | None
 
 

@@ -180,10 +180,9 @@ def test_what_is_no_rollout_is_refused_in_one_line(run, store, table, key, capsy
     assert store.rollouts() == []
 
 
-def test_push_goes_to_all_devices_with_the_labels(run, store, table, key, monkeypatch):
-    labels = {"pi-1": {"site": "roof", "model": "pi4"}, "pi-2": {}, "pi-3": {"site": "roof", "model": "pi5"}}
-    facts = [{"id": device, "registered": True, "labels": each} for device, each in labels.items()]
-    monkeypatch.setattr("tools.backend.Backend.device_facts", lambda _: facts)
+def test_push_goes_to_all_devices_with_the_labels(run, store, table, key):
+    store.set_labels("pi-1", {"site": "roof", "model": "pi4"})
+    store.set_labels("pi-3", {"site": "roof", "model": "pi5"})
 
     assert run("push", table(), "--key", key, "--to", "site=roof", "--to", "model=pi4", "--wait", "0") == 0
 
