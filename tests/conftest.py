@@ -7,6 +7,7 @@ import errno
 import fcntl
 import getpass
 import ipaddress
+import json
 import os
 import shutil
 import socket
@@ -27,6 +28,7 @@ from werkzeug.routing import Rule
 
 import cloud
 from cloud.broker import initial
+from cloud.broker.dynamic_security import rights
 from tools import cli
 
 _BROKER_PATIENCE_S = 30.0
@@ -125,7 +127,8 @@ def reference(request: pytest.FixtureRequest) -> Path:
 
 @dataclass(frozen=True)
 class ShippedBroker:
-    """Mosquitto with the shipped settings, and the cloud's users; a user's password is `<user>-secret`.
+    """Mosquitto with the shipped settings, and the cloud's users; a user's password is `<user>-secret`. Beside
+    them there is a user `watcher`, who may do everything on the project's topics.
 
     `certificates`: the folder as `dynasplit certs` makes it, with the authority that signed the broker's.
     """
@@ -159,7 +162,7 @@ def shipped_broker(tmp_path: Path, fleet_certificates: Path) -> Iterator[Shipped
     broker.folder.mkdir()
     settings = _here((Path(cloud.__file__).parent / "mosquitto.conf").read_text(), broker, plugin=plugins[0])
     (broker.folder / "mosquitto.conf").write_text(settings)
-    initial.write(broker.folder / "dynamic-security.json", {user: f"{user}-secret" for user in initial.USERS})
+    _accounts(broker.folder / "dynamic-security.json")
     with (broker.folder / "log").open("w") as log:
         process = subprocess.Popen([program, "-c", str(broker.folder / "mosquitto.conf")], stdout=log, stderr=log)
     try:
@@ -175,6 +178,14 @@ def _free_ports() -> tuple[int, int]:
         for probe in (one, other):
             probe.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
+def _accounts(path: Path) -> None:
+    """What the broker starts from, and a user `watcher` who may do everything on the project's topics."""
+    document = initial.document({user: f"{user}-secret" for user in initial.USERS})
+    document["roles"].append({"rolename": "watcher", "acls": rights(["dynasplit/#"], ["dynasplit/#"])})
+    watcher = initial._client("watcher", password="watcher-secret", roles=["watcher"])
+    path.write_text(json.dumps({**document, "clients": [*document["clients"], watcher]}))
 
 
 def _here(settings: str, broker: ShippedBroker, *, plugin: Path) -> str:

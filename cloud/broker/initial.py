@@ -21,14 +21,21 @@ from cloud.broker.dynamic_security import COMMANDS, RESPONSES, rights
 from protocol import topics
 from protocol.errors import DynaSplitError, InvalidInput
 
-USERS = {"backend": ("cloud", "accounts"), "ingest": ("cloud",)}
+USERS = {"backend": ("backend", "accounts"), "ingest": ("ingest",)}
 """The cloud's users and their roles: only the backend may change accounts."""
 
+_TOLD = [topics.desired("+", "+"), topics.job("+")]
+"""What devices are told: by the backend at once, by ingest later, and stage by stage."""
+
 _ROLES = {
-    "cloud": [
-        *rights([f"{topics.ROOT}/#"], [f"{topics.ROOT}/#"]),
+    "backend": rights(_TOLD, []),
+    "ingest": [
+        *rights(
+            [topics.ack("+"), *_TOLD],
+            [topics.telemetry("+"), topics.availability("+"), topics.reported("+", "+"), topics.job_reported("+")],
+        ),
         # The plugin looks at a shared subscription as it is written.
-        {"acltype": "subscribePattern", "topic": f"$share/{topics.INGEST}/{topics.ROOT}/#", "allow": True},
+        {"acltype": "subscribePattern", "topic": f"$share/{topics.INGEST}/{topics.telemetry('+')}", "allow": True},
     ],
     # Without the right to receive, Mosquitto 2.0 drops its own answers: of `$` topics nothing is allowed by default.
     "accounts": [

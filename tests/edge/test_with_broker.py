@@ -62,7 +62,7 @@ def house(shipped_broker):
 
 @pytest.fixture
 def cloud(house):
-    listener = Listener(house.url("ingest"), "dynasplit/v1/#")
+    listener = Listener(house.url("watcher"), "dynasplit/v1/#")
     yield listener
     listener.bus.stop()
 

@@ -53,7 +53,7 @@ def broker(shipped_broker) -> Callable[[str], str]:
     accounts = DynamicSecurity(BrokerAddress.parse(shipped_broker.url("backend")))
     for device in ("pi-1", "pi-2"):
         accounts.add(device, f"device-{device}-secret")
-    return lambda user: shipped_broker.url(user if user in USERS else f"device-{user}")
+    return lambda user: shipped_broker.url(user if user in (*USERS, "watcher") else f"device-{user}")
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_ingest_keeps_and_acknowledges_what_a_device_sends(broker, connect, tmp_
 
 
 def test_a_device_reaches_its_own_topics_only(connect):
-    heard = heard_on(connect("ingest"), "dynasplit/v1/#")
+    heard = heard_on(connect("watcher"), "dynasplit/v1/#")
     pi_1, pi_2 = connect("pi-1"), connect("pi-2")
     overheard = heard_on(pi_2, "dynasplit/v1/#")
     pi_2_acks = heard_on(pi_2, topics.ack("pi-2"))
@@ -122,8 +122,8 @@ def test_a_device_reaches_its_own_topics_only(connect):
 
 
 def test_a_device_may_write_and_read_all_that_is_its_own(shipped_broker, connect):
-    shown = heard_on(connect("ingest"), "dynasplit/v1/#")
-    backend, device = connect("backend"), connect("pi-1")
+    shown = heard_on(connect("watcher"), "dynasplit/v1/#")
+    cloud, device = connect("watcher"), connect("pi-1")
     heard = [heard_on(device, topic) for topic in topics.read_by("pi-1")]
     written = {topic.replace("+", "digits") for topic in topics.written_by("pi-1") if topic.startswith(topics.ROOT)}
 
@@ -132,7 +132,7 @@ def test_a_device_may_write_and_read_all_that_is_its_own(shipped_broker, connect
         for topic in written:
             device.publish(topic, b"x")
         for topic in topics.read_by("pi-1")[:-1]:
-            backend.publish(topic.replace("+", "digits"), b"y")
+            cloud.publish(topic.replace("+", "digits"), b"y")
         return written <= {topic for topic, _ in shown} and all(heard[:-1])
 
     wait_until(all_arrived)

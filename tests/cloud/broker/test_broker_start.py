@@ -26,7 +26,7 @@ def test_only_the_backend_may_change_accounts():
     clients = initial.document({"backend": "one", "ingest": "two"})["clients"]
 
     roles = {client["username"]: {role["rolename"] for role in client["roles"]} for client in clients}
-    assert roles == {"backend": {"cloud", "accounts"}, "ingest": {"cloud"}}
+    assert roles == {"backend": {"backend", "accounts"}, "ingest": {"ingest"}}
 
 
 def test_a_file_that_is_there_is_left_alone(tmp_path):
