@@ -60,8 +60,8 @@ class Facilities:
 class Profile:
     """One step per measurement, which is in the outbox, tagged `job-<id>`, when the step returns.
 
-    A request of a profile has no deadline, so those with one go first. A step serves with the job's bundle, whatever was
-    loaded or pushed meanwhile.
+    A request of a profile has no deadline, so those with one go first, for some seconds. A step serves with the job's
+    bundle, whatever was loaded or pushed meanwhile.
     """
 
     def __init__(self, job: Job, order: ProfileOrder, facilities: Facilities) -> None:

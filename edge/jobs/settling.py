@@ -9,7 +9,8 @@ from edge.requests.turns import Claim, Turns
 
 
 def settling(turns: Turns, controller: Controller) -> Callable[[], None]:
-    """What puts the board back; it waits for its turn, however many wait already. Errors as `Board.restore`."""
+    """What puts the board back; it waits for its turn, as a request without a deadline does, however
+    many wait already. Errors as `Board.restore`."""
 
     def settle() -> None:
         with turns.turn(Claim(insists=True)):

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from edge.device.running_mean import RunningMean
 from hardware.clock import Clock
-from planner.choosing.order import by_deadline, next_to_go
+from planner.choosing.order import by_deadline, next_to_go, rank_s
 from protocol.errors import DeadlineHopeless, DynaSplitError, Overloaded
 
 _LONGEST_WAIT_S = 3600.0
@@ -55,9 +55,9 @@ NO_HURRY = Claim()
 class Turn:
     """One request's way through the queue. For one thread, that of the request."""
 
-    def __init__(self, turns: Turns, claim: Claim, number: int) -> None:
+    def __init__(self, turns: Turns, claim: Claim, number: int, *, came_s: float) -> None:
         self.claim = claim
-        self.due = claim.due_s
+        self.rank_s = rank_s(claim.due_s, came_s)
         self.number = number
         self.woken = threading.Event()
         self.under_way = False
@@ -87,10 +87,11 @@ class Turn:
 class Turns:
     """A queue of bounded length in front of one device. Thread-safe.
 
-    The earliest deadline comes first, those without one last, equals in the order of their coming. At most
-    `max_in_flight` requests are under way, of which one holds the device; with 1 the next one waits until the one before
-    is answered. Who comes back from the cloud to finish here queues like all others, and needs no place. The first in
-    order that has to wait until others have ended is not overtaken by those behind it.
+    The earliest deadline comes first, equals in the order of their coming; who has none is ordered as if due some seconds
+    after it came (`planner.choosing.order`), so that its turn comes under any load. At most `max_in_flight` requests are
+    under way, of which one holds the device; with 1 the next one waits until the one before is answered. Who comes back
+    from the cloud to finish here queues like all others, and needs no place. The first in order that has to wait until
+    others have ended is not overtaken by those behind it.
     """
 
     def __init__(self, *, max_waiting: int, max_in_flight: int = 1, clock: Clock = time.monotonic) -> None:
@@ -163,7 +164,7 @@ class Turns:
     def _queued(self, claim: Claim) -> Turn:
         with self._lock:
             self._count += 1
-            turn = Turn(self, claim, self._count)
+            turn = Turn(self, claim, self._count, came_s=self._clock())
             insort(self._queue, turn, key=by_deadline)
             self._hand_on()
             if not turn.holds:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
-from planner.choosing.order import by_deadline, next_to_go
+from planner.choosing.order import by_deadline, next_to_go, rank_s
 
 
 @dataclass(eq=False)
@@ -20,6 +20,10 @@ class Waiter:
     due: float
     under_way: bool = False
     answered_ms: float = math.inf
+    rank_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rank_s = rank_s(self.due / 1e3, self.arrived_ms / 1e3)
 
 
 @dataclass(frozen=True, eq=False)

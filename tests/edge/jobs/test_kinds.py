@@ -14,8 +14,9 @@ from edge.jobs.pushing import pushing
 from edge.jobs.settling import settling
 from edge.offload.cloud import CloudFailed
 from edge.requests.bounds import Bounds
-from edge.requests.turns import Turns
+from edge.requests.turns import Claim, Turns
 from edge.tables.desired import DesiredTables
+from hardware.clock import VirtualClock
 from planner.choosing.limits import NO_LIMITS, Limits
 from protocol.configuration import Codec, Configuration
 from protocol.errors import BundleMismatch, Conflict, InvalidInput, NotFound, ServiceMissing
@@ -113,6 +114,30 @@ def test_the_board_is_put_back_however_many_requests_wait(device):
     waiting.join(20)
 
     assert device.board.running_khz() == TOP_KHZ
+
+
+def test_the_board_is_put_back_while_requests_with_deadlines_keep_coming(device, wait_until):
+    clock, served = VirtualClock(), []
+    turns = Turns(max_waiting=9, clock=clock)
+    controller = Controller(device.board)
+    device.board.restore = lambda: served.append("board")
+
+    def come(due_s: float) -> None:
+        with turns.turn(Claim(due_s)):
+            served.append("request")
+
+    with turns.turn():
+        threads = [threading.Thread(target=settling(turns, controller))]
+        threads[0].start()
+        wait_until(lambda: turns.waiting == 1)
+        clock.sleep(30.0)
+        threads.append(threading.Thread(target=come, args=(clock() + 0.1,)))
+        threads[1].start()
+        wait_until(lambda: turns.waiting == 2)
+    for thread in threads:
+        thread.join(20)
+
+    assert served == ["board", "request"]
 
 
 def test_a_cloud_that_is_away_is_an_error_that_may_pass(make, device, digits):

@@ -134,6 +134,18 @@ def test_the_earliest_deadline_goes_first_and_none_last_and_equals_as_they_came(
     assert requests.served == ["soon", "soon too", "late", "none"]
 
 
+def test_who_has_no_deadline_gets_its_turn_however_many_come_that_have_one(line):
+    clock = VirtualClock()
+    requests = line(Turns(max_waiting=9, clock=clock))
+    with requests.turns.turn():
+        requests.come("none")
+        requests.come("in a second", Claim(clock() + 1.0))
+        clock.sleep(10.0)
+        requests.come("a second later", Claim(clock() + 1.0))
+    requests.join()
+    assert requests.served == ["in a second", "none", "a second later"]
+
+
 def test_while_one_waits_for_the_cloud_the_next_has_the_device():
     turns = Turns(max_waiting=3, max_in_flight=2)
     with turns.turn() as away:

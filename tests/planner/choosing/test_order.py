@@ -3,15 +3,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from planner.choosing.order import by_deadline, next_to_go
+from planner.choosing.order import UNHURRIED_S, by_deadline, next_to_go, rank_s
 
 
 @dataclass(frozen=True)
 class Request:
     number: int
-    due: float = math.inf
+    due_s: float = math.inf
+    came_s: float = 0.0
     under_way: bool = False
     alone: bool = False
+
+    @property
+    def rank_s(self) -> float:
+        return rank_s(self.due_s, self.came_s)
 
 
 def line(*requests: Request) -> list[Request]:
@@ -29,6 +34,12 @@ def nobody(_request: Request) -> bool:
 def test_the_earliest_deadline_comes_first_and_none_last_and_equals_as_they_came():
     requests = [Request(1), Request(2, 9.0), Request(3, 3.0), Request(4, 3.0)]
     assert [one.number for one in line(*requests)] == [3, 4, 2, 1]
+
+
+def test_who_has_no_deadline_is_overtaken_for_some_seconds_only():
+    unhurried = Request(1, came_s=100.0)
+    soon, later = (Request(number, unhurried.came_s + UNHURRIED_S + after_s) for number, after_s in ((2, -1), (3, 1)))
+    assert [one.number for one in line(later, soon, unhurried)] == [2, 1, 3]
 
 
 def test_who_may_start_goes_in_the_order():

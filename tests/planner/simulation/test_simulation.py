@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planner.averages import rows_by_configuration
+from planner.choosing.order import UNHURRIED_S
 from planner.searching.campaign import Aim, exhaustive
 from planner.simulation.contest import BASELINES, STRATEGIES, Contest, summary
 from planner.simulation.knowledge import of_all, of_campaign
@@ -216,6 +217,16 @@ def test_the_earliest_deadline_goes_first_and_none_last_and_equals_as_they_came(
     asked = Workload.of(np.array([np.inf, 900.0, 300.0, 300.0]), np.random.default_rng(1))
     served = contest.serve("edge-only", asked, Scenario.from_json({"burst": [TOGETHER]}))
     assert np.argsort(served.latency_ms).tolist() == [2, 3, 1, 0]
+
+
+def test_who_has_no_deadline_gets_its_turn_under_a_steady_load(world):
+    """Requests that have to be answered in time keep coming a little faster than they can be served; the first has no deadline."""
+    contest = contest_of(world.measure([Configuration(LAST, 1_800_000)]))
+    one_ms = float(contest.recording.median_ms[0])
+    many = int(3 * UNHURRIED_S * 1e3 / one_ms)
+    asked = Workload.of(np.array([one_ms, np.inf, *np.full(many, 5e3)]), np.random.default_rng(1))
+    served = contest.serve("edge-only", asked, Scenario.from_json({"arrivals": {"every_ms": 0.95 * one_ms}}))
+    assert served.latency_ms[1] < UNHURRIED_S * 1e3
 
 
 def test_who_has_waited_for_the_cloud_in_vain_takes_the_device_again_by_its_deadline(world):
