@@ -111,7 +111,14 @@ print(len(foreign))
 """
 
 
-NEEDS_THE_DEMO = ["tools.demo", "tools.story", "tools.stack", "tools.embedded_broker", "tools.benches.edge.overhead"]
+NEEDS_THE_DEMO = [
+    "tools.demo",
+    "tools.story",
+    "tools.stack",
+    "tools.embedded_broker",
+    "tools.benches.edge.overhead",
+    "tools.benches.ingest.measuring",
+]
 """What runs the whole of DynaSplit on one machine."""
 
 
