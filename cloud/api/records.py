@@ -59,6 +59,13 @@ def answer(records: Records, query: RecordQuery, selection: Selection, read: Rea
     return _file(parquet_pieces(records.columns, found), PARQUET, f"{records.kind}.parquet")
 
 
+def json_lines(contents: Iterator[Mapping[str, Any]]) -> Response:
+    """One object per line, sent while they are read. The first is read at once, so that a store that is away still answers 503."""
+    first = next(contents, None)
+    found = iter(()) if first is None else itertools.chain((first,), contents)
+    return Response((_json_line(content) for content in found), mimetype=JSON_LINES)
+
+
 def _accepted() -> Format:
     if not request.accept_mimetypes:
         return Format.JSON_LINES

@@ -9,11 +9,11 @@ from flask import Blueprint, Response
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
-from cloud.api.described import Operation, described
+from cloud.api.described import JSON_LINES, Operation, described
 from cloud.api.documents import SampleDocument
-from cloud.api.given import query_of
+from cloud.api.given import Count, Moment, QueryModel, query_of
 from cloud.api.record_queries import RecordQuery
-from cloud.api.records import Records, answer, answered_as
+from cloud.api.records import Records, answer, answered_as, json_lines
 from cloud.exports.columns import SAMPLES
 from cloud.services import services
 from cloud.store.records.port import Kept
@@ -51,6 +51,23 @@ def list_samples(device: str) -> Response:
         query.selection(device=device),
         lambda chosen, limit: services().store.samples(chosen, limit=limit),
     )
+
+
+class MinuteQuery(QueryModel):
+    """`since`: minutes that begin then or later, by the device's clock, in seconds since the epoch."""
+
+    since: Moment | None = None
+    limit: Count | None = None
+
+
+@blueprint.get("/api/v1/devices/<device>/sample-minutes")
+@allowed(Scope.READ)
+@described(Operation(query=MinuteQuery, answers={200: {JSON_LINES: bytes}}))
+def list_minutes(device: str) -> Response:
+    """Older samples of a device, put together by the minute, as JSON lines, latest first."""
+    asked = query_of(MinuteQuery)
+    minutes = services().store.sample_minutes(device, since=asked.since, limit=asked.limit)
+    return json_lines(minute.to_json() for minute in minutes)
 
 
 def _line(record: Kept) -> dict[str, Any]:
