@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from tools.benches import models
+from tools.benches.cloud import bench as cloud
 from tools.benches.edge import bench as edge
 from tools.benches.ingest import bench as ingest
 from tools.benches.planner import bench as planner
@@ -16,7 +17,14 @@ from tools.benches.store import bench as store
 
 SUMMARY = "measure what DynaSplit costs on this machine, against its targets"
 
-SUBJECTS = {"models": models, "planner": planner, "edge": edge, "store": store, "ingest": ingest}
+SUBJECTS = {
+    "models": models,
+    "planner": planner,
+    "edge": edge,
+    "cloud": cloud,
+    "store": store,
+    "ingest": ingest,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

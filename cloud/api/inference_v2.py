@@ -16,7 +16,7 @@ from cloud.services import Services, services
 from cloud.store.bundles.port import StoredBundle
 from protocol.content_encoding import CONTENT_ENCODING, compressed_as_accepted
 from protocol.errors import DynaSplitError
-from protocol.inference import pack_reply, unpack_request
+from protocol.inference import HEADER_LENGTH, pack_reply, unpack_request
 
 blueprint = Blueprint("inference_v2", __name__)
 
@@ -35,7 +35,7 @@ def infer(network: str, version: str = "") -> Response:
     """Finishes an inference whose head ran elsewhere, or runs all of it."""
     made = services()
     received, started_s = _received()
-    message = unpack_request(dict(request.headers), received, limit_bytes=made.settings.max_body_bytes)
+    message = unpack_request(_framing(), received, limit_bytes=made.settings.max_body_bytes)
     asked = TailRequest.of(message.parameters)
     g.cut = asked.cut
     bundle = made.catalogue.find(network, version=version, digest=asked.bundle)
@@ -61,6 +61,11 @@ def _count(made: Services, bundle: StoredBundle, answer: Answer, *, cut: int, to
     made.metrics.inferred(bundle.network, cut, took_s=took_s, waited_s=waited_s, ran_s=ran_s)
     told = answer.reply.parameters
     made.metrics.spent(told["cloud_node_mj"], told["cloud_energy_provenance"])
+
+
+def _framing() -> dict[str, str]:
+    """The headers that tell how to read a body."""
+    return {name: request.headers[name] for name in (HEADER_LENGTH, CONTENT_ENCODING) if name in request.headers}
 
 
 def _received() -> tuple[bytes | memoryview, float]:

@@ -24,9 +24,9 @@ from protocol.inference import Message, pack_request
 from protocol.link import REFERENCE_LINK
 from protocol.table import Row, Table
 from protocol.tensors import Tensor
-from tools.benches.edge.loopback import http_request
 from tools.benches.edge.waiting import measured
 from tools.benches.figures import Target, spread
+from tools.benches.loopback import http_request
 from tools.profile_device import prepare
 from tools.push import push, wait_for_report
 from tools.stack import NodeProfile, Stack

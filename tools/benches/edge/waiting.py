@@ -17,8 +17,8 @@ from planner.pricing import Floats
 from protocol.errors import ServiceMissing
 from protocol.inference import unpack_reply
 from protocol.measurement import Cost
-from tools.benches.edge.loopback import Caller, mirrored, split_reply
 from tools.benches.figures import spread
+from tools.benches.loopback import Caller, mirrored, split_reply
 
 _ROUNDS = 5
 _WARM_UP = 20

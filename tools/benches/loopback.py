@@ -71,7 +71,7 @@ class Caller:
     def _received(self) -> bytes:
         chunk = self._socket.recv(_CHUNK_BYTES)
         if not chunk:
-            raise ServiceMissing("the agent hung up in the middle of an answer; its log says why")
+            raise ServiceMissing("the server hung up in the middle of an answer; its log says why")
         return chunk
 
 
@@ -109,5 +109,5 @@ def _size(reply: bytes) -> int:
         return 0
     length = _LENGTH.search(reply, 0, end + 2)
     if length is None:
-        raise ServiceMissing(f"the agent's answer has no length: {reply[:end]!r:.200}")
+        raise ServiceMissing(f"the answer has no length: {reply[:end]!r:.200}")
     return end + 4 + int(length[1])
