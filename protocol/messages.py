@@ -11,6 +11,7 @@ from protocol.configuration import Account, Configuration, choose
 from protocol.documents import canonical_bytes, check_schema, checked, field, parse_object
 from protocol.errors import InvalidInput
 from protocol.measurement import Cost
+from protocol.request_ids import is_request_id
 
 SCHEMA = 1
 
@@ -169,7 +170,8 @@ class Inference:
 
     `configuration` is None for a request that was refused before anything was chosen. `fallback` is why the device finished alone
     what it wanted to send ("" otherwise). `at` is wall time in seconds since the epoch, trustworthy when `clock_synced`.
-    `violation` holds for late answers and refusals of requests that had a deadline.
+    `violation` holds for late answers and refusals of requests that had a deadline. `request_id` is what the logs of device and
+    cloud call the request ("": an agent that gave it none).
     """
 
     network: str
@@ -187,6 +189,7 @@ class Inference:
     clock_synced: bool
     run: str = ""
     predicted_ms: float | None = None
+    request_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -210,12 +213,20 @@ class Inference:
             violation=field(content, "violation", bool, what=what),
             clock_synced=field(content, "clock_synced", bool, what=what),
             at=field(content, "at", float, what=what),
+            request_id=_request_id(content, what=what),
             **{name: field(content, name, str, what=what) for name in _INFERENCE_TEXTS},
         )
 
 
 _INFERENCE_TEXTS = ("network", "bundle", "strategy", "fallback", "refused", "table_digest", "run")
-_INFERENCE_REST = ("deadline_ms", "violation", "at", "clock_synced", "predicted_ms")
+_INFERENCE_REST = ("deadline_ms", "violation", "at", "clock_synced", "predicted_ms", "request_id")
+
+
+def _request_id(content: Mapping[str, Any], *, what: str) -> str:
+    request_id: str = checked(content.get("request_id", ""), str, what=f"{what}: 'request_id'")
+    if request_id and not is_request_id(request_id):
+        raise InvalidInput(f"{what}: 'request_id' must be 1 to 64 plain characters, not {request_id!r:.70}")
+    return request_id
 
 
 def _optional_number(content: Mapping[str, Any], name: str, *, what: str) -> float | None:

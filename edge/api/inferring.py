@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.wrappers import Response
+
 from edge.api import descriptions
 from edge.api.refusals import failure, is_operator, refusal
 from edge.api.served import Served
@@ -19,12 +21,14 @@ from edge.requests.asked import Asked
 from protocol.content_encoding import CONTENT_ENCODING, MAX_BODY_BYTES
 from protocol.errors import DynaSplitError, TooLarge
 from protocol.inference import HEADER_LENGTH, Message, Wire, pack_reply, select_outputs, unpack_request
+from protocol.request_ids import REQUEST_ID, known_or_new
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
 
+_REQUEST_ID = f"HTTP_{REQUEST_ID.upper().replace('-', '_')}"
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 
 
@@ -39,14 +43,17 @@ class Inferring:
         asked = _PATH.fullmatch(_path(environ)) if environ["REQUEST_METHOD"] == "POST" else None
         if asked is None:
             return self._behind(environ, start_response)
+        request_id = known_or_new(environ.get(_REQUEST_ID))
         try:
-            known, wire = self._inferred(asked[1], asked[2] or "", environ)
+            known, wire = self._inferred(asked[1], asked[2] or "", environ, request_id)
         except DynaSplitError as error:
-            return refusal(error)(environ, start_response)
+            logger.debug("request %s refused: %s: %s", request_id, type(error).__name__, error)
+            return _called(refusal(error), request_id)(environ, start_response)
         except Exception:  # the outermost place of a request: whatever it is, its caller is told
-            logger.exception("a request failed")
-            return failure()(environ, start_response)
-        start_response("200 OK", [*wire.headers.items(), ("Content-Length", str(len(wire.body)))])
+            logger.exception("request %s failed", request_id)
+            return _called(failure(), request_id)(environ, start_response)
+        headers = [*wire.headers.items(), (REQUEST_ID, request_id), ("Content-Length", str(len(wire.body)))]
+        start_response("200 OK", headers)
         return _Answer(wire.body, lambda: self._learn(known))
 
     def _learn(self, network: str) -> None:
@@ -54,14 +61,14 @@ class Inferring:
         os.sched_yield()
         self._served.agent.learn(network)
 
-    def _inferred(self, network: str, version: str, environ: WSGIEnvironment) -> tuple[str, Wire]:
+    def _inferred(self, network: str, version: str, environ: WSGIEnvironment, request_id: str) -> tuple[str, Wire]:
         """The network's name and the answer, counted in its statistics; what keeps it from being answered is told once."""
         served = self._served
         arrived_s = served.clock() - waited_s(environ)
         descriptions.check_version(version)
         known = served.networks.get(network).name
         try:
-            wire = _answered(served, known, environ, arrived_s)
+            wire = _answered(served, known, environ, arrived_s, request_id)
         except DynaSplitError as error:
             served.tally.failed(known, served.clock() - arrived_s)
             served.complaints.refused(known, error)
@@ -71,7 +78,7 @@ class Inferring:
         return known, wire
 
 
-def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s: float) -> Wire:
+def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s: float, request_id: str) -> Wire:
     message = unpack_request(_headers(environ), _body(environ))
     asked = Asked.parse(
         message.parameters,
@@ -79,8 +86,10 @@ def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s:
         operator=is_operator(environ.get("HTTP_AUTHORIZATION", ""), served.operator_token),
         default_account=served.account,
         gone=gone(environ),
+        request_id=request_id,
     )
     answer = served.agent.infer(network, message, asked)
+    logger.debug("request %s: %s answered in %.1f ms", request_id, network, (served.clock() - arrived_s) * 1e3)
     return pack_reply(
         Message(
             tensors=select_outputs(answer.outputs, message.outputs),
@@ -92,6 +101,11 @@ def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s:
             model_version=descriptions.VERSION,
         )
     )
+
+
+def _called(response: Response, request_id: str) -> Response:
+    response.headers[REQUEST_ID] = request_id
+    return response
 
 
 class _Answer:

@@ -191,6 +191,7 @@ class Agent:
             strict=asked.profile,
             measured=asked.profile,
             may_send_inputs=self._bounds.limits.min_cut == 0,
+            request_id=asked.request_id,
         )
 
     def _learn(self, decision: Decision, outcome: Outcome, now_s: float, *, took_ms: float, overlapped: bool) -> None:

@@ -25,7 +25,7 @@ _LONGEST_RUN = 128
 @dataclass(frozen=True)
 class Asked:
     """The parameters of a request. `deadline_ms` counts from `arrived_s`, when its last byte was there (monotonic); `gone`
-    tells whether the caller has hung up since."""
+    tells whether the caller has hung up since. `request_id` is what logs and records call it."""
 
     arrived_s: float
     deadline_ms: float | None = None
@@ -37,6 +37,7 @@ class Asked:
     run: str = ""
     profile: bool = False
     gone: Callable[[], bool] = stays
+    request_id: str = ""
 
     def remaining_ms(self, now_s: float) -> float | None:
         """What is left of the deadline, negative when it has passed; None without one."""
@@ -56,6 +57,7 @@ class Asked:
         operator: bool,
         default_account: Account,
         gone: Callable[[], bool] = stays,
+        request_id: str = "",
     ) -> Asked:
         """InvalidInput names the parameter that is wrong; NotAllowed the one that takes an operator's token."""
         if unknown := [name for name in parameters if name not in _PARAMETERS]:
@@ -80,6 +82,7 @@ class Asked:
             run=read("run", "", _run),
             profile=profile,
             gone=gone,
+            request_id=request_id,
         )
 
     @classmethod

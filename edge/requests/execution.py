@@ -27,6 +27,7 @@ from protocol.configuration import Codec, Configuration, Provenance
 from protocol.errors import AcceleratorFailed
 from protocol.inference import Message, Wire, pack_request
 from protocol.measurement import Cost
+from protocol.request_ids import REQUEST_ID
 from protocol.tensors import Array, Tensor, encode
 from protocol.work import Work
 
@@ -192,7 +193,8 @@ class Execution:
         if task.due_s is not None:
             remaining_ms = (task.due_s - self._clock()) * 1e3
             parameters["remaining_ms"] = min(max(0.0, remaining_ms), LONGEST_WAIT_MS)  # after that nobody listens
-        return pack_request(Message(boundary, parameters), compress=codec.compressed)
+        wire = pack_request(Message(boundary, parameters), compress=codec.compressed)
+        return replace(wire, headers={**wire.headers, REQUEST_ID: task.request_id}) if task.request_id else wire
 
     def _round_trip(self, task: Task, turn: Turn, departure: _Departure, *, wire: Wire, waiting: Window) -> Outcome:
         manifest = task.bundle.manifest

@@ -116,6 +116,7 @@ class Recorder:
             predicted_ms=predicted_ms,
             at=at,
             clock_synced=synced,
+            request_id=asked.request_id,
         )
 
     def _keep(self, inference: Inference) -> None:

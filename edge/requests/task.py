@@ -19,7 +19,8 @@ class Task:
     `due_s` is the moment of its deadline on the monotonic clock, None without one. `cloud_ms` is what the round trip is
     expected to take, `head_ms` the head, and `tail_ms` what the tail would take on the device, 0 where nobody knows.
     `strict`: only this configuration, no way out. `measured`: it is to be measured, so at no other clock and not while the
-    device is slowed down. `may_send_inputs`: whether the inputs themselves may leave the device.
+    device is slowed down. `may_send_inputs`: whether the inputs themselves may leave the device. `request_id`: what the
+    cloud's log is to call it.
     """
 
     bundle: Bundle
@@ -32,6 +33,7 @@ class Task:
     strict: bool = False
     measured: bool = False
     may_send_inputs: bool = True
+    request_id: str = ""
 
     @property
     def accelerated(self) -> bool:
