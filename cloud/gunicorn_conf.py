@@ -7,12 +7,17 @@ over all of it.
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the kernel makes it, tmpfs(5)
 
 wsgi_app = "cloud.wsgi:app"
 worker_class = "cloud.front.worker.Worker"
+logger_class = "cloud.front.server_log.ServerLog"
 bind = os.environ.get("DYNASPLIT_BIND", "127.0.0.1:8000")
 
 # A tail holds the interpreter while it computes: as many processes as cores.
@@ -34,3 +39,29 @@ limit_request_field_size = 8190
 # Workers show that they live by a file, which must not lie on a disk that stalls, or on a root that is read-only.
 worker_tmp_dir = str(_MEMORY) if os.access(_MEMORY, os.W_OK) else None
 control_socket_disable = True
+
+# The workers count in files, from which whoever of them is asked for metrics tells the sum. Set before anything imports
+# prometheus_client, which looks for it once.
+_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+_OURS = "dynasplit-counts-"
+os.environ.setdefault(_COUNTS, f"{worker_tmp_dir or tempfile.gettempdir()}/{_OURS}{secrets.token_hex(8)}")
+
+
+def on_starting(_server: Any) -> None:
+    """What another start has counted is not ours."""
+    for file in Path(os.environ[_COUNTS]).glob("*.db"):
+        file.unlink(missing_ok=True)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """A worker that has ended waits for nothing any longer; what it has counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: Any) -> None:
+    """Leaves no files behind."""
+    folder = Path(os.environ[_COUNTS])
+    if folder.name.startswith(_OURS):
+        shutil.rmtree(folder, ignore_errors=True)

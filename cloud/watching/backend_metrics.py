@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
-from cloud.watching.exposition import BUCKETS_S, BoundedLabels
+from cloud.watching.exposition import BUCKETS_S, BoundedLabels, new_registry
 
 _MOST_TAILS = 200
 
@@ -15,7 +15,7 @@ class BackendMetrics:
     """Counts of one app. Thread-safe, and cheap enough for every request."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = registry = new_registry()
         self._tails = BoundedLabels(_MOST_TAILS)
         self._requests = Counter(
             "dynasplit_requests", "Requests by endpoint and status.", ["endpoint", "status"], registry=registry

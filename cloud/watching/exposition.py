@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -17,6 +18,13 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def new_registry() -> CollectorRegistry:
+    """One that is empty. Where workers count in files, there is a folder for them from now on."""
+    if folder := os.environ.get(FOLDER):
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return CollectorRegistry()
 
 
 def exposition(registry: CollectorRegistry, *beside: Collector) -> bytes:
