@@ -56,10 +56,10 @@ def _line(status: int) -> AuditLine:
 
 
 def _keep(line: AuditLine) -> None:
-    told = (line.who, line.peer, line.what, line.on or NOBODY, line.status, line.request_id or NOBODY)
-    logger.info("%s from %s: %s on %s: %d (request %s)", *told)
+    told = (line.who, line.peer, line.what, line.on or NOBODY, line.status)
+    logger.info("%s from %s: %s on %s: %d", *told)
     made = services()
     try:
         made.store.add_audit(line, forget_before=line.at - made.settings.keep_audit_days * _DAY_S)
     except ServiceMissing as error:
-        logger.error("the audit has no line of this: %s from %s: %s on %s: %d (request %s): %s", *told, error)
+        logger.error("the audit has no line of this: %s from %s: %s on %s: %d: %s", *told, error)
