@@ -69,6 +69,7 @@ class BackendSettings:
     trusted_proxies: int = 0
     keep_audit_days: int = 400
     metrics_open: bool = False
+    strict_readiness: bool = False
 
     def __post_init__(self) -> None:
         # Once for all: Flask, for one, takes a relative path to start at the app's package.

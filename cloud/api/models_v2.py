@@ -11,6 +11,7 @@ from cloud.access.scopes import Scope
 from cloud.api.access import allowed, open_to_all
 from cloud.api.answers_v2 import Live, ModelConfiguration, ModelDescription, ModelReady, ModelStatistics, Ready, Server
 from cloud.api.described import Operation, described
+from cloud.api.readiness import check_ready
 from cloud.services import services
 from models.manifest import Manifest
 from protocol.tensors import TensorSpec
@@ -41,8 +42,8 @@ def live() -> Response:
 @open_to_all
 @described(Operation(answers={200: Ready}))
 def ready() -> Response:
-    """The store can be used; 503 otherwise."""
-    services().store.ready()
+    """The store can be used, and where networks are loaded, one of them at least is here; 503 otherwise, with what is missing."""
+    check_ready(services())
     return jsonify({"ready": True})
 
 

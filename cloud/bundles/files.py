@@ -77,6 +77,14 @@ class BundleFiles:
         except FileNotFoundError as error:
             raise NotFound(f"bundle {digest:.12} is not here; upload it with PUT") from error
 
+    def holds(self, digest: str) -> bool:
+        """Whether the bundle and all of its files are here; what is in them is looked at when it is opened."""
+        try:
+            artifacts = self.manifest(digest).artifacts
+        except (NotFound, InvalidInput):
+            return False
+        return all((self._bundles / digest / item.filename).is_file() for item in artifacts)
+
     def open(self, digest: str) -> Bundle:
         """The bundle, its files checked; NotFound when it is not here, BundleBroken when the disk damaged it."""
         self.content(digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import logging
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -74,6 +78,20 @@ class Database:
                 with self._errors_told():
                     self._upgrade()
                 self._migrated = True
+
+    def check_schema(self) -> None:
+        """ServiceMissing where the schema is older than this version needs, as after an old backup was put back under it.
+
+        A newer one is none of its business: whoever migrated is about to take its place.
+        """
+        with self.reading() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        scripts = _scripts()
+        head = scripts.get_current_head()
+        if found != head and (found is None or found in {each.revision for each in scripts.walk_revisions()}):
+            raise ServiceMissing(
+                f"database {self._where} has schema {found}, this version needs {head}: run python -m cloud.database.migrate"
+            )
 
     def close(self) -> None:
         """Closes all connections that are not in use."""
@@ -179,12 +197,23 @@ def _only_process(database: Path) -> Iterator[None]:
         yield
 
 
+@functools.cache
+def _scripts() -> ScriptDirectory:
+    """The migrations, read once: readiness is asked for all the time."""
+    return ScriptDirectory(str(_MIGRATIONS))
+
+
 def _to_head(connection: sa.Connection) -> None:
     config = Config()
     # A percent sign would be read as interpolation.
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise ServiceMissing(
+            f"the schema is not one of this version's: {_first_line(error)}; run a newer version"
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

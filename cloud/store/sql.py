@@ -38,5 +38,6 @@ class SqlStore(
     """A `Store` in a database."""
 
     def ready(self) -> None:
+        self._database.check_schema()
         with self._database.reading() as connection:
             connection.execute(sa.select(schema.devices.c.name).limit(1))
