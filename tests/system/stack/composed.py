@@ -63,6 +63,26 @@ class Composed:
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}{self.state()}"
         return done.stdout
 
+    def run_commands(self, commands: str) -> None:
+        """Commands of the guide, by bash, with the compose that is here."""
+        script = commands.replace("docker compose", " ".join(self._compose))
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-xc", script],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=_UP_S,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}{self.state()}"
+
+    def broker_accounts(self) -> set[str]:
+        """Users whom the broker lets in."""
+        (broker,) = self.containers("broker")
+        read = self._engine.docker("exec", broker, "cat", "/mosquitto/data/dynamic-security.json")
+        return {str(client["username"]) for client in json.loads(read)["clients"]}
+
     def containers(self, service: str) -> list[str]:
         """The ids of a service's containers, those that have ended too."""
         label = f"label=com.docker.compose.service={service}"

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from soak.callers import Callers
 from soak.world import wait_until
-from stack.building import build
+from stack.building import ROOT, build
 from stack.composed import Composed
 from stack.engine import Engine, in_network_of, needed
 
@@ -157,3 +157,32 @@ def test_an_image_holds_neither_what_built_it_nor_a_secret(engine, stack, image)
     assert [secret for secret in stack.secrets if secret in told] == []
     look = "! command -v pip && ! find / -xdev -name ca.pem -o -xdev -name '*.key' -o -xdev -name .env | grep ."
     engine.docker("run", "--rm", "--network=none", "--user=0", image, "sh", "-c", look)
+
+
+def test_what_was_backed_up_is_there_again_after_a_restore(stack, network):
+    """The guide's commands, as they stand there."""
+    before, (bundle,) = stack.stored_runs(), bundles_of(stack)
+    stack.run_commands(commands("- **Backup**"))
+    accounts = stack.broker_accounts()
+    stack.down()
+    stack.run_commands(commands("- **Restore**"))
+    wait_until(stack.all_well, lambda: f"not all are well: {stack.state()}", timeout_s=BACK_S)
+
+    assert before.items() <= stack.stored_runs().items()
+    assert stack.broker_accounts() == accounts
+    wait_until(lambda: bundles_of(stack) == [bundle], "the bundle is not back")
+
+
+def bundles_of(stack: Composed) -> list[str]:
+    """The digests that the backend has files of."""
+    with contextlib.closing(Backend(BACKEND, token=stack.settings["DYNASPLIT_OPERATOR_TOKEN"])) as backend:
+        found = [str(item["digest"]) for item in backend._web.items("/api/v1/bundles")]
+        for digest in found:
+            backend._web.call("GET", f"/api/v1/bundles/{digest}")
+    return found
+
+
+def commands(heading: str) -> str:
+    """The guide's commands below a heading."""
+    below = (ROOT / "docs" / "guide" / "cloud.md").read_text().partition(heading)[2].partition("\n- ")[0]
+    return "\n".join(line.strip() for line in below.splitlines() if line.startswith("      "))
