@@ -20,6 +20,7 @@ from cloud.settings import IngestSettings, Sharing, load_ingest
 from cloud.store.port import Store
 from cloud.store.sql import SqlStore
 from cloud.tables.computing import Computing
+from cloud.watching.ingest_metrics import IngestMetrics
 from cloud.watching.logs import LogFormat, LogLevel, set_up
 from protocol.errors import DynaSplitError, ServiceMissing
 from protocol.mqtt import BrokerAddress, MqttBus, offers_sharing
@@ -64,16 +65,22 @@ def _run(settings: IngestSettings, store: Store, ended: threading.Event) -> int:
         Chore("rollouts", Driver(store, BusPublisher(bus)).look, every_s=_LOOK_S),
         Chore("computing tables", Computing(store).look, every_s=_LOOK_S),
     ]
+    metrics = IngestMetrics()
+    stop_telling = metrics.serve(settings.metrics_host, settings.metrics_port) if settings.metrics_port else None
     for chore in chores:
         chore.start()
     try:
         share = _shares(settings, address, name=name, ended=ended)
         return (
-            0 if ended.is_set() else _take_in(bus, Ingest(bus, store, retention=settings.retention, share=share), ended)
+            0
+            if ended.is_set()
+            else _take_in(bus, Ingest(bus, store, retention=settings.retention, share=share, metrics=metrics), ended)
         )
     finally:
         for chore in chores:
             chore.stop()
+        if stop_telling:
+            stop_telling()
 
 
 def _take_in(bus: MqttBus, ingest: Ingest, ended: threading.Event) -> int:

@@ -130,6 +130,8 @@ class IngestSettings:
     data_dir: Path | None = None
     log_format: str = LogFormat.TEXT.value
     log_level: str = LogLevel.INFO.value
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
     share: str = Sharing.AUTO.value
     raw_samples_s: float = Retention.raw_samples_s
     keep_inferences_s: float = Retention.keep_inferences_s
@@ -147,6 +149,8 @@ class IngestSettings:
             raise InvalidInput(
                 f"setting 'data_dir' is missing: set {PREFIX}DATA_DIR to the backend's, or {PREFIX}DATABASE_URL"
             )
+        if not 0 <= self.metrics_port < 65536:
+            raise InvalidInput(f"setting 'metrics_port' must be 0 to 65535, not {self.metrics_port}")
         choose(Sharing, self.share, what="setting 'share'")
         _ = self.retention
 

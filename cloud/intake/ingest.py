@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +19,7 @@ from cloud.retention import Retention
 from cloud.store.dead_letters.port import DeadLetter, letter_of_message
 from cloud.store.port import Store
 from cloud.store.records.port import Arrival, Rejection
+from cloud.watching.ingest_metrics import IngestMetrics
 from protocol import topics
 from protocol.bus import Bus
 from protocol.errors import InvalidInput, ServiceMissing
@@ -87,6 +90,7 @@ class Ingest:
         retry_s: float = _RETRY_S,
         retention: Retention = _DEFAULT_RETENTION,
         share: bool = False,
+        metrics: IngestMetrics | None = None,
     ) -> None:
         self._bus = bus
         self._store = store
@@ -98,6 +102,8 @@ class Ingest:
         self._upkeep = Upkeep(store, retention, wall_clock=wall_clock)
         self._share = share
         self._items: Waiting[Item] = Waiting(most=_WAITING_RECORDS)
+        self._metrics = metrics or IngestMetrics()
+        self._metrics.watch_waiting(lambda: self._items.weight)
         self._stopping = threading.Event()
         self._overflowing = False
         self._away = False
@@ -159,10 +165,13 @@ class Ingest:
         return JobNews(topics.device_of(topic), JobReport.from_bytes(payload), self._wall_clock())
 
     def _enqueue(self, item: Item) -> None:
+        self._metrics.received(self._wall_clock())
         patience_s = 0.0 if self._away else _PATIENCE_S
         if self._items.put(item, weight=_size(item), patience_s=patience_s):
             self._overflowing = False
-        elif not self._overflowing and not self._stopping.is_set():
+            return
+        self._metrics.dropped()
+        if not self._overflowing and not self._stopping.is_set():
             logger.warning("%d records wait for the store; dropping more until it writes", self._items.weight)
             self._overflowing = True
 
@@ -197,6 +206,8 @@ class Ingest:
 
     def _written(self, items: Sequence[Item]) -> bool:
         """Commits and acknowledges; False when the store is away."""
+        self._metrics.writing(min(map(_received_at, items)))
+        began_s = time.monotonic()
         try:
             self._commit(items)
         except ServiceMissing as error:
@@ -208,6 +219,7 @@ class Ingest:
             logger.exception("could not write %d messages; they are dropped unacknowledged", len(items))
             return True
         self._away = False
+        self._metrics.written(_kinds(items), took_s=time.monotonic() - began_s)
         self._acknowledge(items)
         self._renew_lists(items)
         return True
@@ -248,6 +260,24 @@ class Ingest:
 
 def _size(item: Item) -> int:
     return len(item.arrivals) if isinstance(item, Batch) else 1
+
+
+def _received_at(item: Item) -> float:
+    match item:
+        case Batch():
+            return min((arrival.received_at for arrival in item.arrivals), default=math.inf)
+        case DeadLetter():
+            return item.received_at
+        case _:
+            return item.at
+
+
+def _kinds(items: Sequence[Item]) -> Counter[str]:
+    """How many records of each kind there are, messages that could not be read among the rejected."""
+    batches = [item for item in items if isinstance(item, Batch)]
+    counts = Counter(type(arrival.content).__name__.lower() for batch in batches for arrival in batch.arrivals)
+    counts["rejection"] += sum(isinstance(item, DeadLetter) for item in items)
+    return +counts
 
 
 def _keep(store: Store, arrivals: Sequence[Arrival]) -> None:

@@ -1,0 +1,85 @@
+"""What ingest counts, and the port on which it tells it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from cloud.watching.exposition import BUCKETS_S
+from protocol.errors import ServiceMissing
+
+
+class IngestMetrics:
+    """Counts of one ingest process. Thread-safe."""
+
+    def __init__(self, *, wall_clock: Callable[[], float] = time.time) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._wall_clock = wall_clock
+        self._oldest_at: float | None = None
+        self._records = Counter(
+            "dynasplit_ingest_records", "Records that were committed, by kind.", ["kind"], registry=registry
+        )
+        self._dropped = Counter(
+            "dynasplit_ingest_dropped",
+            "Messages for which there was no room; their devices send them again.",
+            registry=registry,
+        )
+        self._commits = Histogram(
+            "dynasplit_ingest_commit_seconds", "How long a commit took.", buckets=BUCKETS_S, registry=registry
+        )
+        self._received_at = Gauge(
+            "dynasplit_ingest_last_received_timestamp_seconds",
+            "When the newest message came in, in seconds since the epoch.",
+            registry=registry,
+        )
+        lag = Gauge(
+            "dynasplit_ingest_lag_seconds",
+            "For how long the oldest message that is being written has been here; 0 when none is.",
+            registry=registry,
+        )
+        lag.set_function(self._lag_s)
+
+    def watch_waiting(self, count: Callable[[], int]) -> None:
+        """Tells how many records wait for the writer."""
+        waiting = Gauge("dynasplit_ingest_waiting_records", "Records that wait for the writer.", registry=self.registry)
+        waiting.set_function(count)
+
+    def received(self, at: float) -> None:
+        """A message came in, in seconds since the epoch."""
+        self._received_at.set(at)
+
+    def dropped(self) -> None:
+        """There was no room for a message."""
+        self._dropped.inc()
+
+    def writing(self, oldest_at: float) -> None:
+        """What is about to be committed, the oldest of which came in then."""
+        self._oldest_at = oldest_at
+
+    def written(self, counts: Mapping[str, int], *, took_s: float) -> None:
+        """So many records of each kind were committed, and nothing is left of what was being written."""
+        self._oldest_at = None
+        self._commits.observe(took_s)
+        for kind, count in counts.items():
+            self._records.labels(kind).inc(count)
+
+    def serve(self, host: str, port: int) -> Callable[[], None]:
+        """Answers `GET /metrics` on a thread of its own, until what is given back is called. ServiceMissing for a port that is
+        taken."""
+        try:
+            server, thread = start_http_server(port, addr=host, registry=self.registry)
+        except OSError as error:
+            raise ServiceMissing(f"metrics cannot be told on {host}:{port}: {error.strerror or error}") from error
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return stop
+
+    def _lag_s(self) -> float:
+        oldest_at = self._oldest_at
+        return 0.0 if oldest_at is None else max(0.0, self._wall_clock() - oldest_at)
