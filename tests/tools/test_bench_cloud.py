@@ -17,9 +17,9 @@ def found(monkeypatch):
     """Makes the figures, so that nothing is measured."""
 
     def making(*, share: float = 0.95, overhead_ms: float = 1.0, errors: int = 0):
-        names = ("tail_ms", "request_ms", "loopback_ms", "bare_cpu_ms", "request_cpu_ms")
+        names = ("tail_ms", "request_ms", "loopback_ms", "bare_cpu_ms", "bare_on_all_cores_cpu_ms", "request_cpu_ms")
         facts = {name: spread([20.0]) for name in names}
-        facts |= {"share": spread([share]), "overhead_ms": spread([overhead_ms])}
+        facts |= {"share": spread([share]), "share_on_all_cores": spread([0.97]), "overhead_ms": spread([overhead_ms])}
         facts |= {"crowd": {"clients": 200, "served": 9, "refused": 4, "errors": errors}}
         facts |= {"tail_macs": 9e8, "boundary_bytes": 602112}
         monkeypatch.setattr(serving, "facts", lambda *_: facts)

@@ -86,6 +86,8 @@ _ROWS = {
     "beside the tail, ms": ("overhead_ms", 2),
     "of it loopback, ms": ("loopback_ms", 2),
     "CPU of the bare loop, ms a tail": ("bare_cpu_ms", 2),
+    "the same on all cores at once": ("bare_on_all_cores_cpu_ms", 2),
     "CPU of the workers, ms a request": ("request_cpu_ms", 2),
-    "share": ("share", 3),
+    "share of the bare loop's": ("share", 3),
+    "share of the loops' on all cores": ("share_on_all_cores", 3),
 }

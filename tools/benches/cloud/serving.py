@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ _MIRRORED = 50
 class Effort:
     """How often and how long each part measures."""
 
-    rounds: int = 9
-    round_s: float = 3.0
-    crowd_s: float = 20.0
+    rounds: int = 7
+    round_s: float = 2.0
+    crowd_s: float = 15.0
 
 
 QUICK = Effort(rounds=2, round_s=1.0, crowd_s=3.0)
@@ -101,6 +102,10 @@ class _Bench:
         )
         return found
 
+    def bare_on_all_cores(self) -> list[dict[str, Any]]:
+        with ThreadPoolExecutor() as pool:
+            return [each.result() for each in [pool.submit(self.bare) for _ in range(os.cpu_count() or 1)]]
+
     def overhead(self) -> dict[str, Any]:
         """What one client waits beside what the tail takes in the loop, a round of each after the other."""
         tail_ms, request_ms = [], []
@@ -111,16 +116,22 @@ class _Bench:
         return {"tail_ms": spread(tail_ms), "request_ms": spread(request_ms), "overhead_ms": spread(beside_ms)}
 
     def throughput(self, *, connections: int) -> dict[str, Any]:
-        """CPU that the workers take for a request while all are busy, and the share of it that the loop takes."""
-        bare_ms, served_ms = [], []
+        """CPU that the workers take for a request while all are busy, and the share of it that the loop takes: one loop alone, and
+        one beside each other on every core, which take caches and clock from each other as workers do."""
+        bare_ms, beside_ms, served_ms = [], [], []
         for _ in range(self.effort.rounds):
-            alone = self.bare()
-            bare_ms.append(alone["cpu_s"] / len(alone["ms"]) * 1e3)
+            bare_ms.append(_cpu_ms([self.bare()]))
+            beside_ms.append(_cpu_ms(self.bare_on_all_cores()))
             before_s = self.server.cpu_s()
             served = len(self.ask(connections=connections)["served_ms"])
             served_ms.append((self.server.cpu_s() - before_s) / served * 1e3)
-        shares = [alone / beside for alone, beside in zip(bare_ms, served_ms, strict=True)]
-        return {"bare_cpu_ms": spread(bare_ms), "request_cpu_ms": spread(served_ms), "share": spread(shares)}
+        return {
+            "bare_cpu_ms": spread(bare_ms),
+            "bare_on_all_cores_cpu_ms": spread(beside_ms),
+            "request_cpu_ms": spread(served_ms),
+            "share": spread([bare / served for bare, served in zip(bare_ms, served_ms, strict=True)]),
+            "share_on_all_cores": spread([bare / served for bare, served in zip(beside_ms, served_ms, strict=True)]),
+        }
 
     def loopback_ms(self) -> dict[str, float]:
         """What such a request and an answer take on their way alone, with nobody who looks at them."""
@@ -133,3 +144,8 @@ class _Bench:
         found = self.ask(connections=MANY_CLIENTS, seconds=self.effort.crowd_s)
         served_ms = found.pop("served_ms")
         return {**found, "clients": MANY_CLIENTS, "served": len(served_ms), "served_ms": spread(served_ms)}
+
+
+def _cpu_ms(loops: Sequence[Mapping[str, Any]]) -> float:
+    """Of one tail."""
+    return float(sum(loop["cpu_s"] for loop in loops) / sum(len(loop["ms"]) for loop in loops) * 1e3)
