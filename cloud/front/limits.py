@@ -10,14 +10,16 @@ class Limits:
     """Of one worker process.
 
     `body_bytes`: a larger body, and one in chunks, is read from the socket by the app, in one of `streams` threads of their own.
-    `held_bytes`: all requests that arrive or are served, together; beyond it those go that began first. `patience_s` and
-    `slowest_bytes_per_s`: a request has so long to arrive, and longer the more of it came. `stall_s`: what a socket may take
-    for one step once a thread serves it. `linger_s`: how long a closed connection waits for the client's end, so that the
-    answer is read. `stopping_s`: what a request that has begun to arrive gets when the worker ends.
+    `held_bytes`: all requests that arrive or are served, together; beyond it those go that began first. `waiting`: whole
+    requests that may wait for a thread. `patience_s` and `slowest_bytes_per_s`: a request has so long to arrive, and longer the
+    more of it came. `stall_s`: what a socket may take for one step once a thread serves it. `linger_s`: how long a closed
+    connection waits for the client's end, so that the answer is read. `stopping_s`: what a request that has begun to arrive
+    gets when the worker ends.
     """
 
     body_bytes: int = 16 * 1024**2
     held_bytes: int = 256 * 1024**2
+    waiting: int = 32
     streams: int = 4
     patience_s: float = 30.0
     slowest_bytes_per_s: float = 4096.0

@@ -17,10 +17,11 @@ _STATUSES = (
 )
 
 
-def refusal(status: int, message: str, *, retry_after_s: int = 0) -> bytes:
-    """A whole answer of HTTP/1.1 that ends the connection."""
+def refusal(status: int, message: str, *, retry_after_s: int = 0, close: bool = True) -> bytes:
+    """A whole answer of HTTP/1.1, by default the last one on its connection."""
     body = json.dumps({"error": message}).encode()
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Content-Type: application/json", "Connection: close"]
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Content-Type: application/json"]
+    lines += ["Connection: close"] if close else []
     lines += [f"Retry-After: {retry_after_s}"] if retry_after_s else []
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 

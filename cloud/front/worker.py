@@ -37,7 +37,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._streams = ThreadPoolExecutor(max_workers=self.limits.streams)
         self._arriving: dict[Connection, None] = {}
         self._lingering: deque[Connection] = deque()
-        self._held_bytes = 0
+        self._held_bytes = self._under_way = 0
         self._swept_s = self._stopping_since_s = 0.0
         # Of those that gunicorn stops listening at; more are let go before that.
         self._most_connections = self.worker_connections * 3 // 4
@@ -65,16 +65,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._begin(connection)
 
     def on_client_socket_readable(self, connection: Connection, _client: Any) -> None:
+        if connection not in self.keepalived_conns:  # another one's turn in this round of events has closed it
+            return
         self.keepalived_conns.remove(connection)
         self.poller.modify(connection.sock, selectors.EVENT_READ, partial(self._on_arriving, connection))
         self._begin(connection)
 
     def finish_request(self, connection: Connection, served: Future[bool]) -> None:
         self._held_bytes -= connection.arrival.received_bytes
+        self._under_way -= connection.arrival.stage is Stage.WHOLE
         connection.sock.setblocking(False)
         if served.cancelled() or served.exception() or not served.result():
             self._linger(connection)
-        elif connection.has_more():
+        else:
+            self._go_on(connection)
+
+    def _go_on(self, connection: Connection) -> None:
+        """Another request may follow."""
+        if connection.has_more():
             self._watch(connection, self._on_arriving)
             self._begin(connection)
         else:
@@ -128,6 +136,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._on_arriving(connection, None)
 
     def _on_arriving(self, connection: Connection, _client: Any) -> None:
+        if connection not in self._arriving:
+            return
         before = connection.arrival.received_bytes
         present = connection.read()
         self._held_bytes += connection.arrival.received_bytes - before
@@ -136,8 +146,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._drop(connection)
         elif stage is Stage.HEAD_TOO_LARGE:
             self._refuse(connection, 431, "the request's head is too large")
-        elif stage in (Stage.WHOLE, Stage.STREAMED):
-            self._serve(connection, self._streams if stage is Stage.STREAMED else self.tpool)
+        elif stage is Stage.STREAMED:
+            self._serve(connection, self._streams)
+        elif stage is Stage.WHOLE and self._under_way >= self.cfg.threads + self.limits.waiting:
+            self._turn_away(connection)
+        elif stage is Stage.WHOLE:
+            self._under_way += 1
+            self._serve(connection, self.tpool)
         self._keep_within_memory()
 
     def _serve(self, connection: Connection, threads: ThreadPoolExecutor) -> None:
@@ -145,6 +160,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.poller.unregister(connection.sock)
         serving = threads.submit(self.handle, connection)
         serving.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
+
+    def _turn_away(self, connection: Connection) -> None:
+        """More wait for a thread than may; as the whole request is here, its connection stays."""
+        self._leave(connection)
+        connection.send(refusal(503, "too many requests wait; try again", retry_after_s=1, close=False))
+        if connection.has_more():  # each of them would be turned away in turn
+            self._linger(connection)
+        else:
+            self._go_on(connection)
 
     def _keep_within_memory(self) -> None:
         while self._held_bytes > self.limits.held_bytes:
@@ -190,7 +214,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._watch(connection, self._on_lingering)
 
     def _on_lingering(self, connection: Connection, _client: Any) -> None:
-        if not connection.discard():
+        if connection in self._lingering and not connection.discard():
             self._lingering.remove(connection)
             self.poller.unregister(connection.sock)
             self._close(connection)

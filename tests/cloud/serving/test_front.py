@@ -243,3 +243,22 @@ def test_tls_serves_beside_clients_that_never_end_their_handshake(start_server, 
 
     assert answers == [200] * 8
     assert "Traceback" not in server.log.read_text()
+
+
+def test_more_whole_requests_than_may_wait_are_told_to_come_again(start_server, eventually, digits, whole_request):
+    server = start_server("--threads", "1")
+    eventually(server.answers, "the backend is ready")
+    server.upload(digits)
+    wire = pack_request(whole_request)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in wire.headers.items())
+    head = f"POST /v2/models/digits/infer HTTP/1.1\r\n{AUTHORIZED}{lines}Content-Length: {len(wire.body)}\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(server.connect()) for _ in range(150)]
+        for connection in connections:
+            connection.sendall(head.encode() + wire.body)
+        found = [answer(connection) for connection in connections]
+        again = connections[-1]
+        again.sendall(LIVE)
+
+        assert {status for status, _ in found} <= {200, 429, 503}
+        assert answer(again)[0] == 200
