@@ -30,9 +30,9 @@ _MIRRORED = 50
 class Effort:
     """How often and how long each part measures."""
 
-    rounds: int = 7
-    round_s: float = 2.0
-    crowd_s: float = 15.0
+    rounds: int = 5
+    round_s: float = 1.5
+    crowd_s: float = 8.0
 
 
 QUICK = Effort(rounds=2, round_s=1.0, crowd_s=3.0)
