@@ -116,6 +116,8 @@ NEEDS_THE_DEMO = [
     "tools.story",
     "tools.stack",
     "tools.embedded_broker",
+    "tools.benches.cloud.server",
+    "tools.benches.cloud.serving",
     "tools.benches.edge.overhead",
     "tools.benches.ingest.measuring",
 ]
