@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -43,9 +43,12 @@ def described(operation: Operation) -> Callable[[View], View]:
     return tell
 
 
-def operation_of(view: Callable[..., Any]) -> Operation | None:
-    """What `described` said of an endpoint."""
-    return cast(Operation | None, getattr(view, _OPERATION, None))
+def operation_of(view: Callable[..., Any]) -> Operation:
+    """What `described` said of an endpoint; TypeError where it said nothing."""
+    operation = getattr(view, _OPERATION, None)
+    if not isinstance(operation, Operation):
+        raise TypeError(f"endpoint {view.__qualname__} says by no decorator what it takes and answers: described")
+    return operation
 
 
 def by_media_type(content: Any) -> Mapping[str, Any]:

@@ -22,7 +22,6 @@ blueprint = Blueprint("openapi", __name__)
 
 _METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 _DOCUMENT = "dynasplit-openapi"
-_ANYTHING = Operation(answers={200: Any})
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 _REASONS = {
     400: "the request cannot be used",
@@ -103,7 +102,7 @@ def _described(app: Flask) -> dict[str, Any]:
 def _operations(app: Flask, rule: Rule, schemas: _Schemas) -> Iterator[tuple[str, dict[str, Any]]]:
     view = app.view_functions[rule.endpoint]
     summary, _, rest = (view.__doc__ or "").strip().partition("\n\n")
-    told, needs = operation_of(view) or _ANYTHING, needs_of(view)
+    told, needs = operation_of(view), needs_of(view)
     for method in sorted(set(rule.methods or ()) & set(_METHODS)):
         operation: dict[str, Any] = {
             "operationId": "_".join([*rule.endpoint.split("."), *sorted(rule.arguments)]),

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import pytest
+
+from cloud.api.described import operation_of
 
 
 def description(backend):
@@ -47,3 +52,30 @@ def test_the_page_needs_nothing_from_elsewhere(backend):
 
 def test_the_page_has_no_other_files(backend):
     assert backend.call("GET", "/api/v1/docs/page.py", token="").status_code == 404
+
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "rest.md"
+
+
+def shape(path: str) -> str:
+    """A path whatever its values are called, without its query."""
+    return re.sub(r"<[^>]*>|\{[^}]*\}", "<>", path.partition("?")[0]).removeprefix("/api/v1")
+
+
+def test_every_path_of_the_interface_stands_in_the_reference(backend):
+    text = REFERENCE.read_text().partition("## The agent")[0]
+    told = {shape(path) for path in re.findall(r"`(?:[A-Z]+ )?([/…][^`\s]*)`", text)}
+
+    def is_told(path: str) -> bool:
+        return path in told or any(each.startswith("…") and path.endswith(each[1:]) for each in told)
+
+    paths = {shape(path) for path in description(backend)["paths"] if path.startswith("/api/v1")}
+    assert sorted(path for path in paths if not is_told(path)) == ["/docs/<>"]
+
+
+def test_an_endpoint_that_says_nothing_is_named():
+    def careless() -> str:
+        return "nobody knows what this takes"
+
+    with pytest.raises(TypeError, match="careless"):
+        operation_of(careless)
