@@ -16,7 +16,7 @@ from typing import Any, NoReturn, cast
 
 from edge.api.app import create_app
 from edge.api.listening import address_of, listening_on_path, listening_on_port
-from edge.api.web_server import connection_within, make_server
+from edge.api.web_server import connection_within, make_server, serve
 from edge.assembly.agent import assemble
 from edge.data_folder import holding
 from edge.restoring import restore
@@ -90,7 +90,7 @@ def _end(_number: int, _frame: Any) -> NoReturn:
 
 def _serve(settings: EdgeSettings, restart: AnotherStart) -> None:
     """Everything that is opened is closed again in reverse order, whatever happens."""
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as waits:
         listening = stack.enter_context(
             listening_on_path(settings.socket) if settings.socket else listening_on_port(settings.host, settings.port)
         )
@@ -98,7 +98,7 @@ def _serve(settings: EdgeSettings, restart: AnotherStart) -> None:
         address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
         bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
         notify, signs = Notifier.of(os.environ), {"bus": lambda: bus.alive}
-        app = create_app(assemble(settings, bus, stack, restart=restart, signs=signs))
+        app = create_app(assemble(settings, bus, stack, restart=restart, signs=signs, waits=waits))
         presence = Presence(bus, device=settings.device)
         presence.start()
         server = make_server(app, listening, threads=settings.max_in_flight + settings.max_waiting + _OTHER_THREADS)
@@ -112,7 +112,12 @@ def _serve(settings: EdgeSettings, restart: AnotherStart) -> None:
             watchdog = Watchdog(notify, signs, period_s=period_s)
             watchdog.start()
             stack.callback(watchdog.stop)
-        stack.callback(notify, "STOPPING=1", "STATUS=ending")
         notify("READY=1", f"STATUS=serves as {settings.device}")
-        server.run()
-        logger.info("ending")
+        serve(server, ending=partial(_begin_to_end, notify, waits))
+
+
+def _begin_to_end(notify: Notifier, waits: ExitStack) -> None:
+    """Those who wait for the cloud wait no more, so that they are answered from here before all else ends."""
+    logger.info("ending")
+    notify("STOPPING=1", "STATUS=ending")
+    waits.close()

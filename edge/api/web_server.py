@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer, create_server
@@ -19,6 +20,8 @@ from protocol.content_encoding import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+logger = logging.getLogger(__name__)
 
 _BUFFER_BYTES = 16 * 1024 * 1024
 """Bodies up to here stay in memory while they arrive, instead of going through a file."""
@@ -39,6 +42,9 @@ _SMALL_BYTES = 1 << 16
 
 _MOST_CONNECTIONS = 256
 """Kept open. Far below the files that a process may have open (1024, getrlimit(2)), and far above what a device's callers need."""
+
+_LAST_ANSWERS_S = 15.0
+"""How long an end waits for those who have asked. All else takes some seconds, and a unit's TimeoutStopSec is 30."""
 
 
 def make_server(app: WSGIApplication, listening: socket.socket, *, threads: int) -> BaseWSGIServer:
@@ -62,7 +68,33 @@ def make_server(app: WSGIApplication, listening: socket.socket, *, threads: int)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     single = cast(BaseWSGIServer, server)
     single.channel_class = _Channel
+    cast(Any, single).ending = False
     return single
+
+
+def serve(server: BaseWSGIServer, *, ending: Callable[[], None]) -> None:
+    """Serves until it is interrupted; then calls `ending`, takes nobody in any more, and answers those who have asked."""
+    try:
+        _loop(server)
+    except KeyboardInterrupt:
+        ending()
+        _answer_the_rest(server)
+        server.task_dispatcher.shutdown(timeout=1)
+
+
+def _loop(server: BaseWSGIServer, *, count: int | None = None) -> None:
+    inner = cast(Any, server)
+    wasyncore.loop(inner.adj.asyncore_loop_timeout, inner.adj.asyncore_use_poll, inner._map, count)
+
+
+def _answer_the_rest(server: BaseWSGIServer) -> None:
+    inner, end_s = cast(Any, server), time.monotonic() + _LAST_ANSWERS_S
+    inner.accepting, inner.ending = False, True
+    while any(each.requests or each.total_outbufs_len for each in list(inner.active_channels.values())):
+        if time.monotonic() >= end_s:
+            logger.warning("some requests are left unanswered: they took longer than %.0f s", _LAST_ANSWERS_S)
+            break
+        _loop(server, count=1)
 
 
 def connection_within(server: BaseWSGIServer) -> socket.socket:
@@ -149,6 +181,10 @@ class _Channel(HTTPChannel):
         over = len(channels) - _MOST_CONNECTIONS
         if over > 0:
             _let_go(over, [channel for channel in channels.values() if channel is not self])
+
+    def readable(self) -> bool:
+        """At the end what has begun to arrive is read on, and nothing else."""
+        return bool(super().readable()) and (not cast(Any, self.server).ending or self.request is not None)
 
 
 def _let_go(count: int, channels: Collection[HTTPChannel]) -> None:

@@ -34,10 +34,17 @@ from protocol.jobs import JobKind
 
 
 def assemble(
-    settings: EdgeSettings, bus: Bus, stack: ExitStack, *, restart: Callable[[], None], signs: dict[str, Sign]
+    settings: EdgeSettings,
+    bus: Bus,
+    stack: ExitStack,
+    *,
+    restart: Callable[[], None],
+    signs: dict[str, Sign],
+    waits: ExitStack,
 ) -> Served:
     """Opens what the settings name, and leaves on the stack how each is closed again. `restart` ends the agent, which its
-    supervisor then starts again; `signs` gets what tells that the parts live."""
+    supervisor then starts again; `signs` gets what tells that the parts live, and `waits` what ends before the last requests
+    are answered: the way to the cloud."""
     device, wall = open_device(settings, stack), WallClock()
     signs |= {"runner": lambda: not device.runner.stuck, "threads": threads_live()}
     bounds = open_bounds(settings, device, wall=wall, stack=stack)
@@ -47,7 +54,7 @@ def assemble(
     take_samples(settings, device.board, outbox, wall=wall, stack=stack)
     recorder = Recorder(outbox, device=settings.device, wall=wall)
     agent = open_agent(
-        settings, stack, device=device, networks=known.networks, recorder=recorder, bounds=bounds, turns=turns
+        settings, waits, device=device, networks=known.networks, recorder=recorder, bounds=bounds, turns=turns
     )
     settle = settling(turns, device.controller)
     facilities = Facilities(agent, known.bundles, known.networks, device.warm, bounds, settle)

@@ -34,7 +34,7 @@ def open_bounds(settings: EdgeSettings, device: Device, *, wall: WallClock, stac
 
 def open_agent(
     settings: EdgeSettings,
-    stack: ExitStack,
+    waits: ExitStack,
     *,
     device: Device,
     networks: Networks,
@@ -42,8 +42,8 @@ def open_agent(
     bounds: Bounds,
     turns: Turns,
 ) -> Agent:
-    """The agent; its connections to the cloud end with the stack."""
-    cloud = RemoteCloud(_transport(settings, bounds.allowance, stack))
+    """The agent; its connections to the cloud end with `waits`."""
+    cloud = RemoteCloud(_transport(settings, bounds.allowance, waits))
     return Agent(
         networks,
         _execution(settings, device, cloud),
@@ -68,7 +68,7 @@ def _execution(settings: EdgeSettings, device: Device, cloud: Cloud) -> Executio
     )
 
 
-def _transport(settings: EdgeSettings, ration: Ration, stack: ExitStack) -> Transport:
+def _transport(settings: EdgeSettings, ration: Ration, waits: ExitStack) -> Transport:
     http = HttpTransport(settings.backend_url, token=settings.device_token, ration=ration, ca=settings.ca_file)
-    stack.callback(http.close)
+    waits.callback(http.close)
     return EmulatedLink(http, REFERENCE_LINK) if settings.emulated_link else http

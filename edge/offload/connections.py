@@ -54,6 +54,7 @@ class Connections:
         self._tls = tls_context(ca) if parts.scheme == "https" else None
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
+        self._opening: set[socket.socket] = set()
         self._closed = False
         self._answered: Address | None = None
 
@@ -90,7 +91,12 @@ class Connections:
             connection.close()
 
     def close(self) -> None:
-        self._closed = True
+        """Opens no more, and gives up those that are being opened. Those in use are their users' to end."""
+        with self._lock:
+            self._closed = True
+            for opening in self._opening:
+                with contextlib.suppress(OSError):
+                    opening.shutdown(socket.SHUT_RDWR)
         self._drop_idle()
 
     def _drop_idle(self) -> None:
@@ -121,7 +127,8 @@ class Connections:
             opened = socket.socket(family, socket.SOCK_STREAM)
             try:
                 opened.settimeout(self._left_s(end_s) / (len(addresses) - place))
-                opened.connect(address)
+                with self._until_closed(opened):
+                    opened.connect(address)
             except OSError as error:
                 opened.close()
                 failure = error
@@ -130,6 +137,18 @@ class Connections:
                 opened.settimeout(self._left_s(end_s))
                 return opened
         raise failure
+
+    @contextlib.contextmanager
+    def _until_closed(self, opening: socket.socket) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise OSError("no connection is made any more")
+            self._opening.add(opening)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._opening.discard(opening)
 
     def _secured(self, plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
         try:

@@ -21,6 +21,7 @@ from protocol.link import Link
 _CHUNK_BYTES = 1 << 18
 _PAUSE_S = 0.02
 """Before a server is asked again that refused: one that is just being replaced is back after a moment."""
+_ENDING = "the device is ending, and waits for the cloud no more"
 _NOT_PROCESSED = (502, 503)
 """What stands before a server answers when that did not take the request (RFC 9110, sections 15.6.3 and 15.6.4)."""
 
@@ -62,6 +63,7 @@ class HttpTransport:
         self._watch = Watch(clock=clock)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._ration = ration or Unlimited()
+        self._closed = False
         self._clock = clock
         self._sleep = sleep
 
@@ -74,6 +76,8 @@ class HttpTransport:
             raise
 
     def close(self) -> None:
+        """Ends what is under way, so that those who wait for an answer need not; from now on nothing is sent."""
+        self._closed = True
         self._connections.close()
         self._watch.close()
 
@@ -92,11 +96,15 @@ class HttpTransport:
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, CloudFailed):
                 raise
+            if self._closed:
+                raise CloudFailed(_ENDING) from error
             if self._clock() >= end_s:  # the watch cut it off
                 raise _late(timeout_s) from error
             raise CloudFailed(f"the connection to the cloud broke: {error}") from error
 
     def _once(self, path: str, wire: Wire, receipt: _Receipt, *, end_s: float) -> Wire:
+        if self._closed:
+            raise CloudFailed(_ENDING)
         self._ration.check(len(wire.body))
         try:
             with self._connections.one(end_s) as connection:

@@ -36,14 +36,19 @@ class Watch:
                 self._ends_s.pop(watched, None)
 
     def close(self) -> None:
+        """Cuts off all that is watched, and what is to be watched from now on."""
         with self._changed:
             self._closed = True
+            for watched in self._ends_s:
+                _cut_off(watched)
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
 
     def _begin(self, end_s: float, watched: socket.socket) -> None:
         with self._changed:
+            if self._closed:
+                raise OSError("connections are not watched any more")
             self._ends_s[watched] = end_s
             if self._thread is None:
                 self._thread = self._started()
@@ -64,8 +69,12 @@ class Watch:
             while not self._closed:
                 for watched in [each for each, end_s in self._ends_s.items() if end_s <= self._clock()]:
                     del self._ends_s[watched]
-                    with contextlib.suppress(OSError):
-                        # Not the method of a TLS socket, which would pull its state from under who reads.
-                        socket.socket.shutdown(watched, socket.SHUT_RDWR)
+                    _cut_off(watched)
                 self._wakes_s = min(self._ends_s.values(), default=float("inf"))
                 self._changed.wait(None if self._wakes_s == float("inf") else max(self._wakes_s - self._clock(), 0.0))
+
+
+def _cut_off(watched: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        # Not the method of a TLS socket, which would pull its state from under who reads.
+        socket.socket.shutdown(watched, socket.SHUT_RDWR)

@@ -11,9 +11,10 @@ import time
 
 import pytest
 from flask import Flask, request
+from waitress import wasyncore
 from waitress.server import BaseWSGIServer
 
-from edge.api.web_server import make_server, waited_s
+from edge.api.web_server import make_server, serve, waited_s
 from protocol.content_encoding import MAX_BODY_BYTES
 
 
@@ -137,3 +138,56 @@ def test_a_caller_who_waits_for_its_answer_is_not_let_go_for_others(connection, 
         answering.set()
         assert slow.getresponse().read() == b"waited"
     slow.close()
+
+
+class Interruption(wasyncore.dispatcher):
+    """Interrupts a server's loop as a signal does."""
+
+    def __init__(self, server: BaseWSGIServer) -> None:
+        self._ours, its = socket.socketpair()
+        super().__init__(its, map=server._map)
+
+    def __call__(self) -> None:
+        self._ours.send(b"x")
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read(self) -> None:
+        self.close()
+        self._ours.close()
+        raise KeyboardInterrupt
+
+
+def posted(port: int, body: bytes = b"") -> http.client.HTTPConnection:
+    made = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    made.request("POST", "/", body=body)
+    return made
+
+
+def test_at_the_end_all_who_have_asked_are_answered_and_nobody_new(wait_until):
+    """One is being answered, one waits for a thread; what they wait for ends with the server, not after it."""
+    ended, asked, size = threading.Event(), [], 4 << 20
+
+    def app(_environ, start_response):
+        asked.append(1)
+        assert ended.wait(20)
+        start_response("200 OK", [("Content-Length", str(size))])
+        return [b"x" * size]
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = make_server(app, listening, threads=1)
+    interrupt = Interruption(server)
+    thread = threading.Thread(target=serve, args=(server,), kwargs={"ending": ended.set})
+    thread.start()
+    port = listening.getsockname()[1]
+    callers = [posted(port), posted(port)]
+    wait_until(lambda: sum(bool(channel.requests) for channel in list(server.active_channels.values())) == 2)
+    interrupt()
+    ended.wait(20)
+    assert [len(caller.getresponse().read()) for caller in callers] == [size, size]
+    thread.join(20)
+    assert not thread.is_alive() and len(asked) == 2
+    wasyncore.close_all(server._map)
+    for caller in callers:
+        caller.close()

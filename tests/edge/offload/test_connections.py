@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from edge.offload.connections import Connections
+from edge.offload.connections import Connections, Unreachable
 from edge.offload.names import Names
 
 
@@ -32,6 +33,25 @@ def silent() -> Iterator[tuple[str, int]]:
 def addresses() -> Iterator[list[tuple[str, int]]]:
     with silent() as swallowing, socket.create_server(("127.0.0.1", 0)) as serving:
         yield [swallowing, serving.getsockname()]
+
+
+def test_a_connection_that_is_being_opened_is_given_up_at_the_end(wait_until):
+    with silent() as address:
+        names = Names("cloud", 1, lookup=lambda _host, _port: [(socket.AF_INET, address)])
+        connections = Connections("http://cloud:1", clock=time.monotonic, names=names)
+        given_up = []
+
+        def ask() -> None:
+            with pytest.raises(Unreachable), connections.one(time.monotonic() + 1000):
+                pass
+            given_up.append(True)
+
+        waiting = threading.Thread(target=ask)
+        waiting.start()
+        wait_until(lambda: connections._opening)
+        connections.close()
+        waiting.join(20)
+    assert given_up
 
 
 def test_an_address_that_swallows_everything_does_not_hide_the_one_that_serves(addresses):

@@ -159,6 +159,33 @@ def test_a_server_that_accepts_and_never_answers_is_late_and_not_asked_again(tra
     assert len(asked) == 1
 
 
+def test_who_waits_for_the_cloud_need_not_once_the_device_ends(transport):
+    """The server has the request and says nothing; nothing is sent anew."""
+    asked, leave, failures = threading.Event(), threading.Event(), []
+
+    def silent(connected: socket.socket) -> None:
+        connected.recv(1 << 16)
+        asked.set()
+        leave.wait(20)
+
+    def ask(there: HttpTransport) -> None:
+        with pytest.raises(CloudFailed, match="the device is ending") as failure:
+            there.post("/", WIRE, timeout_s=1000)
+        failures.append(failure.value)
+
+    with raw_server(silent) as url:
+        there = transport(url)
+        waiting = threading.Thread(target=ask, args=(there,))
+        waiting.start()
+        assert asked.wait(20)
+        there.close()
+        waiting.join(20)
+        assert [failure.sent_bytes for failure in failures] == [len(WIRE.body)]
+        leave.set()
+    with pytest.raises(CloudFailed, match="the device is ending"):
+        there.post("/", WIRE, timeout_s=1000)
+
+
 @pytest.mark.parametrize(
     "start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"], ids=["in the head", "in the body"]
 )
