@@ -17,12 +17,18 @@ pytestmark = pytest.mark.mosquitto
 PATIENCE_S = 20.0
 
 
-def address(broker, *, ca_file: Path, scheme: str = "mqtts") -> BrokerAddress:
+def address(broker, *, ca_file: Path | None, scheme: str = "mqtts") -> BrokerAddress:
     return BrokerAddress.parse(f"{scheme}://backend:backend-secret@127.0.0.1:{broker.tls_port}", ca_file=ca_file)
 
 
 def test_who_trusts_the_authority_gets_in(shipped_broker):
     check_login(address(shipped_broker, ca_file=shipped_broker.certificates / "ca.pem"), client_id="test")
+
+
+def test_the_cloud_s_own_processes_trust_whom_the_environment_names(shipped_broker, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(shipped_broker.certificates / "ca.pem"))
+
+    check_login(address(shipped_broker, ca_file=None), client_id="test")
 
 
 @pytest.mark.filterwarnings(
