@@ -89,8 +89,7 @@ def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s:
         request_id=request_id,
     )
     answer = served.agent.infer(network, message, asked)
-    logger.debug("request %s: %s answered in %.1f ms", request_id, network, (served.clock() - arrived_s) * 1e3)
-    return pack_reply(
+    wire = pack_reply(
         Message(
             tensors=select_outputs(answer.outputs, message.outputs),
             parameters=answer.parameters(),
@@ -101,6 +100,9 @@ def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s:
             model_version=descriptions.VERSION,
         )
     )
+    served.agent.parted(answer)
+    logger.debug("request %s: %s answered in %.1f ms", request_id, network, (served.clock() - arrived_s) * 1e3)
+    return wire
 
 
 def _called(response: Response, request_id: str) -> Response:

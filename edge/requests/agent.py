@@ -14,6 +14,7 @@ from edge.requests.bounds import Bounds
 from edge.requests.decision import Answer, Decision, can_run, hopeless, on_cpu, served_as, why_avoided
 from edge.requests.execution import Execution
 from edge.requests.learning import Learner, Lesson
+from edge.requests.parting import Parting
 from edge.requests.recorder import Recorder, Served, Subject
 from edge.requests.task import Outcome, Task
 from edge.requests.turns import Claim, Turn, Turns
@@ -58,6 +59,7 @@ class Agent:
         self._turns = turns
         self._learner = learner
         self._clock = clock
+        self._parting = Parting()
 
     def infer(self, name: str, message: Message, asked: Asked) -> Answer:
         """The answer to a request.
@@ -79,6 +81,11 @@ class Agent:
                 table = network.plan.table.digest if network.plan and not asked.configuration else ""
                 self._recorder.refused(Subject(name, bundle.digest, table), asked, str(error))
             raise
+
+    def parted(self, answer: Answer) -> None:
+        """Call it when an answer is packed, so that later ones are judged by when they leave, not by when they were there."""
+        if answer.measurement is None:
+            self._parting.took((self._clock() - answer.done_s) * 1e3)
 
     def learn(self, name: str) -> None:
         """Learns from the requests that were served, so that the next one is decided at once. For when an answer has left."""
@@ -105,7 +112,7 @@ class Agent:
         if not asked.reject_late or asked.configuration or asked.deadline_ms is None:
             return math.inf
         candidates = self._candidates(network, _plan(network), self._clock())
-        return asked.due_s - candidates.quickest_ms(asked.account) / 1e3
+        return asked.due_s - (candidates.quickest_ms(asked.account) + self._parting_ms(asked)) / 1e3
 
     def _serve(self, network: Network, inputs: Sequence[Array], asked: Asked, turn: Turn) -> Answer:
         decision, chosen_s, outcome = self._tried(network, inputs, asked, turn)
@@ -114,9 +121,13 @@ class Agent:
         if not asked.profile:
             turn.end()
         self._learn(decision, outcome, done_s, took_ms=(done_s - chosen_s) * 1e3, overlapped=overlapped)
-        served = served_as(decision, outcome, asked, done_s)
+        served = served_as(decision, outcome, asked, done_s, parting_ms=self._parting_ms(asked))
         measurement = self._record(network, decision, served, asked)
-        return Answer(outcome.outputs, decision.subject, asked.strategy, served, measurement)
+        return Answer(outcome.outputs, decision.subject, asked.strategy, served, done_s, measurement)
+
+    def _parting_ms(self, asked: Asked) -> float:
+        """What is measured is not what keeping it takes."""
+        return 0.0 if asked.profile else self._parting.expected_ms
 
     def _tried(
         self, network: Network, inputs: Sequence[Array], asked: Asked, turn: Turn
@@ -164,7 +175,10 @@ class Agent:
         return Decision(plan.bundle, choice.row.configuration, plan, choice, candidates, request.deadline_ms, avoided)
 
     def _request(self, asked: Asked, deadline_ms: float | None, now_s: float, *, overlaps: bool) -> Request:
+        """`deadline_ms`: what is left of the deadline, of which parting takes its share."""
         behind_ms = self._turns.behind_ms(now_s)
+        if deadline_ms is not None:
+            deadline_ms -= self._parting_ms(asked)
         return Request(deadline_ms, asked.account, asked.min_accuracy, behind_ms, overlaps=overlaps)
 
     def _candidates(self, network: Network, plan: Plan, now_s: float) -> Candidates:
@@ -184,7 +198,7 @@ class Agent:
             bundle=decision.bundle,
             configuration=configuration,
             inputs=inputs,
-            due_s=None if asked.deadline_ms is None else asked.due_s,
+            due_s=None if asked.deadline_ms is None else asked.due_s - self._parting_ms(asked) / 1e3,
             cloud_ms=decision.waiting_ms,
             tail_ms=plan.tail_ms[configuration.cut] if plan else 0.0,
             head_ms=decision.choice.row.head_ms if decision.choice else 0.0,

@@ -20,12 +20,13 @@ from protocol.tensors import Array
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The outputs by name, and how they came about."""
+    """The outputs by name, and how they came about. `done_s` is when they were there, on the monotonic clock."""
 
     outputs: Mapping[str, Array]
     subject: Subject
     strategy: str
     served: Served
+    done_s: float
     measurement: Measurement | None = None
 
     def parameters(self) -> dict[str, Any]:
@@ -74,9 +75,9 @@ class Decision:
         return self.candidates.waiting_ms(self.choice.index)
 
 
-def served_as(decision: Decision, outcome: Outcome, asked: Asked, done_s: float) -> Served:
-    """How a request was served that came to its end at `done_s` (monotonic)."""
-    latency_ms = (done_s - asked.arrived_s) * 1e3 - outcome.repeated_ms
+def served_as(decision: Decision, outcome: Outcome, asked: Asked, done_s: float, *, parting_ms: float) -> Served:
+    """How a request was served that came to its end at `done_s` (monotonic), and leaves `parting_ms` later."""
+    latency_ms = (done_s - asked.arrived_s) * 1e3 - outcome.repeated_ms + parting_ms
     return Served(
         configuration=decision.configuration,
         cost=replace(outcome.cost, latency_ms=latency_ms),

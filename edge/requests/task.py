@@ -16,7 +16,7 @@ from protocol.tensors import Array
 class Task:
     """One request with the configuration that was chosen for it.
 
-    `due_s` is the moment of its deadline on the monotonic clock, None without one. `cloud_ms` is what the round trip is
+    `due_s` is when it must be done to leave in time (monotonic), None without a deadline. `cloud_ms` is what the round trip is
     expected to take, `head_ms` the head, and `tail_ms` what the tail would take on the device, 0 where nobody knows.
     `strict`: only this configuration, no way out. `measured`: it is to be measured, so at no other clock and not while the
     device is slowed down. `may_send_inputs`: whether the inputs themselves may leave the device. `request_id`: what the
