@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cloud.broker.publishing import BusPublisher
 from cloud.chores import Chore
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load_ingest(os.environ)
         set_up(LogFormat(settings.log_format), LogLevel(settings.log_level))
         store = SqlStore(settings.database_url)
+        metrics = IngestMetrics()
+        stop_telling = _telling(settings, metrics)
     except DynaSplitError as error:
         sys.stderr.write(f"dynasplit-ingest: {error}\n")
         return error.exit_code
@@ -52,12 +54,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     try:
-        return _run(settings, store, ended)
+        return _run(settings, store, metrics, ended)
     finally:
+        stop_telling()
         store.close()
 
 
-def _run(settings: IngestSettings, store: Store, ended: threading.Event) -> int:
+def _telling(settings: IngestSettings, metrics: IngestMetrics) -> Callable[[], None]:
+    """Tells metrics where the settings have a port for it; what ends that."""
+    if not settings.metrics_port:
+        return lambda: None
+    return metrics.serve(settings.metrics_host, settings.metrics_port)
+
+
+def _run(settings: IngestSettings, store: Store, metrics: IngestMetrics, ended: threading.Event) -> int:
     address = BrokerAddress.parse(settings.broker_url)
     name = f"dynasplit-ingest-{uuid.uuid4().hex[:12]}"
     bus = MqttBus(address, client_id=name)
@@ -65,22 +75,16 @@ def _run(settings: IngestSettings, store: Store, ended: threading.Event) -> int:
         Chore("rollouts", Driver(store, BusPublisher(bus)).look, every_s=_LOOK_S),
         Chore("computing tables", Computing(store).look, every_s=_LOOK_S),
     ]
-    metrics = IngestMetrics()
-    stop_telling = metrics.serve(settings.metrics_host, settings.metrics_port) if settings.metrics_port else None
     for chore in chores:
         chore.start()
     try:
         share = _shares(settings, address, name=name, ended=ended)
-        return (
-            0
-            if ended.is_set()
-            else _take_in(bus, Ingest(bus, store, retention=settings.retention, share=share, metrics=metrics), ended)
-        )
+        if ended.is_set():
+            return 0
+        return _take_in(bus, Ingest(bus, store, retention=settings.retention, share=share, metrics=metrics), ended)
     finally:
         for chore in chores:
             chore.stop()
-        if stop_telling:
-            stop_telling()
 
 
 def _take_in(bus: MqttBus, ingest: Ingest, ended: threading.Event) -> int:
