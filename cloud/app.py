@@ -42,15 +42,17 @@ from cloud.bundles.catalogue import Catalogue
 from cloud.bundles.files import BundleFiles
 from cloud.enrolment.enrolling import Enrolling
 from cloud.inference.answering import Answering
-from cloud.inference.energy import NodeProfile
+from cloud.inference.energy import NodeMeter, NodeProfile
 from cloud.inference.in_flight import InFlight
+from cloud.inference.metered import open_node
 from cloud.inference.statistics import Statistics
 from cloud.inference.tails import OpenRunner, Tails
 from cloud.services import Services, attach
-from cloud.settings import AccountKeeper, BackendSettings, sqlite_url
+from cloud.settings import AccountKeeper, BackendSettings, MeterKind, sqlite_url
 from cloud.store.port import Store
 from cloud.store.sql import SqlStore
 from cloud.watching.backend_metrics import BackendMetrics
+from cloud.watching.exposition import shared_folder
 from models.bundle import Bundle
 from models.running.runner import Runner
 from models.running.runner_choice import open_runner
@@ -100,7 +102,6 @@ def create_app(
         files, open_runner=_opening(settings), most_open=settings.open_bundles, most_waiting=settings.max_waiting
     )
     accounts = accounts or _accounts(settings)
-    node = NodeProfile(settings.node_name, settings.node_busy_watts, settings.node_idle_watts)
     attach(
         app,
         Services(
@@ -111,7 +112,7 @@ def create_app(
             bundles=files,
             catalogue=Catalogue(store),
             tails=tails,
-            answering=Answering(tails, node),
+            answering=Answering(tails, _node(settings)),
             in_flight=InFlight(settings.max_in_flight),
             statistics=Statistics(),
             metrics=BackendMetrics(),
@@ -145,6 +146,11 @@ def _accounts(settings: BackendSettings) -> BrokerAccounts:
     if settings.broker_accounts == AccountKeeper.NONE:
         return NoAccounts()
     return DynamicSecurity(BrokerAddress.parse(settings.broker_url))
+
+
+def _node(settings: BackendSettings) -> NodeMeter:
+    profile = NodeProfile(settings.node_name, settings.node_busy_watts, settings.node_idle_watts)
+    return open_node(MeterKind(settings.node_meter), profile, folder=shared_folder())
 
 
 def _opening(settings: BackendSettings) -> OpenRunner:

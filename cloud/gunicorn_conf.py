@@ -49,8 +49,9 @@ os.environ.setdefault(_COUNTS, f"{worker_tmp_dir or tempfile.gettempdir()}/{_OUR
 
 def on_starting(_server: Any) -> None:
     """What another start has counted is not ours."""
-    for file in Path(os.environ[_COUNTS]).glob("*.db"):
-        file.unlink(missing_ok=True)
+    for pattern in ("*.db", "*.ledger"):
+        for file in Path(os.environ[_COUNTS]).glob(pattern):
+            file.unlink(missing_ok=True)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

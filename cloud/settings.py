@@ -22,6 +22,15 @@ SETTINGS_FILE = f"{PREFIX}SETTINGS_FILE"
 _DATABASE_FILE = "dynasplit.sqlite"
 
 
+class MeterKind(StrEnum):
+    """By what the energy of a request is told."""
+
+    PROFILE = "profile"
+    RAPL = "rapl"
+    NVML = "nvml"
+    AUTO = "auto"
+
+
 class AccountKeeper(StrEnum):
     """Who makes the devices' accounts at the broker."""
 
@@ -69,6 +78,7 @@ class BackendSettings:
     trusted_proxies: int = 0
     keep_audit_days: int = 400
     metrics_open: bool = False
+    node_meter: str = MeterKind.PROFILE.value
     strict_readiness: bool = False
 
     def __post_init__(self) -> None:
@@ -95,6 +105,7 @@ class BackendSettings:
                 raise InvalidInput(f"setting '{name}' must be {least} or more, not {getattr(self, name)}")
         if self.broker_url:
             BrokerAddress.parse(self.broker_url)
+        choose(MeterKind, self.node_meter, what="setting 'node_meter'")
         _check_logs(self.log_format, self.log_level)
         self._check_enrolment()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloud.inference.energy import NodeProfile
+from cloud.inference.energy import NodeEnergy, NodeMeter
 from cloud.inference.tails import Tails
 from cloud.store.bundles.port import StoredBundle
 from models.manifest import Manifest
@@ -64,7 +64,7 @@ class Answer:
 class Answering:
     """Answers tail requests. Thread-safe."""
 
-    def __init__(self, tails: Tails, node: NodeProfile, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, tails: Tails, node: NodeMeter, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._tails = tails
         self._node = node
         self._clock = clock
@@ -81,10 +81,13 @@ class Answering:
             raise InvalidInput(f"cut {request.cut} is edge-only for {manifest.network}: nothing is left for the cloud")
         boundary = decoded_boundary(message.tensors, manifest.cut(request.cut).boundary, request.codec)
         patience_s = request.patience_s(self._clock() - started_s)
-        ran = self._tails.run(bundle.digest, request.cut, boundary, patience_s=patience_s)
+        with self._node.window() as window:
+            ran = self._tails.run(bundle.digest, request.cut, boundary, patience_s=patience_s)
+            cloud_ms = (self._clock() - started_s) * 1000
+            cost = _told(cloud_ms, window.spent(cloud_ms))
         reply = Message(
             tensors=select_outputs(ran.outputs, message.outputs),
-            parameters={"bundle": bundle.digest, **self._cost((self._clock() - started_s) * 1000)},
+            parameters={"bundle": bundle.digest, **cost},
             id=message.id,
             binary_outputs=message.binary_outputs,
             json_outputs=message.json_outputs,
@@ -93,15 +96,15 @@ class Answering:
         )
         return Answer(reply, ran.waited_s, ran.ran_s)
 
-    def _cost(self, cloud_ms: float) -> dict[str, Any]:
-        spent = self._node.spent(cloud_ms)
-        return {
-            "cloud_ms": cloud_ms,
-            "cloud_node_mj": spent.node_mj,
-            **({} if spent.active_mj is None else {"cloud_active_mj": spent.active_mj}),
-            "cloud_ms_provenance": Provenance.MEASURED.value,
-            "cloud_energy_provenance": self._node.provenance.value,
-        }
+
+def _told(cloud_ms: float, spent: NodeEnergy) -> dict[str, Any]:
+    return {
+        "cloud_ms": cloud_ms,
+        "cloud_node_mj": spent.node_mj,
+        **({} if spent.active_mj is None else {"cloud_active_mj": spent.active_mj}),
+        "cloud_ms_provenance": Provenance.MEASURED.value,
+        "cloud_energy_provenance": spent.provenance.value,
+    }
 
 
 def decoded_boundary(tensors: Sequence[Tensor], specs: Sequence[TensorSpec], codec: Codec) -> list[Array]:

@@ -22,9 +22,17 @@ BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 def new_registry() -> CollectorRegistry:
     """One that is empty. Where workers count in files, there is a folder for them from now on."""
-    if folder := os.environ.get(FOLDER):
-        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    shared_folder()
     return CollectorRegistry()
+
+
+def shared_folder() -> Path | None:
+    """A folder in memory that the worker processes share, made if need be; None for a process that is alone."""
+    if not (name := os.environ.get(FOLDER)):
+        return None
+    folder = Path(name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def exposition(registry: CollectorRegistry, *beside: Collector) -> bytes:

@@ -45,6 +45,17 @@ class NvmlMeter:
             self._device = None
             raise MeterLost(f"GPU {self._index}: {error}; look at nvidia-smi") from error
 
+    def total_mj(self) -> int | None:
+        """The driver's own count, which all processes see alike; None for a GPU that keeps none. MeterLost as `read`."""
+        if not self._counts:
+            return None
+        try:
+            device = self._device = self._device or self._nvml.nvmlDeviceGetHandleByIndex(self._index)
+            return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(device))
+        except self._nvml.NVMLError as error:
+            self._device = None
+            raise MeterLost(f"GPU {self._index}: {error}; look at nvidia-smi") from error
+
     def close(self) -> None:
         """Lets go of the driver; what else the process does with it goes on."""
         self._device = None

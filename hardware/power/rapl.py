@@ -11,7 +11,7 @@ from hardware.power.meter import MeterLost, Reading
 from hardware.sysfs import not_allowed
 from protocol.configuration import Provenance
 
-_PERIOD_S = 0.001
+PERIOD_S = 0.001
 """The processor updates its counters about once a millisecond (Intel SDM, volume 3B, 15.10.3)."""
 
 _MOST_W = 10_000.0
@@ -28,7 +28,7 @@ class RaplMeter:
     """
 
     provenance = Provenance.MEASURED
-    period_s = _PERIOD_S
+    period_s = PERIOD_S
 
     def __init__(self, counters: Sequence[Path], *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
         self._counters = [_Counter(folder) for folder in counters]
@@ -41,15 +41,15 @@ class RaplMeter:
 
     def read(self) -> Reading:
         now_s = self._clock()
-        if now_s - self._at_s >= _PERIOD_S or self._watts is None:
+        if now_s - self._at_s >= PERIOD_S or self._watts is None:
             now_s = self._advance(now_s)
         return Reading(watts=self._watts or 0.0, joules=self._joules, at_s=now_s)
 
     def _advance(self, now_s: float) -> float:
         if self._lost:
             now_s = self._begin_again()
-        if now_s - self._at_s < _PERIOD_S:
-            self._sleep(_PERIOD_S - (now_s - self._at_s))
+        if now_s - self._at_s < PERIOD_S:
+            self._sleep(PERIOD_S - (now_s - self._at_s))
             now_s = self._clock()
         spent_j = self._spent_j(now_s - self._at_s)
         self._watts = spent_j / (now_s - self._at_s)
@@ -90,11 +90,11 @@ class _Counter:
 
     def __init__(self, folder: Path) -> None:
         self._energy = folder / "energy_uj"
-        self._range_uj = _number(folder / "max_energy_range_uj")
+        self._range_uj = number_in(folder / "max_energy_range_uj")
         self._last_uj = self.now_uj()
 
     def now_uj(self) -> int:
-        return _number(self._energy)
+        return number_in(self._energy)
 
     def spent_uj(self, now_uj: int) -> int:
         """Since the call before."""
@@ -118,7 +118,8 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _number(path: Path) -> int:
+def number_in(path: Path) -> int:
+    """What a counter's file says; MeterLost when it does not answer, NotAllowed where this user may not look."""
     try:
         return int(path.read_text())
     except OSError as error:

@@ -1,0 +1,166 @@
+"""Energy of requests by the node's counters: shared, never more than was counted, and honest about what is not known."""
+
+import multiprocessing
+import time
+
+import pytest
+
+from cloud.inference.energy import NodeProfile
+from cloud.inference.metered import MeteredNode, open_node
+from cloud.settings import MeterKind
+from hardware.clock import VirtualClock
+from hardware.power.counts import Count, ScriptedCounts
+from protocol.configuration import Provenance
+
+PROFILE = NodeProfile("node", busy_watts=40.0, idle_watts=10.0)
+WATTS = 25.0
+
+
+class Node:
+    """A node that draws `WATTS`, by a counter that starts again after 100 J."""
+
+    def __init__(self, folder=None, *, clock=None):
+        self.clock = clock or VirtualClock()
+        self.counts = ScriptedCounts(Count(99_000_000, 100_000_000))
+        self.meter = MeteredNode.over(self.counts, PROFILE, folder=folder, clock=self.clock)
+        with self.meter.window():
+            """From here on the counter is known."""
+
+    def work(self, seconds, *, lost=False):
+        self.clock.sleep(seconds)
+        now_uj = int(99_000_000 + self.clock() * WATTS * 1e6) % 100_000_000
+        self.counts.counts = None if lost else (Count(now_uj, 100_000_000),)
+
+
+@pytest.fixture
+def node():
+    return Node()
+
+
+def test_a_request_alone_gets_all_that_was_counted(node):
+    with node.meter.window() as window:
+        node.work(0.5)
+        spent = window.spent(500.0)
+
+    assert spent.node_mj == pytest.approx(12_500)
+    assert spent.active_mj == pytest.approx(12_500 - 5_000)
+    assert spent.provenance is Provenance.MEASURED
+
+
+def test_requests_at_once_share_equally_and_together_get_what_was_counted(node):
+    with node.meter.window() as first:
+        node.work(0.2)
+        with node.meter.window() as second:
+            node.work(0.2)
+            one = first.spent(400.0)
+            node.work(0.2)
+            other = second.spent(400.0)
+
+    assert one.node_mj == pytest.approx(5_000 + 2_500)
+    assert other.node_mj == pytest.approx(2_500 + 5_000)
+
+
+def test_what_is_drawn_between_requests_is_nobodys(node):
+    node.work(100)
+    with node.meter.window() as window:
+        node.work(0.1)
+        assert window.spent(100.0).node_mj == pytest.approx(2_500)
+
+
+def test_a_request_shorter_than_five_periods_is_an_estimate(node):
+    with node.meter.window() as window:
+        node.work(0.004)
+        spent = window.spent(4.0)
+
+    assert spent.node_mj == pytest.approx(100)
+    assert spent.provenance is Provenance.ESTIMATED
+
+
+def test_one_in_which_the_counter_need_not_have_moved_is_told_by_the_profile(node):
+    with node.meter.window() as window:
+        node.clock.sleep(0.0005)
+        spent = window.spent(0.5)
+
+    assert spent == PROFILE.spent(spent.node_mj / 40.0)
+    assert spent.node_mj == pytest.approx(20)
+
+
+@pytest.mark.parametrize("absurd", [None, (Count(98_000_000, 0),)])
+def test_while_the_counter_says_nothing_that_can_be_the_profile_stands_in(node, absurd):
+    with node.meter.window() as window:
+        node.work(0.5)
+        node.counts.counts = absurd
+        spent = window.spent(500.0)
+
+    assert spent.node_mj == pytest.approx(20_000)
+    assert spent.provenance is Provenance.ESTIMATED
+
+
+def test_after_a_loss_it_is_measured_again(node):
+    with node.meter.window():
+        node.work(0.5, lost=True)
+    node.work(0.5)
+    with node.meter.window():
+        node.work(0.1)
+    with node.meter.window() as window:
+        node.work(0.5)
+        spent = window.spent(500.0)
+
+    assert spent.node_mj == pytest.approx(12_500)
+    assert spent.provenance is Provenance.MEASURED
+
+
+def test_a_request_that_fails_takes_no_further_share(node):
+    with pytest.raises(ValueError), node.meter.window():
+        raise ValueError("no")
+    with node.meter.window() as window:
+        node.work(0.1)
+        assert window.spent(100.0).node_mj == pytest.approx(2_500)
+
+
+def test_processes_share_what_they_draw_at_once(tmp_path):
+    """Two processes' meters over one ledger, here in one process: what they share is the file."""
+    clock = VirtualClock()
+    first, second = Node(tmp_path, clock=clock), Node(tmp_path, clock=clock)
+    second.counts = second.meter._ledger._counts = first.counts
+
+    with first.meter.window() as one, second.meter.window() as other:
+        first.work(0.2)
+        spent = one.spent(200.0).node_mj, other.spent(200.0).node_mj
+
+    assert spent == (pytest.approx(2_500), pytest.approx(2_500))
+
+
+def _stay(folder, ready, end):
+    node = MeteredNode.over(ScriptedCounts(Count(0)), PROFILE, folder=folder, clock=time.monotonic)
+    with node.window():
+        ready.set()
+        end.wait(60)
+
+
+def test_a_process_that_was_killed_takes_no_share_once_another_comes(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready, end = context.Event(), context.Event()
+    killed = context.Process(target=_stay, args=(tmp_path, ready, end))
+    killed.start()
+    assert ready.wait(60)
+    killed.kill()
+    killed.join()
+
+    node = Node(tmp_path, clock=_Later())
+    with node.meter.window() as window:
+        node.work(0.1)
+        assert window.spent(100.0).node_mj == pytest.approx(2_500, rel=1e-3)
+
+
+class _Later(VirtualClock):
+    """Begins after the clock of the machine, which the other process read."""
+
+    def __call__(self):
+        return super().__call__() + 1e7
+
+
+def test_where_no_counter_can_be_read_auto_takes_the_profile(monkeypatch, tmp_path):
+    monkeypatch.setattr("cloud.inference.metered.RaplCounts.__init__.__defaults__", (tmp_path,))
+
+    assert open_node(MeterKind.AUTO, PROFILE) is PROFILE
