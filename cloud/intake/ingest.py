@@ -20,6 +20,7 @@ from cloud.store.dead_letters.port import DeadLetter, letter_of_message
 from cloud.store.port import Store
 from cloud.store.records.port import Arrival, Rejection
 from cloud.watching.ingest_metrics import IngestMetrics
+from cloud.watching.logs import facts
 from protocol import topics
 from protocol.bus import Bus
 from protocol.errors import InvalidInput, ServiceMissing
@@ -290,5 +291,7 @@ def _keep(store: Store, arrivals: Sequence[Arrival]) -> None:
             _keep(store, arrivals[:middle])
             _keep(store, arrivals[middle:])
             return
-        logger.warning("put aside record %s of %s: %s", arrivals[0].sequence, arrivals[0].device, error)
+        device, boot, sequence = arrivals[0].identity
+        told = facts(device=device, boot=boot, sequence=sequence)
+        logger.warning("put aside record %s of %s, boot %s: %s", sequence, device, boot, error, extra=told)
         store.write([replace(arrivals[0], body={}, content=Rejection("the database cannot keep it"))])
