@@ -44,14 +44,18 @@ control_socket_disable = True
 # prometheus_client, which looks for it once.
 _COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 _OURS = "dynasplit-counts-"
-os.environ.setdefault(_COUNTS, f"{worker_tmp_dir or tempfile.gettempdir()}/{_OURS}{secrets.token_hex(8)}")
+os.environ.setdefault(_COUNTS, f"{worker_tmp_dir or tempfile.gettempdir()}/{_OURS}{os.getpid()}-{secrets.token_hex(8)}")
 
 
 def on_starting(_server: Any) -> None:
-    """What another start has counted is not ours."""
+    """What another start has counted is not ours; what one that was killed has left is nobody's."""
+    counts = Path(os.environ[_COUNTS])
     for pattern in ("*.db", "*.ledger"):
-        for file in Path(os.environ[_COUNTS]).glob(pattern):
+        for file in counts.glob(pattern):
             file.unlink(missing_ok=True)
+    for folder in counts.parent.glob(f"{_OURS}*-*"):
+        if not Path("/proc", folder.name.removeprefix(_OURS).partition("-")[0]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
