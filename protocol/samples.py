@@ -8,8 +8,22 @@ from typing import Any
 
 from protocol.configuration import Provenance, choose
 from protocol.documents import check_schema, checked, field
+from protocol.errors import InvalidInput
 
 SCHEMA = 1
+
+_LONGEST_S = 400 * 86_400.0
+"""More than any device was away from its clock between two samples."""
+_BOUNDS = {
+    "at": (0.0, 1e11),
+    "seconds": (0.0, _LONGEST_S),
+    "mean_w": (0.0, 1e6),
+    "max_w": (0.0, 1e6),
+    "energy_mj": (0.0, 1e15),
+    "temperature_c": (-273.2, 1e4),
+    "cpu_khz": (0, 10**9),
+}
+"""What a figure may be at most, far from any that is true: sums of what is stored must stay numbers."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +51,11 @@ class Sample:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], *, what: str = "sample") -> Sample:
+        """InvalidInput for what is none, and for a figure that cannot be one."""
         check_schema(content, current=SCHEMA, what=what)
         figures = {name: _optional(content, name, what=what) for name in _OPTIONAL}
         khz = content.get("cpu_khz")
-        return cls(
+        sample = cls(
             at=field(content, "at", float, what=what),
             clock_synced=field(content, "clock_synced", bool, what=what),
             seconds=field(content, "seconds", float, what=what),
@@ -49,6 +64,11 @@ class Sample:
             throttled=field(content, "throttled", bool, what=what),
             **figures,
         )
+        for name, (least, most) in _BOUNDS.items():
+            value = getattr(sample, name)
+            if value is not None and not least <= value <= most:
+                raise InvalidInput(f"{what}: '{name}' must lie between {least:g} and {most:g}, not {value:g}")
+        return sample
 
 
 _OPTIONAL = ("mean_w", "max_w", "energy_mj", "temperature_c")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cloud.retention import Retention
 from cloud.store.port import Store
 from cloud.store.upkeep.port import Perishable
-from protocol.errors import ServiceMissing
+from protocol.errors import DynaSplitError, ServiceMissing
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,9 @@ class Upkeep:
         except ServiceMissing as error:
             logger.debug("upkeep waits: %s", error)
             self._left = []
+        except DynaSplitError as error:  # what stops one step must not stop the others
+            logger.warning("a step of the upkeep failed and is left to the next round: %s", error)
+            del self._left[0]
         pause_s = (_BUSY_S if busy else 0.0) if self._left else _EVERY_S
         self._next_s = self._clock() + pause_s
 

@@ -161,3 +161,14 @@ def test_two_processes_that_thin_at_once_count_nothing_twice(database):
     assert list(stores[0].samples(Selection())) == []
     for store in stores:
         store.close()
+
+
+def test_a_sample_that_nobody_could_have_measured_stops_no_other(store):
+    """As an earlier version kept them: their sum is no number any more."""
+    store.write([sampled(1, seconds=1e308), sampled(2, seconds=1e308), sampled(3), sampled(4, device="pi-2")])
+
+    while store.thin_samples(received_before=200.0):
+        pass
+
+    assert [minute.seconds for minute in store.sample_minutes("pi-1")] == [10.0]
+    assert [minute.seconds for minute in store.sample_minutes("pi-2")] == [10.0]

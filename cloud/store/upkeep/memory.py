@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cloud.store.records.memory import MemoryRecords
 from cloud.store.records.port import Arrival
-from cloud.store.upkeep.minutes import SampleMinute, minute_of, together
+from cloud.store.upkeep.minutes import SampleMinute, kept_minute, together
 from cloud.store.upkeep.port import Perishable
 from protocol.messages import Inference
 from protocol.samples import Sample
@@ -25,9 +25,8 @@ class MemoryUpkeep(MemoryRecords):
         with self._records_lock:
             old = self._oldest(Sample, before=received_before, limit=limit)
             for arrival in old:
-                if isinstance(arrival.content, Sample):
-                    source = (arrival.boot, arrival.sequence)
-                    minute = minute_of(arrival.content, device=arrival.device, source=source)
+                source = (arrival.boot, arrival.sequence)
+                if minute := kept_minute(arrival.body, device=arrival.device, source=source):
                     known = self._minutes.get(minute.key)
                     self._minutes[minute.key] = together(known, minute) if known else minute
                 del self._arrivals[arrival.identity]

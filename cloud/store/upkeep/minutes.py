@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from protocol.configuration import Provenance
+from protocol.errors import InvalidInput
 from protocol.samples import Sample
+
+logger = logging.getLogger(__name__)
 
 _MINUTE_S = 60
 
@@ -70,6 +74,15 @@ class SampleMinute:
 
 
 _KEY = ("device", "minute", "provenance", "clock_synced")
+
+
+def kept_minute(body: Mapping[str, Any], *, device: str, source: Source) -> SampleMinute | None:
+    """As `minute_of`, of a sample as it was stored. None for one that an earlier version let in and no minute can be made of."""
+    try:
+        return minute_of(Sample.from_json(body), device=device, source=source)
+    except InvalidInput as error:
+        logger.warning("%s: sample %s of boot %s is of no use and goes: %s", device, source[1], source[0], error)
+        return None
 
 
 def minute_of(sample: Sample, *, device: str, source: Source) -> SampleMinute:

@@ -9,9 +9,8 @@ import sqlalchemy as sa
 
 from cloud.database import schema
 from cloud.database.access import SqlAccess, changed_by
-from cloud.store.upkeep.minutes import SampleMinute, minute_of, together
+from cloud.store.upkeep.minutes import SampleMinute, kept_minute, together
 from cloud.store.upkeep.port import Perishable
-from protocol.samples import Sample
 
 _UPKEEP_LOCK = 0x44594E42
 """The key of the PostgreSQL advisory lock under which samples are put together: two transactions that read the same minute would
@@ -49,10 +48,8 @@ class SqlUpkeep(SqlAccess):
             if not self._alone(connection):
                 return 0
             rows = connection.execute(query).all()
-            minutes = [
-                minute_of(Sample.from_json(row.body), device=device, source=(row.boot, row.sequence)) for row in rows
-            ]
-            self._put_in(connection, minutes)
+            kept = [kept_minute(row.body, device=device, source=(row.boot, row.sequence)) for row in rows]
+            self._put_in(connection, [minute for minute in kept if minute])
             _delete(connection, schema.samples, [(device, row.boot, row.sequence) for row in rows])
         return len(rows)
 

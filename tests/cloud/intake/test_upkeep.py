@@ -118,6 +118,20 @@ def test_a_store_that_is_away_is_tried_at_the_next_round(clock, monkeypatch):
     assert len(list(store.sample_minutes("pi-1"))) == 1
 
 
+def test_a_step_that_fails_stops_no_other(clock, monkeypatch, caplog):
+    store = MemoryStore()
+    store.write([sampled(1, age_days=30)])
+
+    def refuses(**_how):
+        raise InvalidInput("the database cannot keep this")
+
+    monkeypatch.setattr(store, "thin_samples", refuses)
+    tidy(store, clock, raw_samples_s=10 * DAY_S, keep_samples_s=20 * DAY_S)
+
+    assert not list(store.samples(Selection()))
+    assert "cannot keep this" in caplog.text
+
+
 @pytest.mark.parametrize(
     "change",
     [{"raw_samples_s": -1.0}, {"keep_samples_s": float("nan")}, {"most_dead_letters": 0}, {"keep_samples_s": 5.0}],
