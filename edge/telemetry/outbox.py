@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.telemetry.losses import Losses
 from edge.telemetry.outbox_file import (
     DROPPED_FIRST,
     OutboxFailed,
@@ -25,6 +26,7 @@ from edge.telemetry.outbox_file import (
     transaction,
     used_bytes,
 )
+from edge.telemetry.shelter import COUNT_SHELTERED, OLDEST_SHELTERED, Shelter
 from protocol.documents import canonical_bytes, parse_object
 from protocol.errors import InvalidInput
 from protocol.messages import Ack, Record, RecordKind
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 _LARGEST_SHARE = 8
 """A record may take an eighth of the outbox at most, lest one drive out all others."""
 _DROPPED_AT_ONCE = 32
+_MOVED_AT_ONCE = 100
 _TENDED_AFTER = 200
 """Rows written: well before SQLite would write the log back by itself, with an append."""
 
@@ -45,7 +48,7 @@ _LET_GO = for_each_kind("DELETE FROM {kind} WHERE id BETWEEN ? AND ?")
 _OLDEST = for_each_kind(
     "SELECT * FROM (SELECT id, '{kind}', CAST(body AS BLOB) FROM {kind} WHERE id > :after ORDER BY id LIMIT :count)"
 )
-_NEXT = " UNION ALL ".join(_OLDEST.values()) + " ORDER BY id LIMIT :count"
+_NEXT = " UNION ALL ".join([*_OLDEST.values(), *OLDEST_SHELTERED.values()]) + " ORDER BY id LIMIT :count"
 """The body as bytes, since one that a card garbled may not be text any more."""
 
 
@@ -64,8 +67,9 @@ class Outbox:
     Each start of the agent has a `boot` of its own, a UUID, and counts its records from 1; those of earlier boots keep
     theirs. With `full_sync` off, a killed process loses nothing, but a power cut may take the last records
     (https://www.sqlite.org/pragma.html#pragma_synchronous). File and log take `max_bytes` at most: when they are full the
-    oldest samples go first, then the oldest measurements, then the oldest of the requests. What went is counted, and what
-    the disk would not take. Without a `path` it is in memory.
+    oldest samples go first, then the oldest measurements, then the oldest of the requests. What the disk does not take
+    is kept in memory, within bounds, and moved to the disk by `tend` once that takes something again. What went is counted.
+    Without a `path` it is in memory.
     """
 
     def __init__(self, path: Path | None, *, max_bytes: int, full_sync: bool = False) -> None:
@@ -75,20 +79,23 @@ class Outbox:
         self._listeners: list[Callable[[], None]] = []
         self._when_losing: list[Callable[[], None]] = []
         self._losing = False
-        self._unkept: Counter[RecordKind] = Counter()
         self._sequence = 0
         self._written = 0
         self._path = path
         self._database = open_file(path, max_bytes=max_bytes, full_sync=full_sync)
         try:
+            self._shelter, self._disk_takes = Shelter(self._database), False
             self._bases, self._boots = self._begun()
             self._waiting = self._count()
+            self._losses = Losses(path and path.with_suffix(".lost"))
+            self._unkept: Counter[RecordKind] = self._losses.read()
         except sqlite3.Error as error:
             self._database.close()
             raise OutboxFailed(f"outbox {path} cannot be used: {error}; is the disk full?") from error
 
     def append(self, kind: RecordKind, body: Mapping[str, Any]) -> int:
-        """Keeps a record and gives its sequence. It is in the database when this returns; OutboxFailed otherwise.
+        """Keeps a record and gives its sequence. When this returns it is in the database, or in memory while the disk takes
+        nothing; OutboxFailed where that is full too.
 
         InvalidInput for a body that could not be sent.
         """
@@ -100,7 +107,7 @@ class Outbox:
         with self._lock:
             sequence = self._sequence + 1
             with _failing("the outbox cannot keep a record"), self._missed(kind):
-                self._insert(kind, self._bases[-1] + sequence, text)
+                self._kept(kind, self._bases[-1] + sequence, text)
             self._sequence = sequence
             self._waiting += 1
             self._written += 1
@@ -130,18 +137,24 @@ class Outbox:
         with self._lock:
             if ack.boot not in self._boots:
                 return 0
-            gone = 0
+            spans = list(self._spans(ack))
+            sheltered, gone = self._shelter.let_go(spans), 0
+            self._waiting -= sheltered
             with _failing("the outbox cannot let go of what was confirmed"), transaction(self._database):
-                for span in self._spans(ack):
+                for span in spans:
                     gone += sum(self._database.execute(sql, span).rowcount for sql in _LET_GO.values())
             self._waiting -= gone
             self._written += gone
-            self._losing = self._losing and not gone
-        return gone
+            self._losing = self._losing and not gone + sheltered
+        return gone + sheltered
 
     def tend(self) -> None:
-        """Writes the log back into the file where it has grown. For one thread, beside all others: an append that had to do
-        it would keep its request waiting for the card. OutboxFailed where that fails."""
+        """Writes the log back into the file where it has grown, and records from memory to a disk that takes some again. For
+        one thread, beside all others: an append that had to do it would keep its request waiting for the card. OutboxFailed
+        where that fails."""
+        if self._disk_takes:
+            with self._lock, _failing("the outbox cannot keep what waits in memory"):
+                self._move(_MOVED_AT_ONCE)
         if self._written < _TENDED_AFTER or self._path is None:
             return
         self._written = 0
@@ -175,7 +188,10 @@ class Outbox:
         self._when_losing.append(listener)
 
     def close(self) -> None:
+        """What waits in memory gets its last chance."""
         with self._lock:
+            if self._shelter.count:
+                self._part_with_memory()
             self._count_unkept()
             self._database.close()
 
@@ -195,7 +211,7 @@ class Outbox:
         return any(self._database.execute(sql, (base, end)).fetchone() for sql in _ANY.values())
 
     def _count(self, *, up_to_id: int = 1 << 62) -> int:
-        return sum(self._figure(sql, up_to_id) for sql in _COUNT.values())
+        return sum(self._figure(sql, up_to_id) for sql in (*_COUNT.values(), *COUNT_SHELTERED.values()))
 
     def _figure(self, sql: str, *given: int) -> int:
         return int(self._database.execute(sql, given).fetchone()[0])
@@ -219,14 +235,56 @@ class Outbox:
                     raise
             self._make_room(kind)
 
+    def _kept(self, kind: RecordKind, row_id: int, text: str) -> None:
+        """On the disk, or in memory."""
+        try:
+            self._insert(kind, row_id, text)
+        except sqlite3.Error as error:
+            self._disk_takes = False
+            before, gone = self._shelter.count, self._shelter.take(kind, row_id, text)
+            if gone is None:
+                raise
+            if not before:
+                logger.error("records are kept in memory until the disk takes them: %s", error)
+            if gone:
+                self._waiting -= sum(gone.values())
+                self._note_lost(gone)
+        else:
+            self._disk_takes = self._shelter.count > 0
+
+    def _move(self, most: int) -> None:
+        """So many from memory to the disk, the oldest first; one that counts less than all that is there is dropped and counted."""
+        for row_id, kind, text in self._shelter.first(most):
+            try:
+                self._insert(kind, row_id, text)
+            except OutboxFailed:
+                self._waiting -= 1
+            self._shelter.let_go([(row_id, row_id)])
+        self._disk_takes = self._shelter.count > 0
+        if not self._disk_takes:
+            logger.warning("records are kept on the disk again")
+
+    def _part_with_memory(self) -> None:
+        with suppress(sqlite3.Error):
+            self._database.execute("PRAGMA synchronous = NORMAL")  # closing flushes them together
+            self._move(self._shelter.count)
+        if lost := self._shelter.first(self._shelter.count):
+            logger.error("%d records that were kept in memory are lost", len(lost))
+            self._shelter.let_go((row_id, row_id) for row_id, _, _ in lost)
+            self._note_lost(Counter(kind for _, kind, _ in lost))
+
+    def _note_lost(self, counts: Mapping[RecordKind, int]) -> None:
+        self._unkept.update(counts)
+        self._losses.write(self._unkept)
+        self._lost()
+
     @contextmanager
     def _missed(self, kind: RecordKind) -> Iterator[None]:
         """What the disk does not take is counted here until it takes something again."""
         try:
             yield
         except sqlite3.Error:
-            self._unkept[kind] += 1
-            self._lost()
+            self._note_lost({kind: 1})
             raise
 
     def _count_unkept(self) -> None:
@@ -237,6 +295,7 @@ class Outbox:
                 for kind, count in self._unkept.items():
                     count_dropped(self._database, kind, count)
             self._unkept.clear()
+            self._losses.write(self._unkept)
 
     def _make_room(self, kind: RecordKind) -> None:
         """Of what counts no more than this kind, the oldest go."""
@@ -272,6 +331,7 @@ class Outbox:
     def _drop(self, kind: RecordKind, row_id: int) -> None:
         with transaction(self._database):
             self._database.execute(_LET_GO[kind], (row_id, row_id))
+            self._shelter.let_go([(row_id, row_id)])
             count_dropped(self._database, kind, 1)
         self._waiting -= 1
         self._lost()

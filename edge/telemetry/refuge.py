@@ -8,8 +8,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from edge.telemetry.losses import Losses
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.outbox_file import OutboxFailed, all_records, count_dropped, forget_boot, open_file, transaction
+from edge.telemetry.shelter import Shelter
 from hardware.clock import Clock
 from protocol.messages import RecordKind
 
@@ -62,7 +64,7 @@ class Refuge(Outbox):
             return False
         try:
             with self._lock:
-                self._move(database)
+                self._move_over(database)
         except sqlite3.Error as error:
             database.close()
             logger.debug("records stay in memory: %s", error)
@@ -70,12 +72,13 @@ class Refuge(Outbox):
         logger.warning("records are kept on the disk again, in %s", self._place)
         return True
 
-    def _move(self, database: sqlite3.Connection) -> None:
+    def _move_over(self, database: sqlite3.Connection) -> None:
         """All of it, or back to memory. Not flushed one by one, since requests wait meanwhile."""
-        memory, before = self._database, (self._database, self._bases, self._boots, self._waiting)
+        memory = self._database
+        before = (self._database, self._shelter, self._bases, self._boots, self._waiting)
         try:
             forget_boot(database, self.boot)
-            self._database = database
+            self._database, self._shelter = database, Shelter(database)
             self._bases, self._boots = self._begun()
             for sequence, kind, text in all_records(memory):
                 with suppress(OutboxFailed):  # for one that counts less than all that is there; it is counted
@@ -83,9 +86,11 @@ class Refuge(Outbox):
             self._count_over(memory)
             self._waiting = self._count()
         except sqlite3.Error:
-            self._database, self._bases, self._boots, self._waiting = before
+            self._database, self._shelter, self._bases, self._boots, self._waiting = before
             raise
         self._path, self._max_bytes = self._place, self._most_bytes
+        self._losses = Losses(self._place.with_suffix(".lost"))
+        self._unkept += self._losses.read()
         if self._full_sync:
             database.execute("PRAGMA synchronous = FULL")
         memory.close()

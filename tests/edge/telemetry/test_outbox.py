@@ -230,20 +230,70 @@ def test_many_threads_may_write(make):
     assert [record.sequence for record in batch(outbox).records] == list(range(1, 301))
 
 
-def test_a_record_that_cannot_be_kept_is_an_error_and_takes_no_sequence(make, path):
+@contextlib.contextmanager
+def taking_nothing(path):
+    """The disk takes no request meanwhile."""
+    for sql in (
+        "CREATE TRIGGER full BEFORE INSERT ON inference BEGIN SELECT RAISE(ABORT, 'full'); END",
+        "DROP TRIGGER full",
+    ):
+        with contextlib.closing(sqlite3.connect(path)) as blocker:
+            blocker.execute(sql)
+            blocker.commit()
+        if sql.startswith("CREATE"):
+            yield
+
+
+def test_what_the_disk_does_not_take_waits_in_memory_and_is_confirmed_as_ever(make, path):
     outbox = make()
-    with sqlite3.connect(path) as blocker:
-        blocker.execute("CREATE TRIGGER full BEFORE INSERT ON inference BEGIN SELECT RAISE(ABORT, 'full'); END")
-    blocker.close()
+    outbox.append(INFERENCE, {"n": 1})
+    with taking_nothing(path):
+        assert [outbox.append(INFERENCE, {"n": n}) for n in (2, 3)] == [2, 3]
+        assert (numbers(outbox), len(outbox), outbox.waiting(up_to_id=2)) == ([1, 2, 3], 3, 2)
+        assert outbox.acknowledge(Ack(outbox.boot, ((2, 2),))) == 1
+        assert (numbers(outbox), len(outbox)) == ([1, 3], 2)
+
+
+def test_once_the_disk_takes_records_again_those_in_memory_move_there(make, path):
+    outbox = make()
+    with taking_nothing(path):
+        for n in (1, 2):
+            outbox.append(INFERENCE, {"n": n})
+    outbox.append(INFERENCE, {"n": 3})
+    outbox.tend()
+    with contextlib.closing(sqlite3.connect(path)) as beside:
+        assert beside.execute("SELECT COUNT(*) FROM inference").fetchone() == (3,)
+    assert numbers(outbox) == [1, 2, 3]
+
+
+def test_what_no_disk_takes_to_the_end_is_counted_and_the_next_start_knows(make, path, caplog):
+    outbox = make()
+    with taking_nothing(path):
+        for n in (1, 2):
+            outbox.append(INFERENCE, {"n": n})
+        outbox.close()
+    assert "2 records that were kept in memory are lost" in caplog.text
+    assert make().dropped[INFERENCE] == 2
+    assert make().dropped[INFERENCE] == 2, "counted once"
+
+
+def test_memory_is_bounded_and_what_counts_less_goes_first(make, path, monkeypatch):
+    monkeypatch.setattr("edge.telemetry.shelter._MOST_BYTES", 4000)
+    outbox = make()
+    with contextlib.closing(sqlite3.connect(path)) as blocker:
+        for kind in ("inference", "sample"):
+            blocker.execute(f"CREATE TRIGGER {kind}s BEFORE INSERT ON {kind} BEGIN SELECT RAISE(ABORT, 'full'); END")
+        blocker.commit()
     losses = []
     outbox.on_loss(lambda: losses.append(1))
+    for n in range(3):
+        outbox.append(SAMPLE, {"n": n, "text": "x" * 900})
+    for n in range(3, 7):
+        outbox.append(INFERENCE, {"n": n, "text": "x" * 900})
+    assert numbers(outbox) == [3, 4, 5, 6]
+    assert (len(outbox), outbox.dropped[SAMPLE], losses) == (4, 3, [1])
     with pytest.raises(OutboxFailed, match="full"):
-        outbox.append(INFERENCE, {"n": 1})
-    assert losses == [1]
-    with sqlite3.connect(path) as blocker:
-        blocker.execute("DROP TRIGGER full")
-    blocker.close()
-    assert outbox.append(INFERENCE, {"n": 2}) == 1
+        outbox.append(SAMPLE, {"n": 7, "text": "x" * 900})
 
 
 def test_a_garbled_file_is_set_aside_and_the_device_goes_on(make, path):
@@ -358,33 +408,28 @@ FILLING_THE_DISK = """
 import resource, sys
 from pathlib import Path
 from edge.telemetry.outbox import Outbox
-from edge.telemetry.outbox_file import OutboxFailed
-from protocol.messages import Ack, RecordKind
+from protocol.messages import RecordKind
 outbox = Outbox(Path(sys.argv[1]), max_bytes=1 << 27)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
-kept = 0
-try:
-    while True:
-        kept = outbox.append(RecordKind.INFERENCE, {"text": "x" * 1000})
-except OutboxFailed as error:
-    print(kept, error)
+for _ in range(3000):
+    outbox.append(RecordKind.INFERENCE, {"text": "x" * 1000})
 print(outbox.to_json()["dropped"])
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(outbox.append(RecordKind.INFERENCE, {"n": 1}) == kept + 1)
+print(outbox.append(RecordKind.INFERENCE, {"n": 1}))
 """
 
 
-def test_a_disk_that_takes_no_more_is_said_and_once_it_does_again_records_are_kept(make, path):
+def test_a_disk_that_fills_up_costs_no_record_where_it_is_well_again_before_the_end(make, path):
     done = subprocess.run(
-        [sys.executable, "-c", FILLING_THE_DISK, str(path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", FILLING_THE_DISK + "outbox.close()", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    failed, dropped, again = done.stdout.splitlines()
-    assert "cannot keep a record" in failed and "is the disk full" in failed
-    assert again == "True"
-    assert dropped == "{'inference': 1, 'measurement': 0, 'sample': 0}"
-    after = make(max_bytes=1 << 27)
-    assert len(after) == int(failed.split()[0]) + 1
-    assert after.dropped == {INFERENCE: 1, MEASUREMENT: 0, SAMPLE: 0}
+    dropped, again = done.stdout.splitlines()
+    assert (dropped, again) == ("{'inference': 0, 'measurement': 0, 'sample': 0}", "3001")
+    assert "kept in memory" in done.stderr
+    assert len(make(max_bytes=1 << 27)) == 3001
 
 
 @pytest.mark.parametrize("value", ["\ud800", "\0", float("nan")])
