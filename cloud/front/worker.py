@@ -121,7 +121,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for connection in [each for each in self._arriving if self._takes_too_long(each, now_s)]:
             self._refuse(connection, 408, "the request did not arrive in time; send it faster")
         while self._lingering and self._lingering[0].timeout < now_s:
-            self._close(self._lingering.popleft())
+            self._hang_up(self._lingering.popleft())
 
     def _takes_too_long(self, connection: Connection, now_s: float) -> bool:
         received_bytes = connection.arrival.received_bytes
@@ -183,9 +183,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if oldest is not None:
             self._drop(oldest)
         elif self.keepalived_conns:
-            idle = self.keepalived_conns.popleft()
-            self.poller.unregister(idle.sock)
-            self._close(idle)
+            self._hang_up(self.keepalived_conns.popleft())
 
     def _refuse(self, connection: Connection, status: int, message: str, *, retry_after_s: int = 0) -> None:
         self._leave(connection)
@@ -216,11 +214,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _on_lingering(self, connection: Connection, _client: Any) -> None:
         if connection in self._lingering and not connection.discard():
             self._lingering.remove(connection)
-            self.poller.unregister(connection.sock)
-            self._close(connection)
+            self._hang_up(connection)
 
     def _watch(self, connection: Connection, then: Any) -> None:
         self.poller.register(connection.sock, selectors.EVENT_READ, partial(then, connection))
+
+    def _hang_up(self, connection: Connection) -> None:
+        """Ends one that is watched: the poller would keep its descriptor, which the next connection gets."""
+        self.poller.unregister(connection.sock)
+        self._close(connection)
 
     def _close(self, connection: Connection) -> None:
         self.nr_conns -= 1

@@ -1,0 +1,42 @@
+"""How connections end that the client holds open: the worker process lives on."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+
+def processes_of(server) -> list[str]:
+    command = ["pgrep", "-P", str(server.process.pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
+
+def is_taken(connection: socket.socket) -> bool:
+    """Whether a byte more is still taken: a socket that was closed answers the first one with a reset."""
+    try:
+        connection.sendall(b"x")
+    except OSError:
+        return False
+    return True
+
+
+def test_who_stays_after_a_refusal_is_hung_up_on_and_others_come_in(server, eventually):
+    before = processes_of(server)
+    with contextlib.ExitStack() as stack:
+        staying = [stack.enter_context(server.connect()) for _ in range(4)]
+        for connection in staying:
+            connection.sendall(b"nonsense\r\n\r\n")
+        eventually(lambda: not [each for each in staying if is_taken(each)], "the backend hangs up")
+
+        coming = [stack.enter_context(server.connect()) for _ in range(10)]
+        for connection in coming:
+            connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        assert [connection.recv(15) for connection in coming] == [b"HTTP/1.1 200 OK"] * 10
+    assert processes_of(server) == before
+    assert "Traceback" not in server.log.read_text()
