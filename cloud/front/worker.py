@@ -74,7 +74,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def finish_request(self, connection: Connection, served: Future[bool]) -> None:
         self._held_bytes -= connection.arrival.received_bytes
         self._under_way -= connection.arrival.stage is Stage.WHOLE
-        connection.sock.setblocking(False)
+        try:
+            connection.sock.setblocking(False)
+        except OSError:  # gunicorn has closed it, as the answer failed halfway
+            self._close(connection)
+            return
         if served.cancelled() or served.exception() or not served.result():
             self._linger(connection)
         else:

@@ -1,4 +1,4 @@
-"""How connections end that the client holds open: the worker process lives on."""
+"""How connections end that the client holds open, or that broke: the worker process lives on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ import subprocess
 import pytest
 
 pytestmark = pytest.mark.system
+
+
+FAILING = """
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/v2/health/ready":
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+    start_response("200 OK", [("Content-Length", "10")])
+    return begun()
+
+
+def begun():
+    yield b"five "
+    raise ValueError("the rest is missing")
+"""
 
 
 def processes_of(server) -> list[str]:
@@ -23,6 +38,10 @@ def is_taken(connection: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def all_from(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
 
 def test_who_stays_after_a_refusal_is_hung_up_on_and_others_come_in(server, eventually):
@@ -40,3 +59,18 @@ def test_who_stays_after_a_refusal_is_hung_up_on_and_others_come_in(server, even
         assert [connection.recv(15) for connection in coming] == [b"HTTP/1.1 200 OK"] * 10
     assert processes_of(server) == before
     assert "Traceback" not in server.log.read_text()
+
+
+def test_an_answer_that_fails_halfway_ends_its_connection_alone(start_server, eventually, tmp_path):
+    (tmp_path / "failing_app.py").write_text(FAILING)
+    server = start_server("--pythonpath", str(tmp_path), "failing_app:app")
+    eventually(server.answers, "the app is ready")
+    before = processes_of(server)
+
+    for _ in range(2):
+        with server.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+            assert all_from(connection).endswith(b"\r\n\r\nfive ")
+    assert server.answers()
+    assert processes_of(server) == before
