@@ -12,8 +12,8 @@ from edge.api.complaints import Complaints
 from edge.api.tally import Tally
 from edge.requests.agent import Agent
 from edge.tables.bundles import BundleStore
-from edge.tables.deciding import Warmer
 from edge.tables.networks import Networks
+from edge.tables.readiness import Warmer
 from hardware.clock import Clock
 from protocol.configuration import Account
 

@@ -14,6 +14,7 @@ from edge.tables.deciding import Tables, Trust
 from edge.tables.desired import DesiredTables
 from edge.tables.history import TableStore
 from edge.tables.networks import Networks
+from edge.tables.readiness import Readiness
 from edge.tables.reports import Reports
 from edge.tables.room import Room
 from edge.tables.source import HttpSource
@@ -35,12 +36,9 @@ def open_networks(settings: EdgeSettings, bus: Bus, stack: ExitStack, *, device:
     bundles, networks = _bundles(settings, store, device.runner, stack), Networks()
     tables = Tables(
         store,
-        bundles,
+        Readiness(bundles, capabilities=bounds.capabilities, limits=bounds.limits, warm=device.warm),
         networks,
         trust=Trust(settings.device, settings.operator_public_key),
-        capabilities=bounds.capabilities,
-        limits=bounds.limits,
-        warm=device.warm,
     )
     return Shelf(networks, bundles, _follow(tables, settings, bus, stack))
 

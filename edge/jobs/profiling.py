@@ -12,8 +12,8 @@ from edge.jobs.work import JobWork
 from edge.requests.asked import PINNED, Asked
 from edge.requests.bounds import Bounds
 from edge.tables.bundles import BundleStore
-from edge.tables.deciding import Warmer
 from edge.tables.networks import Networks
+from edge.tables.readiness import Warmer
 from hardware.clock import Clock
 from models.bundle import Bundle
 from models.cutting.exactness import random_samples

@@ -6,19 +6,15 @@ import hashlib
 import logging
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from edge.device.capabilities import Capabilities
 from edge.runners.port import RunnerLost
-from edge.tables.bundles import BundleStore
 from edge.tables.history import TableHistory, TableStore
 from edge.tables.networks import Networks, Plan
 from edge.tables.probation import Probation, Probations
+from edge.tables.readiness import Readiness
 from edge.tables.room import DiskFull
-from models.bundle import Bundle
-from planner.choosing.limits import Limits
 from protocol.documents import parse_object
-from protocol.errors import BundleMismatch, Conflict, DynaSplitError, InvalidInput, NotFound, ServiceMissing
+from protocol.errors import Conflict, DynaSplitError, ServiceMissing
 from protocol.messages import TableReport, TableState
 from protocol.signing import SignedTable, verify
 from protocol.table import Table
@@ -27,14 +23,6 @@ logger = logging.getLogger(__name__)
 
 _LOST_AT_MOST = 3
 """Runners that a new table may cost: one can be killed for want of memory or power, so often in a row it is the bundle."""
-
-
-class Warmer(Protocol):
-    """Opens a bundle where it will run, so that it is known to run there before a table that needs it is applied."""
-
-    def __call__(self, bundle: Bundle, threads: int) -> None:
-        """Raises a DynaSplitError when the bundle cannot be opened; RunnerLost may be of no fault of its own."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -58,21 +46,15 @@ class Tables:
     def __init__(
         self,
         store: TableStore,
-        bundles: BundleStore,
+        readiness: Readiness,
         networks: Networks,
         *,
         trust: Trust,
-        capabilities: Capabilities,
-        limits: Limits,
-        warm: Warmer,
     ) -> None:
         self._store = store
-        self._bundles = bundles
+        self._readiness = readiness
         self._networks = networks
         self._trust = trust
-        self._capabilities = capabilities
-        self._limits = limits
-        self._warm = warm
         self._lost: Counter[str] = Counter()
 
     @property
@@ -93,7 +75,7 @@ class Tables:
         if plan is None:
             return None
         try:
-            self._open_known(plan)
+            self._readiness.open_known(plan)
         except DynaSplitError as error:
             logger.warning("table %.12s of %s cannot be used: %s", plan.table.digest, network, error)
             return self._before(network, reason=str(error))
@@ -101,7 +83,7 @@ class Tables:
 
     def fetch(self, digest: str) -> None:
         """Has a bundle here; may take hours. Errors as `BundleStore.get`. From any thread."""
-        self._bundles.get(digest)
+        self._readiness.fetch(digest)
 
     def away(self, network: str, payload: bytes) -> str | None:
         """The bundle that `consider` would have to fetch; None where it would not come to that."""
@@ -116,12 +98,16 @@ class Tables:
                 return None
         except DynaSplitError:
             return None
-        return self._if_away(signed.table.bundle)
+        return self._readiness.if_away(signed.table.bundle)
 
     def away_current(self, network: str) -> str | None:
         """The bundle that `complete` would have to fetch first."""
         current = self._store.load(network).current
-        return None if current is None or self._in_use(network, current.table) else self._if_away(current.table.bundle)
+        return (
+            None
+            if current is None or self._in_use(network, current.table)
+            else self._readiness.if_away(current.table.bundle)
+        )
 
     def incomplete(self) -> list[str]:
         """Networks whose current table is not in use, as after a start without its bundle."""
@@ -149,7 +135,11 @@ class Tables:
             known = history.current is not None and history.current.table.digest == signed.table.digest
             if known and self._in_use(network, signed.table):
                 return report
-            plan = self._usable(signed.table) if known else self._new(network, signed, history, fingerprint=fingerprint)
+            plan = (
+                self._readiness.usable(signed.table)
+                if known
+                else self._new(network, signed, history, fingerprint=fingerprint)
+            )
         except ServiceMissing:
             raise
         except DynaSplitError as error:
@@ -193,7 +183,7 @@ class Tables:
             f"{probation.served + probation.failed} requests: {probation.reason}"
         )
         try:
-            plan = self._usable(before)
+            plan = self._readiness.usable(before)
         except DynaSplitError as error:
             logger.error("%s; the one before cannot be used any more: %s", reason, error)
             self.probations.end(network)
@@ -217,9 +207,9 @@ class Tables:
     def _new(self, network: str, signed: SignedTable, history: TableHistory, *, fingerprint: str) -> Plan:
         """A table that was never in use, once the runner has opened its bundle. ServiceMissing when that shall be tried again."""
         self._check_new(network, signed, history)
-        plan = self._checked(signed.table)
+        plan = self._readiness.checked(signed.table)
         try:
-            self._open(plan)
+            self._readiness.open(plan)
         except RunnerLost as lost:
             self._lost[fingerprint] += 1
             if self._lost[fingerprint] < _LOST_AT_MOST:
@@ -249,46 +239,6 @@ class Tables:
         plan = self._plan_in_use(network)
         return plan is not None and plan.table.digest == table.digest
 
-    def _if_away(self, digest: str) -> str | None:
-        try:
-            self._bundles.here(digest)
-        except ServiceMissing:
-            return digest
-        except DynaSplitError:
-            return None
-        return None
-
-    def _checked(self, table: Table, *, fetch: bool = True) -> Plan:
-        """The table with its bundle, every row of which this device can run, and one of which it may."""
-        bundle = self._bundles.get(table.bundle) if fetch else self._bundles.here(table.bundle)
-        if bundle.manifest.network != table.network:
-            raise BundleMismatch(f"bundle {table.bundle:.12} holds {bundle.manifest.network}, not {table.network}")
-        for row in table.rows:
-            try:
-                self._capabilities.check(row.configuration, bundle.manifest)
-            except (InvalidInput, NotFound) as error:
-                raise InvalidInput(f"row '{row.configuration}': {error}") from error
-        plan = Plan.of(table, bundle)
-        self._limits.check_table(plan.candidates.parts)
-        return plan
-
-    def _usable(self, table: Table) -> Plan:
-        """A table that was in use before."""
-        plan = self._checked(table)
-        self._open_known(plan)
-        return plan
-
-    def _open_known(self, plan: Plan) -> None:
-        """Where the runner dies now, a known table's next requests open the bundle."""
-        try:
-            self._open(plan)
-        except RunnerLost as lost:
-            logger.warning("table %.12s of %s is used nevertheless: %s", plan.table.digest, plan.table.network, lost)
-
-    def _open(self, plan: Plan) -> None:
-        for threads in sorted({row.configuration.threads for row in plan.table.rows}):
-            self._warm(plan.bundle, threads)
-
     def _resumed(self, network: str, *, at_start: bool = False) -> TableReport | None:
         """The current table, or the previous one where the current one cannot be used any more, or now."""
         history = self._store.load(network)
@@ -301,7 +251,10 @@ class Tables:
             try:
                 verify(signed, self._trust.public_key)
                 self._apply(
-                    self._checked(signed.table, fetch=False) if at_start else self._usable(signed.table), probation
+                    self._readiness.checked(signed.table, fetch=False)
+                    if at_start
+                    else self._readiness.usable(signed.table),
+                    probation,
                 )
             except DynaSplitError as error:
                 if not at_start and isinstance(error, ServiceMissing):
@@ -321,7 +274,7 @@ class Tables:
             return None
         try:
             verify(previous, self._trust.public_key)
-            self._apply(self._usable(previous.table), None)
+            self._apply(self._readiness.usable(previous.table), None)
         except DynaSplitError as error:
             logger.error("table %.12s of %s cannot be used either: %s", previous.table.digest, network, error)
             return None

@@ -42,6 +42,7 @@ from edge.tables.bundles import BundleStore
 from edge.tables.deciding import Tables, Trust
 from edge.tables.history import TableStore
 from edge.tables.networks import Networks
+from edge.tables.readiness import Readiness
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.wall_clock import WallClock
 from hardware.accelerator.edge_tpu import PluggedEdgeTpu
@@ -309,7 +310,8 @@ def make_device(tmp_path: Path, digits: Bundle, other: Bundle) -> Any:
 
         trust = Trust(DEVICE, public_key_of(KEY))
         store = TableStore(tmp_path / "tables")
-        tables = Tables(store, bundles, networks, trust=trust, capabilities=capabilities, limits=limits, warm=warm)
+        readiness = Readiness(bundles, capabilities=capabilities, limits=limits, warm=warm)
+        tables = Tables(store, readiness, networks, trust=trust)
         cloud = FakeCloud(answer_with(digits, other), sleep=clock.sleep)
         cloud.ration = allowance
         outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1 << 26)

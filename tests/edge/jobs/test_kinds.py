@@ -36,9 +36,9 @@ def make(device):
         bounds = Bounds(Capabilities.of(device.board, threads=1), limits, device.cloud.ration)
         facilities = Facilities(
             device.agent,
-            device.tables._bundles,
+            device.tables._readiness._bundles,
             device.networks,
-            warm=device.tables._warm,
+            warm=device.tables._readiness._warm,
             bounds=bounds,
             settle=settling(Turns(max_waiting=0), Controller(device.board)),
             clock=device.clock,
@@ -177,7 +177,7 @@ def push_of(network: str, desired: DesiredTables):
 def test_a_push_applies_what_was_rejected_before(device, desired, signed, monkeypatch):
     payload = json.dumps(signed.to_json()).encode()
     with monkeypatch.context() as refusing:
-        refusing.setattr(device.tables, "_warm", _refuse)
+        refusing.setattr(device.tables._readiness, "_warm", _refuse)
         assert device.tables.consider("digits", payload).reason == "no memory left"
     assert device.tables.consider("digits", payload) is None
     desired.desire("digits", payload)

@@ -439,7 +439,7 @@ def test_a_start_opens_no_bundle_and_a_table_whose_bundle_cannot_be_opened_gives
         if len(opened) == 1:
             raise InvalidInput("no memory left")
 
-    monkeypatch.setattr(again.tables, "_warm", refuses_once)
+    monkeypatch.setattr(again.tables._readiness, "_warm", refuses_once)
     (report,) = again.tables.resume()
     assert (report.state, report.version, opened) == (TableState.APPLIED, 2, [])
 
