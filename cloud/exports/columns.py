@@ -50,7 +50,7 @@ def _field(name: str, kind: Kind, *inside: str, as_name: str = "") -> Column:
             if not isinstance(place, Mapping):
                 return None
             place = place.get(step)
-        return _storable(place) if kind is Kind.TEXT else place
+        return _CAST[kind](place)
 
     return Column(as_name or name, kind, find)
 
@@ -58,6 +58,27 @@ def _field(name: str, kind: Kind, *inside: str, as_name: str = "") -> Column:
 def _storable(value: object) -> Value:
     """Text that every file can hold: half of a surrogate pair is written as its escape."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else None
+
+
+def _number(value: object) -> Value:
+    """JSON writes a number as it likes, also as an integer that no float is equal to, which Parquet takes for an error."""
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _whole(value: object) -> Value:
+    return value if isinstance(value, int) else None
+
+
+def _flag(value: object) -> Value:
+    return value if isinstance(value, bool) else None
+
+
+_CAST: Mapping[Kind, Callable[[object], Value]] = {
+    Kind.TEXT: _storable,
+    Kind.NUMBER: _number,
+    Kind.WHOLE: _whole,
+    Kind.FLAG: _flag,
+}
 
 
 def _figure(name: str) -> tuple[Column, Column]:

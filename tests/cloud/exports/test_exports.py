@@ -97,6 +97,15 @@ def test_text_that_needs_care_comes_back(kept, inference):
     assert (same["fallback"], same["run"]) == (row["fallback"], "é")
 
 
+@pytest.mark.parametrize("name", ["at", "deadline_ms", "predicted_ms"])
+def test_a_number_that_came_as_a_large_integer_breaks_no_file(kept, inference, name):
+    body = {**inference.to_json(), name: 2**60 + 1}
+
+    (row, _) = table_of(parquet_pieces(columns.INFERENCES, [Kept("pi-1", "boot", 8, 1.0, body), kept])).to_pylist()
+
+    assert row[name] == 2.0**60
+
+
 def test_nothing_is_a_file_without_rows():
     assert rows_of(csv_pieces(columns.INFERENCES, [])) == []
     assert table_of(parquet_pieces(columns.INFERENCES, [])).num_rows == 0
