@@ -155,3 +155,16 @@ def test_without_what_runs_networks_it_lives_but_is_not_ready(serving):
     reply = serving.client.get("/v2/health/ready")
     assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
     assert "runner is closed" in reply.get_json()["error"]
+
+
+def test_an_answer_leaves_and_its_caller_runs_before_the_lesson_begins(serving, inputs, monkeypatch):
+    happened = []
+    monkeypatch.setattr("edge.api.inferring.os.sched_yield", lambda: happened.append("others run"))
+    monkeypatch.setattr(serving.agent, "learn", lambda _network: happened.append("lesson"))
+
+    response = serving.infer(inputs)
+    assert response.status_code == 200 and response.get_data()
+    assert happened == []
+
+    response.close()
+    assert happened == ["others run", "lesson"]
