@@ -76,7 +76,7 @@ class Networks:
         try:
             return self._by_name[name]
         except KeyError as error:
-            here = ", ".join(sorted(self._by_name)) or "none yet"
+            here = ", ".join(sorted(self._by_name)) or "none yet: push a table (dynasplit push)"
             raise NotFound(f"network {name!r:.80} is not on this device; there are: {here}") from error
 
     def all(self) -> list[Network]:

@@ -302,6 +302,10 @@ def test_inputs_of_another_name_are_refused(serving, image):
     assert "missing" in error_of(serving.infer({"nope": image}), 400)
 
 
+def test_where_no_network_is_yet_the_next_step_is_named(make_device, inputs):
+    assert "push a table (dynasplit push)" in error_of(make_device().infer(inputs), 404)
+
+
 def test_an_unknown_output_is_not_found_before_anything_runs(serving, inputs):
     error_of(serving.infer(inputs, outputs=("nope",)), 404)
     assert serving.cloud.calls == 0 and len(serving.outbox) == 0
