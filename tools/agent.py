@@ -28,11 +28,17 @@ class Answer:
     strategy: str
 
 
+_HOW_TO_BE_LET_IN = (
+    "it takes the 'operator_token' of the device's own edge.toml: give it in DYNASPLIT_AGENT_TOKEN, or with --token "
+    "(--agent-token where the backend is asked too)"
+)
+
+
 class Agent:
     """Calls to an agent's local API."""
 
     def __init__(self, url: str, *, token: str = "") -> None:
-        self._web = Web(url, token=token, name="agent")
+        self._web = Web(url, token=token, name="agent", token_hint=_HOW_TO_BE_LET_IN)
 
     @property
     def url(self) -> str:

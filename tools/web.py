@@ -55,11 +55,19 @@ class Web:
     """One server, with keep-alive connections and a bearer token. Safe to share between threads.
 
     `url`: `http://…`, `https://…`, or `unix:PATH` for a socket on this machine.
-    `ca_file`: PEM, the only authorities that are trusted (None: the system's).
+    `ca_file`: PEM, the only authorities that are trusted (None: the system's). `token_hint`: which token it takes and how
+    it is given, for whoever is refused for theirs ("": the operator's, with --token).
     """
 
     def __init__(
-        self, url: str, *, token: str = "", name: str = "server", timeout_s: float = 60.0, ca_file: Path | None = None
+        self,
+        url: str,
+        *,
+        token: str = "",
+        name: str = "server",
+        timeout_s: float = 60.0,
+        ca_file: Path | None = None,
+        token_hint: str = "",
     ) -> None:
         if re.match(r"[^/]*//[^/]*@", url):
             raise InvalidInput(
@@ -71,6 +79,7 @@ class Web:
             raise InvalidInput(f"the token for {name} {url} holds characters that no token has; copy it again")
         self.url = url.rstrip("/")
         self._name = name
+        self._token_hint = token_hint
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._base, self._pool = _connections(self.url, name=name, timeout_s=timeout_s, ca_file=ca_file)
 
@@ -97,10 +106,10 @@ class Web:
                 headers={**self._headers, **(headers or {})},
                 preload_content=whole,
             )
-            if response.status == NotAuthenticated.http_status and not self._headers:
+            if response.status == NotAuthenticated.http_status and not (self._headers or self._token_hint):
                 raise NotAuthenticated(f"{self._name} {self.url} wants its operator's token: give it with --token")
             if response.status >= 400:
-                raise _error(response, f"{self._name} {self.url}{path}")
+                raise self._hinted(_error(response, f"{self._name} {self.url}{path}"))
         except urllib3.exceptions.HTTPError as error:
             raise self._away(error) from error
         return response
@@ -143,6 +152,10 @@ class Web:
         finally:
             response.close()
         yield begun
+
+    def _hinted(self, error: DynaSplitError) -> DynaSplitError:
+        refused = self._token_hint and isinstance(error, NotAuthenticated | NotAllowed)
+        return type(error)(f"{error}; {self._token_hint}") if refused else error
 
     def _away(self, error: urllib3.exceptions.HTTPError) -> DynaSplitError:
         if isinstance(error, urllib3.exceptions.SSLError):

@@ -143,6 +143,27 @@ def test_an_agent_is_asked_for_a_network_and_by_its_own_circumstances(capsys, wo
     assert reason in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_has_not_the_devices_token_is_told_which_it_is_and_how_to_give_it(capsys, status):
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_error(status)
+
+        def log_message(self, *_):
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        assert main(["explain", "--agent", url, "--network", "digits"]) == 2
+        server.shutdown()
+        thread.join()
+    said = capsys.readouterr().err
+    assert "operator_token" in said and "DYNASPLIT_AGENT_TOKEN" in said and "--token" in said
+
+
 def test_an_agent_that_is_not_there_is_a_missing_service(capsys):
     assert main(["explain", "--agent", "http://127.0.0.1:9", "--network", "digits"]) == 4
 
