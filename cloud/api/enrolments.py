@@ -20,6 +20,8 @@ from protocol.documents import field
 blueprint = Blueprint("enrolments", __name__)
 
 _TTL_S = 900.0
+_MOST_CODE_BYTES = 4096
+"""Of a body that anybody may send."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def enrol() -> Response:
     404: nobody issued the code. 409: it has expired or was used. 503: it stays good, try again. An answer that
     got lost is given again to who sends the same code and the same `attempt`.
     """
-    given = {"attempt": "", **json_object(what="enrolment")}
+    given = {"attempt": "", **json_object(what="enrolment", limit_bytes=_MOST_CODE_BYTES)}
     code, attempt = (field(given, name, str, what="enrolment") for name in ("code", "attempt"))
     enrolled = services().enrolling.enrol(code, peer=peer(), attempt=attempt)
     about(enrolled.device)

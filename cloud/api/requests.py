@@ -11,16 +11,20 @@ from cloud.services import services
 from protocol.content_encoding import decompress
 from protocol.documents import parse_object
 
+_MOST_JSON_BYTES = 16 * 1024**2
+"""Tensors travel otherwise. What a small body unpacks to is held by each thread that serves one."""
 
-def body() -> bytes:
-    """The body, decompressed, within the limit of the settings."""
+
+def body(*, limit_bytes: int = _MOST_JSON_BYTES) -> bytes:
+    """The body, decompressed: at most so much, as it came and unpacked, and within the limit of the settings."""
+    limit_bytes = request.max_content_length = min(limit_bytes, services().settings.max_body_bytes)
     received = request.get_data()
     # Some endpoints take no body at all to mean everything; one that gunicorn could not read whole must not look so.
     if request.content_length is not None and len(received) < request.content_length:
         raise ClientDisconnected
-    return bytes(decompress(dict(request.headers), received, limit_bytes=services().settings.max_body_bytes))
+    return bytes(decompress(dict(request.headers), received, limit_bytes=limit_bytes))
 
 
-def json_object(*, what: str) -> dict[str, Any]:
-    """The body as a JSON object; InvalidInput that names `what` otherwise."""
-    return parse_object(body(), what=what)
+def json_object(*, what: str, limit_bytes: int = _MOST_JSON_BYTES) -> dict[str, Any]:
+    """The body as a JSON object; InvalidInput that names `what` otherwise, TooLarge for one above the limit."""
+    return parse_object(body(limit_bytes=limit_bytes), what=what)

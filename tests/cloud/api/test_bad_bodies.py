@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from protocol.content_encoding import compress_zstd
+
 BACKENDS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 JSON = st.recursive(
@@ -131,3 +133,24 @@ def test_a_device_reaches_nothing_of_another(backend, method, path):
 
     assert backend.call(method, path, token=token, json={}).status_code == 403
     assert kept(backend) == before
+
+
+@pytest.mark.parametrize(
+    ("sent", "encoding"),
+    [(b" " * 5000, "identity"), (gzip.compress(b" " * 5000), "gzip"), (compress_zstd(b" " * 5000), "zstd")],
+    ids=["as it is", "gzip", "zstd"],
+)
+def test_a_code_comes_in_a_small_body(backend, sent, encoding):
+    answer = backend.call("POST", "/api/v1/enroll", token="", data=sent, headers={"Content-Encoding": encoding})
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tables", "/api/v1/devices", "/v2/repository/index"])
+def test_a_document_unpacks_to_less_than_tensors_may(make_backend, path):
+    backend = make_backend(max_body_bytes=64_000_000)
+    bomb = gzip.compress(b" " * 17_000_000)
+
+    answer = backend.call("POST", path, data=bomb, headers={"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 413
