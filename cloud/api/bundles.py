@@ -47,7 +47,7 @@ _FOREVER = "private, max-age=31536000, immutable"
 
 @blueprint.put("/api/v1/artifacts/<sha256>")
 @allowed(Scope.WRITE)
-@described(Operation(body={BYTES: bytes}, answers={200: ArtifactFacts, 201: ArtifactFacts}))
+@described(Operation(body={BYTES: bytes}, answers={200: ArtifactFacts, 201: ArtifactFacts}, refusals=(507,)))
 def put_artifact(sha256: str) -> tuple[Response, int]:
     """Keeps the body, which must have this sha256; 200 when it was here already."""
     made = services()
@@ -69,7 +69,7 @@ def get_artifact(sha256: str) -> Response:
 
 @blueprint.put("/api/v1/bundles/<digest>")
 @allowed(Scope.WRITE)
-@described(Operation(body=dict[str, Any], answers={201: NewBundle}, refusals=(409,)))
+@described(Operation(body=dict[str, Any], answers={201: NewBundle}, refusals=(409, 507)))
 def put_bundle(digest: str) -> tuple[Response, int]:
     """Makes a bundle of its `bundle.json` and lets it serve; 409 with the names while artifacts are missing."""
     made = services()

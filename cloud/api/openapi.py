@@ -35,6 +35,7 @@ _REASONS = {
     416: "no such range",
     429: "too many requests; try again later",
     503: "something that this needs is away; try again later",
+    507: "the disk has no room for it",
 }
 
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from models.bundle import MANIFEST, Bundle
 from models.manifest import Manifest
 from protocol import topics
 from protocol.documents import canonical_bytes, parse_object
-from protocol.errors import BundleBroken, Conflict, InvalidInput, NotFound
+from protocol.errors import BundleBroken, Conflict, InvalidInput, NotFound, ServiceMissing
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST_FILENAME_BYTES = 255
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class StoreFull(ServiceMissing):
+    """The disk of the store, or the share of it that is ours, is full: room may come."""
+
+    http_status: ClassVar[int] = 507
 
 
 class BundleFiles:
@@ -42,22 +51,29 @@ class BundleFiles:
         return path
 
     def put_artifact(self, sha256: str, chunks: Iterable[bytes]) -> bool:
-        """Keeps an artifact; False when it was here already. BundleBroken when the content is not what its name says."""
+        """Keeps an artifact; False when it was here already.
+
+        BundleBroken when the content is not what its name says; StoreFull when the disk has no room for it.
+        """
         check_digest(sha256, what="artifact")
-        with _temporary_file(self._artifacts) as temporary:
+        with _room_for(f"artifact {sha256:.12}", self._artifacts), _temporary_file(self._artifacts) as temporary:
             found = _copy(chunks, temporary.file)
             if found != sha256:
                 raise BundleBroken(f"the artifact has sha256 {found:.12}, not {sha256:.12}: send it again")
             return temporary.becomes(self._artifacts / sha256)
 
     def put_bundle(self, digest: str, content: bytes) -> Manifest:
-        """Makes a bundle from its `bundle.json`; its artifacts must be here already, else Conflict with their names."""
+        """Makes a bundle from its `bundle.json`.
+
+        Its artifacts must be here already, else Conflict with their names; StoreFull when the disk has no room for it.
+        """
         manifest = _checked_manifest(check_digest(digest, what="bundle"), content)
         missing = [item for item in manifest.artifacts if not (self._artifacts / item.sha256).is_file()]
         if missing:
             names = ", ".join(f"{item.filename} ({item.sha256})" for item in missing)
             raise Conflict(f"bundle {digest:.12}: upload its artifacts first; missing: {names}")
-        self._assemble(digest, manifest, content)
+        with _room_for(f"bundle {digest:.12}", self._bundles):
+            self._assemble(digest, manifest, content)
         return manifest
 
     def manifest(self, digest: str) -> Manifest:
@@ -137,7 +153,8 @@ class _TemporaryFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
+        with suppress(OSError):  # what a full disk did not take; what `becomes` something was written before
+            self.file.close()
         self._path.unlink(missing_ok=True)
 
     def becomes(self, place: Path) -> bool:
@@ -156,6 +173,19 @@ def _temporary_file(folder: Path) -> _TemporaryFile:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=folder)
     return _TemporaryFile(Path(name), os.fdopen(descriptor, "wb"))
+
+
+@contextmanager
+def _room_for(what: str, folder: Path) -> Iterator[None]:
+    """Tells of a full disk as StoreFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StoreFull(
+            f"the store has no room for {what}: free some of the disk of {folder}, or delete bundles that nothing uses"
+        ) from error
 
 
 def _copy(chunks: Iterable[bytes], file: BinaryIO) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,31 @@ def test_an_artifact_comes_back_byte_for_byte(backend, artifact, content):
     head = backend.call("HEAD", path)
     assert fetched.data == content
     assert (head.status_code, head.content_length, head.data) == (200, len(content), b"")
+
+
+def test_an_artifact_for_which_the_disk_has_no_room_is_507(backend, artifact, content, tmp_path, monkeypatch):
+    full = tmp_path / ".new-full"
+    full.touch()
+    monkeypatch.setattr(tempfile, "mkstemp", lambda **_: (os.open("/dev/full", os.O_WRONLY), str(full)))
+
+    response = backend.call("PUT", f"/api/v1/artifacts/{artifact.sha256}", data=content)
+
+    assert response.status_code == 507
+    assert f"no room for artifact {artifact.sha256:.12}: free some" in response.get_json()["error"]
+    assert not full.exists()
+
+
+def test_a_bundle_for_which_the_disk_has_no_room_is_507(backend, digits, artifact, content, monkeypatch):
+    def no_room(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    backend.call("PUT", f"/api/v1/artifacts/{artifact.sha256}", data=content)
+    monkeypatch.setattr(tempfile, "mkdtemp", no_room)
+
+    response = backend.call("PUT", f"/api/v1/bundles/{digits.digest}", data=manifest_bytes(digits))
+
+    assert response.status_code == 507
+    assert f"no room for bundle {digits.digest:.12}" in response.get_json()["error"]
 
 
 def test_a_relative_data_folder_serves_artifacts_too(make_backend, tmp_path, monkeypatch, artifact, content):
