@@ -235,9 +235,9 @@ class Ingest:
         for item in items:
             match item:
                 case PresenceNews(device, availability, at):
-                    self._store.note_availability(device, availability, at=at)
+                    self._store.note_availability(device, availability, at=at, now=self._wall_clock())
                 case TableNews(device, report, at):
-                    self._store.note_report(device, report, at=at)
+                    self._store.note_report(device, report, at=at, now=self._wall_clock())
                 case JobNews(device, report, at):
                     if not self._store.note_job(device, report, at=at):
                         logger.info("%s: dropped news of job %s, which is not one of its", device, report.id)

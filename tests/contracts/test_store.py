@@ -194,6 +194,40 @@ def test_a_repeated_availability_does_not_count_as_seeing_the_device(store):
     assert (store.devices()[0].availability, store.devices()[0].last_seen) == ("stopped", 70.0)
 
 
+def test_what_came_in_before_the_clock_was_set_back_is_older_than_what_comes_now(store):
+    applied = TableReport("digits", "d" * 64, 1, TableState.APPLIED)
+    rolled_back = TableReport("digits", "e" * 64, 0, TableState.ROLLED_BACK, "late", failed="d" * 64)
+    store.note_availability("pi-1", Availability.ONLINE, at=1000.0, now=1000.1)
+    store.note_report("pi-1", applied, at=1000.0, now=1000.1)
+
+    store.note_availability("pi-1", Availability.OFFLINE, at=400.0, now=400.1)
+    store.note_report("pi-1", rolled_back, at=400.0, now=400.1)
+
+    assert store.devices()[0].availability == "offline"
+    assert store.reported("pi-1", "digits") == rolled_back
+
+
+def test_what_another_process_notes_late_changes_nothing(store):
+    rejected = TableReport("digits", "e" * 64, 2, TableState.REJECTED, "another bundle")
+    store.note_availability("pi-1", Availability.OFFLINE, at=20.0, now=20.1)
+    store.note_report("pi-1", rejected, at=20.0, now=20.1)
+
+    store.note_availability("pi-1", Availability.ONLINE, at=10.0, now=30.0)
+    store.note_report("pi-1", TableReport("digits", "d" * 64, 1, TableState.APPLIED), at=10.0, now=30.0)
+
+    assert store.devices()[0].availability == "offline"
+    assert store.reported("pi-1", "digits") == rejected
+
+
+def test_a_report_that_is_told_again_came_in_when_it_was_told_first(store):
+    report = TableReport("digits", "e" * 64, 0, TableState.ROLLED_BACK, "späte Antworten", failed="d" * 64)
+
+    for at in (10.0, 5000.0):
+        store.note_report("pi-1", report, at=at, now=at)
+
+    assert store.reports("digits")["pi-1"].at == 10.0
+
+
 def test_records_count_as_seeing_their_device_and_leave_its_availability(store):
     store.note_availability("pi-1", Availability.ONLINE, at=50.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -64,10 +65,10 @@ class MemoryDevices:
         presence = self._presence.get(name, _NEVER_SEEN)
         return Device(name, name in self._tokens, *presence, labels=self._labels.get(name, {}))
 
-    def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
+    def note_availability(self, device: str, availability: Availability, *, at: float, now: float = math.inf) -> None:
         with self._devices_lock:
             known, _ = self._presence.get(device, (None, None))
-            if known != availability and self._said_at.get(device, at) <= at:
+            if known != availability and not at < self._said_at.get(device, at) <= now:
                 self._presence[device] = (availability, at)
                 self._said_at[device] = at
 

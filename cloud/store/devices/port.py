@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -62,8 +63,12 @@ class DeviceStore(Protocol):
         """Gives a device these labels and no others; NotFound when it is not registered."""
         ...
 
-    def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
-        """A device came or went. A repeat of what is known does not count as seeing it; what is older than it changes nothing."""
+    def note_availability(self, device: str, availability: Availability, *, at: float, now: float = math.inf) -> None:
+        """A device came or went, which came in `at`. A repeat of what is known does not count as seeing it; what is older
+        than it changes nothing.
+
+        `now`: the same clock as it is noted. What is known from after that came in before the clock was set back: it is older.
+        """
         ...
 
 

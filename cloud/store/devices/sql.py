@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -71,11 +72,12 @@ class SqlDevices(SqlAccess):
             given = connection.execute(_only(sa.select(schema.device_labels), labels.device, name)).all()
         return _put_together(registered, presence, given, only_registered=bool(labelled))
 
-    def note_availability(self, device: str, availability: Availability, *, at: float) -> None:
+    def note_availability(self, device: str, availability: Availability, *, at: float, now: float = math.inf) -> None:
         word = availability.value
         said = {"availability": word, "last_seen": at, "availability_at": at}
         columns = schema.presence.c
-        newer = sa.func.coalesce(columns.availability_at, at) <= at
+        said_at = sa.func.coalesce(columns.availability_at, at)
+        newer = (said_at <= at) | (said_at > now)
         insert = self._insert(schema.presence).values(device=device, **said)
         self._change(
             insert.on_conflict_do_update(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 
@@ -93,10 +94,10 @@ class MemoryTables:
             mine = [each for each in self._versions.values() if (each.device, each.network) == (device, network)]
         return sorted(mine, key=lambda each: each.version, reverse=True)[:limit]
 
-    def note_report(self, device: str, report: TableReport, *, at: float) -> None:
+    def note_report(self, device: str, report: TableReport, *, at: float, now: float = math.inf) -> None:
         with self._tables_lock:
             known = self._reported.get((device, report.network))
-            if known is None or known.at <= at:
+            if known is None or (known.report != report and not at < known.at <= now):
                 self._reported[device, report.network] = ReceivedReport(report, at)
 
     def reported(self, device: str, network: str) -> TableReport | None:

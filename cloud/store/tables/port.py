@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -121,8 +122,12 @@ class TableStore(Protocol):
         """What a device was ever to use for a network, newest version first, at most `limit`."""
         ...
 
-    def note_report(self, device: str, report: TableReport, *, at: float) -> None:
-        """What a device did with a table; the latest report per network is kept, whichever is noted last."""
+    def note_report(self, device: str, report: TableReport, *, at: float, now: float = math.inf) -> None:
+        """What a device did with a table, which came in `at`; the latest report per network is kept, whichever is noted last.
+
+        `now`: the same clock as it is noted. A report from after that came in before the clock was set back: the new one
+        is later. A repeat of what is known changes nothing, so it is told when that first came in.
+        """
         ...
 
     def reported(self, device: str, network: str) -> TableReport | None: ...

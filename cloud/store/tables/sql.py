@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -111,13 +112,13 @@ class SqlTables(SqlAccess):
         query = sa.select(*(columns[name] for name in _VERSION)).where(mine).order_by(columns.version.desc())
         return [_version(row) for row in self._all(query.limit(limit))]
 
-    def note_report(self, device: str, report: TableReport, *, at: float) -> None:
+    def note_report(self, device: str, report: TableReport, *, at: float, now: float = math.inf) -> None:
         columns, values = schema.reported.c, {"received_at": at, "content": report.to_json()}
         insert = self._insert(schema.reported).values(device=device, network=report.network, **values)
+        later = (columns.received_at <= at) | (columns.received_at > now)
+        another = sa.cast(columns.content, sa.Text) != sa.cast(insert.excluded.content, sa.Text)
         self._change(
-            insert.on_conflict_do_update(
-                index_elements=["device", "network"], set_=values, where=columns.received_at <= at
-            )
+            insert.on_conflict_do_update(index_elements=["device", "network"], set_=values, where=later & another)
         )
 
     def reported(self, device: str, network: str) -> TableReport | None:
