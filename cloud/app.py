@@ -35,6 +35,8 @@ from cloud.api import (
     tokens,
     tracing,
 )
+from cloud.api.errors import Refusals
+from cloud.api.inferring import Inferring
 from cloud.broker.accounts import BrokerAccounts, NoAccounts
 from cloud.broker.dynamic_security import DynamicSecurity
 from cloud.broker.publishing import MqttPublisher, NoBroker, Publisher
@@ -59,7 +61,6 @@ from models.running.runner_choice import open_runner
 from protocol.mqtt import BrokerAddress
 
 _BLUEPRINTS = (
-    inference_v2.blueprint,
     models_v2.blueprint,
     repository_v2.blueprint,
     bundles.blueprint,
@@ -102,34 +103,40 @@ def create_app(
         files, open_runner=_opening(settings), most_open=settings.open_bundles, most_waiting=settings.max_waiting
     )
     accounts = accounts or _accounts(settings)
-    attach(
-        app,
-        Services(
-            settings=settings,
-            store=store,
-            guard=Guard(store, operator_token=settings.operator_token),
-            rates=Rates(settings.requests_per_minute),
-            bundles=files,
-            catalogue=Catalogue(store),
-            tails=tails,
-            answering=Answering(tails, _node(settings)),
-            in_flight=InFlight(settings.max_in_flight),
-            statistics=Statistics(),
-            metrics=BackendMetrics(),
-            publisher=publisher or _publisher(settings),
-            accounts=accounts,
-            enrolling=Enrolling(settings, store, accounts),
-        ),
+    made = Services(
+        settings=settings,
+        store=store,
+        guard=Guard(store, operator_token=settings.operator_token),
+        rates=Rates(settings.requests_per_minute),
+        bundles=files,
+        catalogue=Catalogue(store),
+        tails=tails,
+        answering=Answering(tails, _node(settings)),
+        in_flight=InFlight(settings.max_in_flight),
+        statistics=Statistics(),
+        metrics=BackendMetrics(),
+        publisher=publisher or _publisher(settings),
+        accounts=accounts,
+        enrolling=Enrolling(settings, store, accounts),
     )
-    tracing.register(app)
-    for blueprint in _BLUEPRINTS:
-        app.register_blueprint(blueprint)
-    app.register_blueprint(metrics.blueprint(to_all=settings.metrics_open))
-    access.guard(app)
-    auditing.keep_audit(app)
-    errors.register(app)
+    attach(app, made)
+    _add_endpoints(app, made)
     _behind_proxies(app, settings.trusted_proxies)
     return app
+
+
+def _add_endpoints(app: Flask, made: Services) -> None:
+    refusals = Refusals()
+    inferring = Inferring(made, refusals, app.wsgi_app)
+    app.wsgi_app = inferring  # type: ignore[method-assign]
+    tracing.register(app)
+    app.register_blueprint(inference_v2.blueprint(inferring))
+    for blueprint in _BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    app.register_blueprint(metrics.blueprint(to_all=made.settings.metrics_open))
+    access.guard(app)
+    auditing.keep_audit(app)
+    errors.register(app, refusals)
 
 
 def _behind_proxies(app: Flask, count: int) -> None:

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, g, request
 
 from cloud.access.caller import Caller
 from cloud.access.scopes import Scope
 from cloud.services import services
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -68,7 +71,12 @@ def caller() -> Caller:
 
 def peer() -> str:
     """The address that the request comes from; with the setting `trusted_proxies`, as the outermost of these tells it."""
-    return request.remote_addr or "unknown"
+    return peer_of(request.environ)
+
+
+def peer_of(environ: WSGIEnvironment) -> str:
+    """The same, of a request that the app has not seen."""
+    return environ.get("REMOTE_ADDR") or "unknown"
 
 
 def guard(app: Flask) -> None:
