@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from protocol.errors import Busy, DeadlineHopeless
 
 _WEIGHT = 0.2
 """Of the newest measurement."""
+_TRUSTED_S = 1.0
+"""How long after it was measured a tail's own time may refuse it. Then the next call is let in, and what that takes counts alone:
+one that was slow once must not be refused for good."""
 
 
 @dataclass(eq=False)
@@ -25,8 +29,9 @@ class Place:
 class Line:
     """The calls of one process, whose tails run one after the other: LiteRT holds the interpreter throughout. Thread-safe.
 
-    `most_waiting` may wait beside the one that runs. How long a tail takes is the moving average of what it took; the first time,
-    when it was perhaps opened, does not count, and a tail that is not known yet is taken to take no time.
+    `most_waiting` may wait beside the one that runs. How long a tail takes is the moving average of what it took, begun
+    anew after a pause; the first time, when it was perhaps opened, does not count, and a tail that is not known yet is taken to
+    take no time.
     """
 
     def __init__(self, most_waiting: int, *, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -35,13 +40,14 @@ class Line:
         self._lock = threading.Lock()
         self._places: list[Place] = []
         self._took_s: dict[tuple[str, int], float | None] = {}
+        self._measured_s: dict[tuple[str, int], float] = {}
 
     @contextmanager
     def place(self, digest: str, cut: int, *, patience_s: float | None) -> Iterator[Place]:
         """A place in line for the block, at the end.
 
-        Busy when as many wait as may; DeadlineHopeless when those before it, and it itself, would take longer than `patience_s`
-        (None: it has time). Neither while nobody is before it.
+        Busy when as many wait as may; DeadlineHopeless when those before it, and it itself by what it took lately, would take
+        longer than `patience_s` (None: it has time).
         """
         mine = Place((digest, cut))
         with self._lock:
@@ -67,20 +73,26 @@ class Line:
             return self._ahead_s()
 
     def _check(self, mine: Place, patience_s: float | None) -> None:
-        if not self._places:
-            return
         ahead_s = self._ahead_s()
         if len(self._places) > self._most_waiting:
             raise Busy(
                 f"{len(self._places) - 1} requests wait in this process already; try again later", retry_after_s=ahead_s
             )
-        needed_s = ahead_s + self._expected_s(mine)
+        needed_s = ahead_s + self._lately_s(mine)
         if patience_s is not None and needed_s > patience_s:
+            before = "those before it and " if self._places else ""
             raise DeadlineHopeless(
-                f"{patience_s * 1e3:.0f} ms are left, but those before it and this tail take {needed_s * 1e3:.0f} ms: "
-                "the deadline cannot be met here",
+                f"{patience_s * 1e3:.0f} ms are left, but {before}this tail take{'' if before else 's'} "
+                f"{needed_s * 1e3:.0f} ms: the deadline cannot be met here",
                 retry_after_s=ahead_s,
             )
+
+    def _lately_s(self, mine: Place) -> float:
+        """What its tail takes; nothing when that was not measured lately."""
+        return self._expected_s(mine) if self._is_trusted(mine.tail) else 0.0
+
+    def _is_trusted(self, tail: tuple[str, int]) -> bool:
+        return self._clock() - self._measured_s.get(tail, -math.inf) <= _TRUSTED_S
 
     def _ahead_s(self) -> float:
         return sum(self._left_s(place) for place in self._places)
@@ -96,5 +108,6 @@ class Line:
         if tail not in self._took_s:
             self._took_s[tail] = None
             return
-        known_s = self._took_s[tail]
+        known_s = self._took_s[tail] if self._is_trusted(tail) else None
         self._took_s[tail] = took_s if known_s is None else known_s + _WEIGHT * (took_s - known_s)
+        self._measured_s[tail] = self._clock()

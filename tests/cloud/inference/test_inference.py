@@ -264,7 +264,7 @@ def test_a_refusal_for_lack_of_time_says_when_to_come_again(stocked, whole_reque
     monkeypatch.setattr(ahead, "_took_s", {(bundle.digest, 0): 2.5})
     with ahead.place(bundle.digest, 0, patience_s=None):
         for name in ("remaining_ms", "deadline_ms"):
-            response = stocked.infer(replace(whole_request, parameters={name: 4000}))
+            response = stocked.infer(replace(whole_request, parameters={name: 2000}))
 
             assert (response.status_code, response.headers["Retry-After"]) == (503, "3")
             assert "deadline" in error_of(response)

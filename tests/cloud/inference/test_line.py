@@ -21,8 +21,8 @@ class Stage:
         self.line = Line(most_waiting, clock=lambda: self.now_s)
         self.calls = contextlib.ExitStack()
 
-    def runs(self, took_s: float, *, cut: int = CUT) -> None:
-        with self.line.place(BUNDLE, cut, patience_s=None) as place, self.line.running(place):
+    def runs(self, took_s: float, *, cut: int = CUT, patience_s: float | None = None) -> None:
+        with self.line.place(BUNDLE, cut, patience_s=patience_s) as place, self.line.running(place):
             self.now_s += took_s
 
     def comes(self, *, cut: int = CUT, patience_s: float | None = None, running: bool = False) -> None:
@@ -40,8 +40,30 @@ def stage() -> Stage:
     return made
 
 
-def test_who_is_alone_is_never_refused(stage):
-    stage.comes(patience_s=0.0)
+def test_whose_own_tail_takes_too_long_is_told_at_once(stage):
+    with pytest.raises(DeadlineHopeless, match=r"90 ms are left, but this tail takes 100 ms"):
+        stage.comes(patience_s=0.09)
+
+    stage.comes(patience_s=0.11)
+
+
+def test_one_slow_run_refuses_who_is_alone_for_a_moment_only(stage):
+    stage.runs(5.0)
+    with pytest.raises(DeadlineHopeless):
+        stage.comes(patience_s=0.2)
+    stage.now_s += 1.1
+
+    stage.runs(0.1, patience_s=0.2)
+
+    stage.runs(0.1, patience_s=0.2)
+
+
+def test_after_a_pause_one_call_measures_anew_and_the_next_are_told(stage):
+    stage.now_s += 11.0
+    stage.runs(0.1, patience_s=0.01)
+
+    with pytest.raises(DeadlineHopeless):
+        stage.comes(patience_s=0.01)
 
 
 def test_who_cannot_be_done_in_time_is_told_at_once_and_when_to_come_again(stage):
