@@ -27,28 +27,42 @@ class Driver:
     What is decided is kept before it is done, and done again where a process died between the two.
     """
 
-    def __init__(self, store: Store, publisher: Publisher, *, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        publisher: Publisher,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._publisher = publisher
         self._wall_clock = wall_clock
+        self._clock = clock
+        self._since_s: dict[tuple[str, int], float] = {}
 
     def look(self) -> None:
         """Moves each rollout as far as it goes now, and publishes what a broker had not taken. ServiceMissing when the
         store is away."""
-        for rollout in self._store.unfinished_rollouts():
-            self._drive(rollout)
+        rollouts, now_s = self._store.unfinished_rollouts(), self._clock()
+        revisions = [(each.id, each.revision) for each in rollouts]
+        self._since_s = {revision: self._since_s.get(revision, now_s) for revision in revisions}
+        for rollout in rollouts:
+            self._drive(rollout, now_s=now_s)
         self._publish_late()
 
-    def _drive(self, rollout: Rollout) -> None:
+    def _drive(self, rollout: Rollout, *, now_s: float) -> None:
         seen = {each.name: _seen(each) for each in standings(self._store, rollout.network)}
         online = {each.name for each in self._store.devices() if each.availability is Availability.ONLINE}
         for member in rollout.members:
             seen.setdefault(member.device, Seen(online=member.device in online))
         at = self._wall_clock()
-        moved = advance(rollout, seen, at=at)
+        passed_s = now_s - self._since_s[rollout.id, rollout.revision]
+        moved = advance(rollout, seen, at=at, passed_s=passed_s)
         if moved != rollout:
             if not self._store.save_rollout(moved):
                 return  # another process was faster: the next look sees what it decided
+            self._since_s[rollout.id, rollout.revision + 1] = now_s
             if (moved.state, moved.stage) != (rollout.state, rollout.stage):
                 logger.info("rollout %s: %s, stage %d %s", moved.id, moved.state.value, moved.stage, moved.reason)
         for member in to_send(moved, seen)[:_MOST_SENT]:

@@ -12,6 +12,8 @@ from protocol.messages import TableReport, TableState
 
 _OWING = (MemberState.SENT, MemberState.LATE)
 _MOST_REASON = 500
+_COUNTED_S = 10.0
+"""So much time at most is lost when who moves rollouts on ends."""
 _WATCHED = (*_OWING, MemberState.APPLIED)
 _BY_REPORT = {TableState.REJECTED: MemberState.REJECTED, TableState.ROLLED_BACK: MemberState.ROLLED_BACK}
 
@@ -35,14 +37,26 @@ _UNSEEN = Seen()
 SeenByDevice = Mapping[str, Seen]
 
 
-def advance(rollout: Rollout, seen: SeenByDevice, *, at: float) -> Rollout:
+def advance(rollout: Rollout, seen: SeenByDevice, *, at: float, passed_s: float) -> Rollout:
     """The rollout after what was seen, `at` wall time in seconds since the epoch; the same one where nothing changes.
 
-    The devices of a stage that has begun shall use their tables: `to_send` names those that were not told yet.
+    `passed_s`: how long the caller has looked on since this revision of it, by a clock that nobody sets. The devices of a
+    stage that has begun shall use their tables: `to_send` names those that were not told yet.
     """
     if rollout.state.final:
         return rollout
-    members = tuple(_told(each, seen.get(each.device, _UNSEEN), rollout.plan, at=at) for each in rollout.members)
+    moved = _moved(replace(rollout, watched_s=rollout.watched_s + passed_s), seen, at=at)
+    changed = replace(moved, watched_s=rollout.watched_s) != rollout
+    return moved if changed or (passed_s >= _COUNTED_S and _waits(rollout)) else rollout
+
+
+def _waits(rollout: Rollout) -> bool:
+    """Whether something comes to pass by time alone."""
+    return rollout.settled_s is not None or any(each.state is MemberState.SENT for each in rollout.members)
+
+
+def _moved(rollout: Rollout, seen: SeenByDevice, *, at: float) -> Rollout:
+    members = tuple(_told(each, seen.get(each.device, _UNSEEN), rollout) for each in rollout.members)
     told = replace(rollout, members=members)
     if fault := _fault(told):
         return _ended(told, RolloutState.STOPPED, at=at, reason=fault)
@@ -64,7 +78,7 @@ def canceled(rollout: Rollout, *, at: float) -> Rollout:
     return _ended(rollout, RolloutState.CANCELED, at=at, reason="canceled by the operator")
 
 
-def _told(member: Member, seen: Seen, plan: Plan, *, at: float) -> Member:
+def _told(member: Member, seen: Seen, rollout: Rollout) -> Member:
     """The member after what its device said."""
     if member.state in (MemberState.WAITING, *_WATCHED) and _overtaken(member, seen):
         reason = f"version {seen.desired_version} became the desired one"
@@ -72,8 +86,8 @@ def _told(member: Member, seen: Seen, plan: Plan, *, at: float) -> Member:
     if member.state not in _WATCHED:
         return member
     if seen.report and (state := _state_of(member, seen.report)):
-        return replace(member, state=state, reason=seen.report.reason[:_MOST_REASON], quiet_since=None)
-    return _waited_for(member, seen, plan, at=at)
+        return replace(member, state=state, reason=seen.report.reason[:_MOST_REASON], quiet_s=None)
+    return _waited_for(member, seen, rollout.plan, now_s=rollout.watched_s)
 
 
 def _overtaken(member: Member, seen: Seen) -> bool:
@@ -91,17 +105,17 @@ def _state_of(member: Member, report: TableReport) -> MemberState | None:
     return MemberState.ROLLED_BACK if back else None
 
 
-def _waited_for(member: Member, seen: Seen, plan: Plan, *, at: float) -> Member:
-    if member.state is not MemberState.SENT or member.sent_at is None:
+def _waited_for(member: Member, seen: Seen, plan: Plan, *, now_s: float) -> Member:
+    if member.state is not MemberState.SENT:
         return member
     if not seen.online:
-        over = at - member.sent_at >= plan.patience_s
-        return replace(member, quiet_since=None, state=MemberState.LATE if over else MemberState.SENT)
+        over = now_s - member.sent_s >= plan.patience_s
+        return replace(member, quiet_s=None, state=MemberState.LATE if over else MemberState.SENT)
     if not (seen.published and seen.desired_digest == member.digest):
         return member
-    if member.quiet_since is None:
-        return replace(member, quiet_since=at)
-    if at - member.quiet_since < plan.patience_s:
+    if member.quiet_s is None:
+        return replace(member, quiet_s=now_s)
+    if now_s - member.quiet_s < plan.patience_s:
         return member
     reason = f"it is online, but has said nothing of its table for {plan.patience_s:g} s"
     return replace(member, state=MemberState.SILENT, reason=reason)
@@ -119,12 +133,13 @@ def _fault(rollout: Rollout) -> str:
 def _moved_on(rollout: Rollout, seen: SeenByDevice, *, at: float) -> Rollout:
     states = [member.state for member in rollout.members]
     if MemberState.SENT in states:
-        return replace(rollout, settled_at=None)
+        return replace(rollout, settled_at=None, settled_s=None)
     if MemberState.APPLIED not in states:
         return _another_canary(rollout, seen, at=at)
-    settled_at = at if rollout.settled_at is None else rollout.settled_at
-    if at - settled_at < rollout.plan.soak_s:
-        return replace(rollout, settled_at=settled_at)
+    if rollout.settled_s is None:
+        rollout = replace(rollout, settled_at=at, settled_s=rollout.watched_s)
+    if rollout.watched_s - (rollout.settled_s or 0.0) < rollout.plan.soak_s:
+        return rollout
     return _next_stage(rollout, seen, at=at)
 
 
@@ -146,10 +161,12 @@ def _next_stage(rollout: Rollout, seen: SeenByDevice, *, at: float) -> Rollout:
     chosen = {each.device for each in waiting[: _size_of_next(rollout)]}
     stage = rollout.stage + 1
     members = tuple(
-        _begun(each, seen.get(each.device, _UNSEEN), stage, at=at) if each.device in chosen else each
+        _begun(each, seen.get(each.device, _UNSEEN), stage, at=at, now_s=rollout.watched_s)
+        if each.device in chosen
+        else each
         for each in rollout.members
     )
-    return replace(rollout, members=members, stage=stage, settled_at=None)
+    return replace(rollout, members=members, stage=stage, settled_at=None, settled_s=None)
 
 
 def _size_of_next(rollout: Rollout) -> int:
@@ -161,12 +178,13 @@ def _size_of_next(rollout: Rollout) -> int:
     return max(1, math.ceil(plan.growth * sum(each.stage > 0 for each in members)))
 
 
-def _begun(member: Member, seen: Seen, stage: int, *, at: float) -> Member:
+def _begun(member: Member, seen: Seen, stage: int, *, at: float, now_s: float) -> Member:
     return replace(
         member,
         state=MemberState.SENT,
         stage=stage,
         sent_at=at,
+        sent_s=now_s,
         before=identity_of(seen.report) if seen.report else "",
     )
 

@@ -64,7 +64,8 @@ class Plan:
 class Member:
     """A device of a rollout with its table. `stage`: 0 until it is in one. Times are wall time, seconds since the epoch.
 
-    `quiet_since`: from when on it is online and owes its word. `before`: what identifies its report from before.
+    `before`: what identifies its report from before. By the rollout's `watched_s`: `sent_s` is when it was sent, `quiet_s`
+    from when on it is online and owes its word.
     """
 
     device: str
@@ -74,14 +75,17 @@ class Member:
     stage: int = 0
     reason: str = ""
     sent_at: float | None = None
-    quiet_since: float | None = None
+    quiet_s: float | None = None
     before: str = ""
+    sent_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class Rollout:
     """A rollout and how far it is. `settled_at`: from when on the current stage is only watched.
 
+    `watched_s` is its own time, by which it waits: how long somebody looked on, by clocks that nobody sets. `settled_s` is
+    `settled_at` by it.
     `revision` grows with each change, so that of several processes only one makes it.
     """
 
@@ -95,6 +99,8 @@ class Rollout:
     reason: str = ""
     started_at: float | None = None
     settled_at: float | None = None
+    settled_s: float | None = None
+    watched_s: float = 0.0
     ended_at: float | None = None
     revision: int = 0
 
@@ -109,10 +115,9 @@ class Rollout:
     def from_json(cls, content: Mapping[str, Any]) -> Rollout:
         """What `to_json` made."""
         plan = {**content["plan"], "stop_on": tuple(TableState(name) for name in content["plan"]["stop_on"])}
-        known = {each.name for each in fields(cls)}
         return cls(
             **{
-                **{name: value for name, value in content.items() if name in known},
+                **_known(cls, content),
                 "plan": Plan(**plan),
                 "members": tuple(_member(member) for member in content["members"]),
                 "state": RolloutState(content["state"]),
@@ -121,4 +126,10 @@ class Rollout:
 
 
 def _member(content: Mapping[str, Any]) -> Member:
-    return Member(**{**content, "state": MemberState(content["state"])})
+    return Member(**{**_known(Member, content), "state": MemberState(content["state"])})
+
+
+def _known(kind: type[Member] | type[Rollout], content: Mapping[str, Any]) -> dict[str, Any]:
+    """What it has a field for: another version may have kept more."""
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in content.items() if name in names}

@@ -117,6 +117,29 @@ def test_two_processes_that_look_at_once_do_no_harm(store, publisher, driver, ta
     assert len(publisher.published) == 5
 
 
+def test_a_stage_is_watched_by_one_process_at_a_time_and_by_no_clock_that_is_set(store, publisher, tables):
+    rollout = start(store, "digits", tables, Plan(canary_share=0.2, soak_s=60.0), at=1.0)
+    now, wall = [0.0], [1000.0]
+    drivers = [Driver(store, publisher, wall_clock=lambda: wall[0], clock=lambda: now[0]) for _ in range(2)]
+
+    for second in range(60):
+        now[0] += 1.0
+        wall[0] += 3600.0
+        for each in drivers:
+            each.look()
+        answer(store, publisher)
+        if second == 30:
+            drivers[0] = Driver(store, publisher, wall_clock=lambda: wall[0], clock=lambda: now[0])
+
+    assert len(publisher.retained) == 1
+    for _ in range(15):
+        now[0] += 1.0
+        for each in drivers:
+            each.look()
+    assert len(publisher.retained) == 5
+    assert store.rollout(rollout.id).stage == 2
+
+
 def test_a_table_that_the_broker_did_not_take_is_published_later(store, publisher, driver, tables):
     start(store, "digits", tables, PLAN, at=1.0)
     publisher.away = True

@@ -21,12 +21,16 @@ class World:
     rollout: Rollout
     seen: dict[str, Seen] = field(default_factory=dict)
     now: float = 0.0
+    passed_s: float = 0.0
     broker_away: bool = False
 
     def look(self, after_s: float = 0.0) -> Rollout:
         """One look: what is to be sent becomes desired at once."""
         self.now += after_s
-        self.rollout = advance(self.rollout, self.seen, at=self.now)
+        self.passed_s += after_s
+        moved = advance(self.rollout, self.seen, at=self.now, passed_s=self.passed_s)
+        if moved != self.rollout:
+            self.rollout, self.passed_s = moved, 0.0
         for member in to_send(self.rollout, self.seen):
             known = self.seen.get(member.device, Seen())
             self.seen[member.device] = replace(
@@ -82,6 +86,43 @@ def test_the_canary_comes_first_and_the_rest_once_it_has_proven_itself(fleet):
     world.look(1)
     assert world.look(60).state is RolloutState.DONE
     assert set(world.states().values()) == {"applied"}
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_neither_shortens_nor_lengthens_the_watch(fleet, step_s):
+    world = fleet()
+    world.look()
+    world.applies("pi-1")
+    world.look(1)
+
+    world.now += step_s
+    world.look(30)
+    world.look(29)
+    assert world.told() == ["pi-1"]
+    world.look(1)
+    assert len(world.told()) == 5
+
+
+def test_a_clock_that_is_set_makes_no_device_late_or_silent(fleet):
+    world = fleet(canary_share=1.0)
+    world.there("pi-3", online=False)
+    world.look()
+    world.look(1)
+
+    world.now += 3600.0
+
+    assert world.look(1).state is RolloutState.RUNNING
+    assert set(world.states().values()) == {"sent"}
+
+
+def test_looks_that_change_nothing_are_not_kept_but_their_time_is(fleet):
+    world = fleet()
+    world.look()
+    world.applies("pi-1")
+    known = world.look(1)
+
+    assert world.look(4) is known
+    assert world.look(6).watched_s == known.watched_s + 10.0
 
 
 def test_the_canary_is_one_that_is_online(fleet):
@@ -253,7 +294,7 @@ def test_a_device_with_another_table_by_now_is_left_alone(fleet):
 
 def test_what_was_decided_is_sent_again_where_a_process_died_between(fleet):
     world = fleet()
-    world.rollout = advance(world.rollout, world.seen, at=0.0)
+    world.rollout = advance(world.rollout, world.seen, at=0.0, passed_s=0.0)
 
     assert [member.device for member in to_send(advance(world.rollout, world.seen, at=1.0), world.seen)] == ["pi-1"]
 
@@ -265,7 +306,7 @@ def test_nothing_is_sent_of_what_has_ended(fleet):
     world.rollout = canceled(world.rollout, at=5.0)
 
     assert (world.rollout.state, world.rollout.ended_at) == (RolloutState.CANCELED, 5.0)
-    assert advance(world.rollout, world.seen, at=9.0) is world.rollout
+    assert advance(world.rollout, world.seen, at=9.0, passed_s=9.0) is world.rollout
     assert to_send(world.rollout, {}) == []
 
 
