@@ -296,7 +296,8 @@ def test_what_was_decided_is_sent_again_where_a_process_died_between(fleet):
     world = fleet()
     world.rollout = advance(world.rollout, world.seen, at=0.0, passed_s=0.0)
 
-    assert [member.device for member in to_send(advance(world.rollout, world.seen, at=1.0), world.seen)] == ["pi-1"]
+    again = advance(world.rollout, world.seen, at=1.0, passed_s=1.0)
+    assert [member.device for member in to_send(again, world.seen)] == ["pi-1"]
 
 
 def test_nothing_is_sent_of_what_has_ended(fleet):
