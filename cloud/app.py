@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from cloud.access.downloads import Downloads
 from cloud.access.guard import Guard
 from cloud.access.rates import Rates
 from cloud.api import (
@@ -108,6 +109,7 @@ def create_app(
         store=store,
         guard=Guard(store, operator_token=settings.operator_token),
         rates=Rates(settings.requests_per_minute),
+        downloads=Downloads(),
         bundles=files,
         catalogue=Catalogue(store),
         tails=tails,

@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from cloud.access.downloads import Downloads
 from cloud.access.guard import Guard
 from cloud.access.rates import Rates
 from cloud.broker.accounts import BrokerAccounts
@@ -33,6 +34,7 @@ class Services:
     store: Store
     guard: Guard
     rates: Rates
+    downloads: Downloads
     bundles: BundleFiles
     catalogue: Catalogue
     tails: Tails

@@ -60,11 +60,12 @@ def put_artifact(sha256: str) -> tuple[Response, int]:
 @allowed(Scope.INFER, Scope.READ)
 @described(Operation(answers={200: {BYTES: bytes}, 206: {BYTES: bytes}, 304: None}, refusals=(416,)))
 def get_artifact(sha256: str) -> Response:
-    """The artifact; HEAD tells whether it is here, Range continues a broken transfer."""
-    path = services().bundles.artifact(sha256)
+    """The artifact; HEAD tells whether it is here, Range continues a broken transfer. 503 while too many others fetch."""
+    made = services()
+    path = made.bundles.artifact(sha256)
     response = send_file(path, mimetype="application/octet-stream", etag=sha256, conditional=True)
     response.headers["Cache-Control"] = _FOREVER
-    return response
+    return response if request.method == "HEAD" else made.downloads.counted(response)
 
 
 @blueprint.put("/api/v1/bundles/<digest>")

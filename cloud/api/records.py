@@ -18,6 +18,7 @@ from cloud.api.record_queries import Format, RecordQuery
 from cloud.exports.columns import Column
 from cloud.exports.csv_text import csv_pieces
 from cloud.exports.parquet import parquet_pieces
+from cloud.services import services
 from cloud.store.records.port import Kept, Selection
 
 Read = Callable[[Selection, int | None], Iterator[Kept]]
@@ -53,7 +54,7 @@ def answer(records: Records, query: RecordQuery, selection: Selection, read: Rea
         return _page(records, selection, read, limit=min(query.limit or _PAGE, _MOST_PAGE))
     found = _first_read(read(selection, query.limit))
     if form is Format.JSON_LINES:
-        return Response((_json_line(records.line(record)) for record in found), mimetype=JSON_LINES)
+        return _sent((_json_line(records.line(record)) for record in found), JSON_LINES)
     if form is Format.CSV:
         return _file(csv_pieces(records.columns, found), CSV, f"{records.kind}.csv")
     return _file(parquet_pieces(records.columns, found), PARQUET, f"{records.kind}.parquet")
@@ -63,7 +64,7 @@ def json_lines(contents: Iterator[Mapping[str, Any]]) -> Response:
     """One object per line, sent while they are read. The first is read at once, so that a store that is away still answers 503."""
     first = next(contents, None)
     found = iter(()) if first is None else itertools.chain((first,), contents)
-    return Response((_json_line(content) for content in found), mimetype=JSON_LINES)
+    return _sent((_json_line(content) for content in found), JSON_LINES)
 
 
 def _accepted() -> Format:
@@ -102,4 +103,11 @@ def _json_line(content: Mapping[str, Any]) -> str:
 
 
 def _file(pieces: Iterator[bytes], media_type: str, name: str) -> Response:
-    return Response(pieces, mimetype=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    response = _sent(pieces, media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _sent(pieces: Iterator[str] | Iterator[bytes], media_type: str) -> Response:
+    """Piece by piece, as fast as it is read; Busy while too many others read so."""
+    return services().downloads.counted(Response(pieces, mimetype=media_type))

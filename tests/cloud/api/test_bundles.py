@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.access.downloads import MOST
 from protocol.documents import canonical_bytes
 
 
@@ -213,3 +214,17 @@ def test_a_manifest_that_makes_no_sense_is_400(stocked, digits, change):
 
 def test_an_unknown_bundle_is_404(backend):
     assert backend.call("GET", f"/api/v1/bundles/{'a' * 64}").status_code == 404
+
+
+def test_who_reads_slowly_leaves_room_for_others(backend, digits, artifact, content):
+    backend.upload(digits)
+    path, headers = f"/api/v1/artifacts/{artifact.sha256}", {"Authorization": f"Bearer {backend.device()}"}
+    begun = [backend.client.get(path, headers=headers, buffered=False) for _ in range(MOST)]
+
+    refused = [backend.call("GET", path), backend.call("GET", "/api/v1/inferences?format=csv")]
+
+    assert [(answer.status_code, int(answer.headers["Retry-After"]) > 0) for answer in refused] == [(503, True)] * 2
+    assert backend.call("HEAD", path).status_code == 200
+    for answer in begun:
+        answer.close()
+    assert backend.call("GET", path).data == content
