@@ -45,5 +45,9 @@ def _when_closed(response: Response, then: Callable[[], None]) -> None:
     response.call_on_close(then)
     if response.direct_passthrough:  # the server closes the file then, and never the response
         file: Any = response.response
-        close = file.close
-        file.close = lambda: (then(), close())
+        file.close = partial(_both, then, file.close)
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> None:
+    first()
+    second()
