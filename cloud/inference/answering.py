@@ -79,12 +79,12 @@ class Answering:
         """The tail's outputs, with what they cost since `started_s`. InvalidInput for what does not fit the manifest."""
         if request.cut == manifest.operator_count:
             raise InvalidInput(f"cut {request.cut} is edge-only for {manifest.network}: nothing is left for the cloud")
-        boundary = decoded_boundary(message.tensors, manifest.cut(request.cut).boundary, request.codec)
-        patience_s = request.patience_s(self._clock() - started_s)
         with self._node.window() as window:
+            boundary = decoded_boundary(message.tensors, manifest.cut(request.cut).boundary, request.codec)
+            patience_s = request.patience_s(self._clock() - started_s)
             ran = self._tails.run(bundle.digest, request.cut, boundary, patience_s=patience_s)
             cloud_ms = (self._clock() - started_s) * 1000
-            cost = _told(cloud_ms, window.spent(cloud_ms))
+            cost = _told(cloud_ms, window.spent())
         reply = Message(
             tensors=select_outputs(ran.outputs, message.outputs),
             parameters={"bundle": bundle.digest, **cost},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,13 +21,13 @@ class NodeEnergy:
 class NodeWindow(Protocol):
     """A request that the node works on."""
 
-    def spent(self, busy_ms: float) -> NodeEnergy:
-        """What it took so far of the node, which was `busy_ms` of work. Ask once, at the end."""
+    def spent(self) -> NodeEnergy:
+        """What it took of the node until now. Ask once, at the end."""
         ...
 
 
 class NodeMeter(Protocol):
-    """Tells what requests take of the node. Thread-safe; never waits."""
+    """Tells what requests take of the node, at once never more together than the node draws. Thread-safe; never waits."""
 
     def window(self) -> AbstractContextManager[NodeWindow]:
         """Of a request that begins now and ends with the block."""
@@ -38,16 +38,14 @@ class NodeMeter(Protocol):
 class NodeProfile:
     """A node that draws `busy_watts` while it works on a request and `idle_watts` (None: unknown) when it does not.
 
-    W x ms = mJ. No meter looked at the request, so the figures are estimates. A `NodeMeter`, and the window of each request.
+    W x ms = mJ. No meter looked at the request, so the figures are estimates.
     """
 
     name: str
     busy_watts: float
     idle_watts: float | None
 
-    def window(self) -> AbstractContextManager[NodeWindow]:
-        return nullcontext(self)
-
     def spent(self, busy_ms: float) -> NodeEnergy:
+        """Of `busy_ms` that the node worked on nothing else."""
         active = None if self.idle_watts is None else (self.busy_watts - self.idle_watts) * busy_ms
         return NodeEnergy(self.busy_watts * busy_ms, active, Provenance.ESTIMATED)

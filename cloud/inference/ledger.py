@@ -16,20 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from hardware.power.counts import Count, EnergyCounts
 from hardware.power.meter import MeterLost
 
 _MOST_COUNTERS = 16
 _MOST_PROCESSES = 256
 _AT_S, _SHARE_J, _SHARE_S = range(3)
-_GAPS, _COUNTERS = range(2)
-_FIRST_COUNTER = 2
+_GAPS, _COUNTERS, _UNDER_WAY = range(3)
+_FIRST_COUNTER = 3
 _FIRST_PROCESS = _FIRST_COUNTER + _MOST_COUNTERS
 _NUMBERS = _FIRST_PROCESS + 2 * _MOST_PROCESSES
-_BYTES = 8 * (3 + _NUMBERS)
+_PLACES = range(_FIRST_PROCESS, _NUMBERS, 2)
+_REAL_BYTES = 8 * 3
+_BYTES = _REAL_BYTES + 8 * _NUMBERS
 _MOST_WATTS = 20_000.0
 
 
@@ -59,9 +58,9 @@ class Ledger:
         self._lock = threading.Lock()
         self._descriptor = -1 if path is None else _file(path)
         memory = mmap.mmap(self._descriptor, _BYTES)
-        self._reals = np.frombuffer(memory, np.float64, 3)
-        self._numbers = np.frombuffer(memory, np.int64, _NUMBERS, offset=24)
-        self._pid, self._slot = 0, 0
+        self._reals = memoryview(memory)[:_REAL_BYTES].cast("d")
+        self._numbers = memoryview(memory)[_REAL_BYTES:].cast("q")
+        self._pid, self._place = 0, 0
 
     def begin(self) -> Mark:
         """One more request is under way in this process."""
@@ -74,15 +73,11 @@ class Ledger:
     def _marked(self, change: int) -> Mark:
         with self._alone():
             self._attach()
-            self._advance(int(self._processes[:, 1].sum()))
-            self._processes[self._slot, 1] += change
-            at_s, share_j, share_s = (float(value) for value in self._reals)
-            return Mark(at_s, share_j, share_s, int(self._numbers[_GAPS]))
-
-    @property
-    def _processes(self) -> npt.NDArray[np.int64]:
-        """Process id and how many requests are under way there, by slot."""
-        return self._numbers[_FIRST_PROCESS:].reshape(_MOST_PROCESSES, 2)
+            self._advance(self._numbers[_UNDER_WAY])
+            self._numbers[_UNDER_WAY] += change
+            self._numbers[self._place + 1] += change
+            at_s, share_j, share_s = self._reals
+            return Mark(at_s, share_j, share_s, self._numbers[_GAPS])
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -97,15 +92,17 @@ class Ledger:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _attach(self) -> None:
-        """A slot for this process; those of processes that have ended are free."""
+        """A place for this process: its id, and how many requests are under way in it. Those of ended ones are free."""
         if self._pid == os.getpid():
             return
-        for slot, (pid, _) in enumerate(self._processes):
+        for place in _PLACES:
+            pid = self._numbers[place]
             if pid and not Path(f"/proc/{pid}").exists():
-                self._processes[slot] = (0, 0)
-        free = np.flatnonzero(self._processes[:, 0] == 0)
-        self._pid, self._slot = os.getpid(), int(free[0]) if len(free) else _MOST_PROCESSES - 1
-        self._processes[self._slot, 0] = self._pid
+                self._numbers[_UNDER_WAY] -= self._numbers[place + 1]
+                self._numbers[place] = self._numbers[place + 1] = 0
+        self._pid = os.getpid()
+        self._place = next((place for place in _PLACES if not self._numbers[place]), _PLACES[-1])
+        self._numbers[self._place] = self._pid
 
     def _advance(self, under_way: int) -> None:
         now_s = max(self._clock(), self._reals[_AT_S])
@@ -127,7 +124,7 @@ class Ledger:
             self._numbers[_COUNTERS] = 0
             return None
         known = self._numbers[_COUNTERS] == len(counts)
-        before = [int(value) for value in self._numbers[_FIRST_COUNTER : _FIRST_COUNTER + len(counts)]]
+        before = list(self._numbers[_FIRST_COUNTER : _FIRST_COUNTER + len(counts)])
         self._keep(counts)
         if not known:
             return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from cloud.inference.energy import NodeEnergy, NodeMeter, NodeProfile, NodeWindow
 from cloud.inference.ledger import Ledger, Mark
 from cloud.settings import MeterKind
-from hardware.power.counts import EnergyCounts, NvmlCounts, RaplCounts
+from hardware.power.counts import EnergyCounts, NoCounts, NvmlCounts, RaplCounts
 from protocol.configuration import Provenance
 from protocol.errors import NotAllowed, NotFound
 
@@ -79,7 +79,7 @@ class _MeteredWindow:
         self._begun = begun
         self._ended: Mark | None = None
 
-    def spent(self, _busy_ms: float) -> NodeEnergy:
+    def spent(self) -> NodeEnergy:
         return self._node.between(self._begun, self.close())
 
     def close(self) -> Mark:
@@ -98,12 +98,13 @@ def open_node(kind: MeterKind, profile: NodeProfile, *, folder: Path | None = No
         case MeterKind.AUTO:
             return _processors_or(profile, folder)
         case MeterKind.PROFILE:
-            return profile
+            return MeteredNode.over(NoCounts(), profile, folder=folder)
 
 
 def _processors_or(profile: NodeProfile, folder: Path | None) -> NodeMeter:
     try:
-        return MeteredNode.over(RaplCounts(), profile, folder=folder)
+        counts: EnergyCounts = RaplCounts()
     except (NotFound, NotAllowed) as error:
         logger.info("energies are estimated from the node's profile: %s", error)
-        return profile
+        counts = NoCounts()
+    return MeteredNode.over(counts, profile, folder=folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,15 @@ class NvmlCounts:
         if total_mj is None:
             raise MeterLost("the GPU counts no longer")
         return [Count(total_mj * 1000)]
+
+
+class NoCounts:
+    """Those of a node that has none: never there, and no request is long enough for them."""
+
+    period_s = math.inf
+
+    def read(self) -> Sequence[Count]:
+        raise MeterLost("this node has no counters of energy")
 
 
 class ScriptedCounts:

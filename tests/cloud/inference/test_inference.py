@@ -61,8 +61,8 @@ def test_the_reply_tells_what_it_cost(stocked, digits, image, reply_of):
 
     assert parameters["bundle"] == digits.digest
     assert parameters["cloud_ms"] > 0
-    assert parameters["cloud_node_mj"] == pytest.approx(40.0 * parameters["cloud_ms"])
-    assert parameters["cloud_active_mj"] == pytest.approx(30.0 * parameters["cloud_ms"])
+    assert 0 < parameters["cloud_node_mj"] <= 40.0 * parameters["cloud_ms"]
+    assert parameters["cloud_active_mj"] == pytest.approx(parameters["cloud_node_mj"] * 0.75)
     assert parameters["cloud_ms_provenance"] == "measured"
     assert parameters["cloud_energy_provenance"] == "estimated"
 

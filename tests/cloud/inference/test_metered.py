@@ -1,5 +1,6 @@
 """Energy of requests by the node's counters: shared, never more than was counted, and honest about what is not known."""
 
+import contextlib
 import multiprocessing
 import time
 
@@ -40,7 +41,7 @@ def node():
 def test_a_request_alone_gets_all_that_was_counted(node):
     with node.meter.window() as window:
         node.work(0.5)
-        spent = window.spent(500.0)
+        spent = window.spent()
 
     assert spent.node_mj == pytest.approx(12_500)
     assert spent.active_mj == pytest.approx(12_500 - 5_000)
@@ -52,9 +53,9 @@ def test_requests_at_once_share_equally_and_together_get_what_was_counted(node):
         node.work(0.2)
         with node.meter.window() as second:
             node.work(0.2)
-            one = first.spent(400.0)
+            one = first.spent()
             node.work(0.2)
-            other = second.spent(400.0)
+            other = second.spent()
 
     assert one.node_mj == pytest.approx(5_000 + 2_500)
     assert other.node_mj == pytest.approx(2_500 + 5_000)
@@ -64,13 +65,13 @@ def test_what_is_drawn_between_requests_is_nobodys(node):
     node.work(100)
     with node.meter.window() as window:
         node.work(0.1)
-        assert window.spent(100.0).node_mj == pytest.approx(2_500)
+        assert window.spent().node_mj == pytest.approx(2_500)
 
 
 def test_a_request_shorter_than_five_periods_is_an_estimate(node):
     with node.meter.window() as window:
         node.work(0.004)
-        spent = window.spent(4.0)
+        spent = window.spent()
 
     assert spent.node_mj == pytest.approx(100)
     assert spent.provenance is Provenance.ESTIMATED
@@ -79,7 +80,7 @@ def test_a_request_shorter_than_five_periods_is_an_estimate(node):
 def test_one_in_which_the_counter_need_not_have_moved_is_told_by_the_profile(node):
     with node.meter.window() as window:
         node.clock.sleep(0.0005)
-        spent = window.spent(0.5)
+        spent = window.spent()
 
     assert spent == PROFILE.spent(spent.node_mj / 40.0)
     assert spent.node_mj == pytest.approx(20)
@@ -90,7 +91,7 @@ def test_while_the_counter_says_nothing_that_can_be_the_profile_stands_in(node, 
     with node.meter.window() as window:
         node.work(0.5)
         node.counts.counts = absurd
-        spent = window.spent(500.0)
+        spent = window.spent()
 
     assert spent.node_mj == pytest.approx(20_000)
     assert spent.provenance is Provenance.ESTIMATED
@@ -104,7 +105,7 @@ def test_after_a_loss_it_is_measured_again(node):
         node.work(0.1)
     with node.meter.window() as window:
         node.work(0.5)
-        spent = window.spent(500.0)
+        spent = window.spent()
 
     assert spent.node_mj == pytest.approx(12_500)
     assert spent.provenance is Provenance.MEASURED
@@ -115,7 +116,7 @@ def test_a_request_that_fails_takes_no_further_share(node):
         raise ValueError("no")
     with node.meter.window() as window:
         node.work(0.1)
-        assert window.spent(100.0).node_mj == pytest.approx(2_500)
+        assert window.spent().node_mj == pytest.approx(2_500)
 
 
 def test_processes_share_what_they_draw_at_once(tmp_path):
@@ -126,7 +127,7 @@ def test_processes_share_what_they_draw_at_once(tmp_path):
 
     with first.meter.window() as one, second.meter.window() as other:
         first.work(0.2)
-        spent = one.spent(200.0).node_mj, other.spent(200.0).node_mj
+        spent = one.spent().node_mj, other.spent().node_mj
 
     assert spent == (pytest.approx(2_500), pytest.approx(2_500))
 
@@ -150,7 +151,7 @@ def test_a_process_that_was_killed_takes_no_share_once_another_comes(tmp_path):
     node = Node(tmp_path, clock=_Later())
     with node.meter.window() as window:
         node.work(0.1)
-        assert window.spent(100.0).node_mj == pytest.approx(2_500, rel=1e-3)
+        assert window.spent().node_mj == pytest.approx(2_500, rel=1e-3)
 
 
 class _Later(VirtualClock):
@@ -160,7 +161,19 @@ class _Later(VirtualClock):
         return super().__call__() + 1e7
 
 
-def test_where_no_counter_can_be_read_auto_takes_the_profile(monkeypatch, tmp_path):
+@pytest.mark.parametrize("kind", [MeterKind.PROFILE, MeterKind.AUTO])
+def test_without_counters_the_profile_is_shared_as_well(kind, monkeypatch, tmp_path):
     monkeypatch.setattr("cloud.inference.metered.RaplCounts.__init__.__defaults__", (tmp_path,))
+    began_s = time.monotonic()
+    node, beside = (open_node(kind, PROFILE, folder=tmp_path) for _ in range(2))
 
-    assert open_node(MeterKind.AUTO, PROFILE) is PROFILE
+    with contextlib.ExitStack() as stack:
+        windows = [stack.enter_context(each.window()) for each in (node, node, beside, beside)]
+        while time.monotonic() < began_s + 0.01:
+            """Work."""
+        told = [window.spent() for window in windows]
+
+    most_mj = PROFILE.busy_watts * (time.monotonic() - began_s) * 1e3
+    assert 0 < sum(each.node_mj for each in told) <= most_mj
+    assert {each.provenance for each in told} == {Provenance.ESTIMATED}
+    assert told[0].active_mj == pytest.approx(told[0].node_mj * 0.75)
