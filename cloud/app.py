@@ -50,6 +50,7 @@ from cloud.inference.in_flight import InFlight
 from cloud.inference.metered import open_node
 from cloud.inference.statistics import Statistics
 from cloud.inference.tails import OpenRunner, Tails
+from cloud.inference.unpacking import Unpacking
 from cloud.services import Services, attach
 from cloud.settings import AccountKeeper, BackendSettings, MeterKind, sqlite_url
 from cloud.store.port import Store
@@ -115,6 +116,7 @@ def create_app(
         tails=tails,
         answering=Answering(tails, _node(settings)),
         in_flight=InFlight(settings.max_in_flight),
+        unpacking=Unpacking(),
         statistics=Statistics(),
         metrics=BackendMetrics(),
         publisher=publisher or _publisher(settings),

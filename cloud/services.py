@@ -19,6 +19,7 @@ from cloud.inference.answering import Answering
 from cloud.inference.in_flight import InFlight
 from cloud.inference.statistics import Statistics
 from cloud.inference.tails import Tails
+from cloud.inference.unpacking import Unpacking
 from cloud.settings import BackendSettings
 from cloud.store.port import Store
 from cloud.watching.backend_metrics import BackendMetrics
@@ -40,6 +41,7 @@ class Services:
     tails: Tails
     answering: Answering
     in_flight: InFlight
+    unpacking: Unpacking
     statistics: Statistics
     metrics: BackendMetrics
     publisher: Publisher

@@ -23,8 +23,8 @@ from cloud.inference.answering import Answer, TailRequest
 from cloud.services import Services
 from cloud.store.bundles.port import StoredBundle
 from protocol.content_encoding import CONTENT_ENCODING, compressed_as_accepted
-from protocol.errors import DynaSplitError
-from protocol.inference import HEADER_LENGTH, pack_reply, unpack_request
+from protocol.errors import DynaSplitError, TryLater
+from protocol.inference import HEADER_LENGTH, Message, pack_reply
 from protocol.request_ids import REQUEST_ID
 
 if TYPE_CHECKING:
@@ -111,13 +111,23 @@ class _Inference:
     def _answer(self, received: bytes | memoryview, started_s: float) -> Answer:
         made = self._made
         framing = {name: self._environ[key] for name, key in _FRAMING.items() if key in self._environ}
-        message = unpack_request(framing, received, limit_bytes=made.settings.max_body_bytes)
+        try:
+            with (
+                made.in_flight.one_of(self._caller or ""),
+                made.unpacking.request(framing, received, limit_bytes=made.settings.max_body_bytes) as message,
+            ):
+                return self._answer_to(message, started_s)
+        except TryLater as error:
+            self._broke = error
+            raise
+
+    def _answer_to(self, message: Message, started_s: float) -> Answer:
+        made = self._made
         self._asked = asked = TailRequest.of(message.parameters)
         bundle = made.catalogue.find(self._network, version=self._version, digest=asked.bundle)
         try:
             manifest = made.bundles.manifest(bundle.digest)
-            with made.in_flight.one_of(self._caller or ""):
-                answer = made.answering.answer(message, asked, bundle=bundle, manifest=manifest, started_s=started_s)
+            answer = made.answering.answer(message, asked, bundle=bundle, manifest=manifest, started_s=started_s)
         except DynaSplitError as error:
             made.statistics.failed(bundle.digest)
             self._broke = error

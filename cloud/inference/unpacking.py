@@ -1,0 +1,53 @@
+"""What compressed requests may unpack to, in one worker process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from protocol.content_encoding import CONTENT_ENCODING, Body
+from protocol.errors import Busy, TooLarge
+from protocol.inference import Message, unpack_request
+
+_SMALL_BYTES = 16 * 1024**2
+_MOST_LARGE = 2
+_RETRY_AFTER_S = 1.0
+
+
+class Unpacking:
+    """Lets few requests at once unpack to more than a boundary usually is: a bomb is a thousandth of it on the wire. Thread-safe.
+
+    One that came uncompressed is counted where it arrived.
+    """
+
+    def __init__(self, *, small_bytes: int = _SMALL_BYTES, most_large: int = _MOST_LARGE) -> None:
+        self._small_bytes = small_bytes
+        self._most_large = most_large
+        self._places = threading.BoundedSemaphore(most_large)
+
+    @contextmanager
+    def request(self, framing: Mapping[str, str], body: Body, *, limit_bytes: int) -> Iterator[Message]:
+        """The request, for as long as the block runs; Busy when it is a large one and there is no place for it."""
+        message = self._small(framing, body, limit_bytes)
+        if message is not None:
+            yield message
+            return
+        if not self._places.acquire(blocking=False):
+            raise Busy(
+                f"{self._most_large} requests that unpack to more than {self._small_bytes} bytes are under way here; try again",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        try:
+            yield unpack_request(framing, body, limit_bytes=limit_bytes)
+        finally:
+            self._places.release()
+
+    def _small(self, framing: Mapping[str, str], body: Body, limit_bytes: int) -> Message | None:
+        """The request, unless it is compressed and large."""
+        if not framing.get(CONTENT_ENCODING) or limit_bytes <= self._small_bytes:
+            return unpack_request(framing, body, limit_bytes=limit_bytes)
+        try:
+            return unpack_request(framing, body, limit_bytes=self._small_bytes)
+        except TooLarge:
+            return None
