@@ -89,6 +89,12 @@ class Computing:
             raise
         except DynaSplitError as error:
             return replace(claim, state=ComputationState.FAILED, reason=str(error))
+        except (
+            Exception
+        ) as error:  # outermost for one order: it must not be begun for ever, nor hold up those behind it
+            logger.exception("computation %s of %s stumbled", claim.id, claim.order.network)
+            reason = f"it could not be computed: {type(error).__name__}: {error!s:.200}; the log of ingest says where"
+            return replace(claim, state=ComputationState.FAILED, reason=reason)
         drafts = {table.device: table.digest for table in tables}
         return replace(claim, state=ComputationState.SUCCEEDED, drafts=drafts, facts=facts)
 

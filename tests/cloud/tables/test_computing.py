@@ -138,6 +138,23 @@ def test_what_a_process_left_behind_another_takes_up_but_not_for_ever(store, mon
 PROFILE = Job("7", JobKind.PROFILE, {"network": "digits", "bundle": BUNDLE, "codecs": ["raw"], "repeats": 1})
 
 
+def test_what_nobody_foresaw_fails_at_once_with_a_reason_and_holds_up_nobody(store, monkeypatch, caplog):
+    stumbling, other = (ask(store, replace(ORDER, run=run), at=at) for run, at in (("job-7", 1.0), ("", 2.0)))
+
+    def overflowing(store, order, **more):
+        if order.run:
+            raise OverflowError("Numerical result out of range")
+        return compute(store, order, **more)
+
+    monkeypatch.setattr("cloud.tables.computing.compute", overflowing)
+    Computing(store, wall_clock=Clock()).look()
+
+    failed = store.computation(stumbling.id)
+    assert (failed.state, "Numerical result out of range" in failed.reason) == (ComputationState.FAILED, True)
+    assert store.computation(other.id).state is ComputationState.SUCCEEDED
+    assert "Traceback" in caplog.text
+
+
 def test_what_a_job_measured_is_waited_for_until_it_is_here(store):
     clock = Clock()
     store.add_job("pi-1", PROFILE, at=900.0)
