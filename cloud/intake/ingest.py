@@ -231,7 +231,8 @@ class Ingest:
             _keep(self._store, arrivals)
         if letters := [item for item in items if isinstance(item, DeadLetter)]:
             self._store.put_aside(letters)
-            self._upkeep.note_letters(len(letters))
+        if rejected := len(letters) + sum(isinstance(arrival.content, Rejection) for arrival in arrivals):
+            self._upkeep.note_letters(rejected)
         for item in items:
             match item:
                 case PresenceNews(device, availability, at):

@@ -13,6 +13,7 @@ import pytest
 from cloud.broker.publishing import BusPublisher
 from cloud.intake.ingest import Ingest
 from cloud.jobs.publishing import publish_jobs
+from cloud.retention import Retention
 from cloud.store.memory import MemoryStore
 from cloud.store.port import Store
 from cloud.store.records.port import Arrival, Selection
@@ -260,6 +261,18 @@ def test_old_samples_are_put_together_while_nothing_else_is_to_do(start, device)
     start(store)
 
     wait_until(lambda: bool(list(store.sample_minutes("pi-1"))))
+
+
+def test_a_flood_of_records_that_nobody_can_read_is_bounded_at_once(start, device, inference):
+    store = MemoryStore()
+    start(store, retention=Retention(most_dead_letters=20))
+    device.send([1], inference.to_json())
+    device.wait_for_acks(1)
+
+    device.send_records([{"sequence": sequence} for sequence in range(2, 202)])
+    device.wait_for_acks(2)
+
+    assert store.count_dead_letters() == 20
 
 
 def test_the_writer_is_alive_until_the_end(start):
