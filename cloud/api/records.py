@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from flask import Response, jsonify, request
@@ -20,7 +21,11 @@ from cloud.exports.csv_text import csv_pieces
 from cloud.exports.parquet import parquet_pieces
 from cloud.services import services
 from cloud.store.records.port import Kept, Selection
+from cloud.watching.logs import REQUEST
 
+logger = logging.getLogger(__name__)
+
+Piece = TypeVar("Piece", str, bytes)
 Read = Callable[[Selection, int | None], Iterator[Kept]]
 Line = Callable[[Kept], Mapping[str, Any]]
 
@@ -97,6 +102,17 @@ def _first_read(records: Iterator[Kept]) -> Iterator[Kept]:
     return iter(()) if first is None else itertools.chain((first,), records)
 
 
+def _told(pieces: Iterator[Piece], *, path: str, request_id: str) -> Iterator[Piece]:
+    """The pieces of an answer; what breaks it off is logged: its status, which cannot say so any more, is sent."""
+    try:
+        yield from pieces
+    except Exception:
+        REQUEST.set(request_id)  # pieces are made after the request's end
+        logger.exception("%s: the answer broke off", path)
+        REQUEST.set("")
+        raise
+
+
 def _json_line(content: Mapping[str, Any]) -> str:
     """ASCII only: half a surrogate pair in a device's text must not end the whole list."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n"
@@ -108,6 +124,7 @@ def _file(pieces: Iterator[bytes], media_type: str, name: str) -> Response:
     return response
 
 
-def _sent(pieces: Iterator[str] | Iterator[bytes], media_type: str) -> Response:
+def _sent(pieces: Iterator[Piece], media_type: str) -> Response:
     """Piece by piece, as fast as it is read; Busy while too many others read so."""
-    return services().downloads.counted(Response(pieces, mimetype=media_type))
+    told = _told(pieces, path=request.path, request_id=REQUEST.get())
+    return services().downloads.counted(Response(told, mimetype=media_type))

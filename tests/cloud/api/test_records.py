@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from cloud.store.records.port import Arrival
+from cloud.watching.logs import REQUEST
+from protocol.errors import ServiceMissing
 from protocol.measurement import Measurement
 from protocol.messages import Inference
 
@@ -216,3 +218,21 @@ def test_a_browser_gets_json_lines(filled):
     accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
     assert len(lines(filled.call("GET", "/api/v1/inferences", headers={"Accept": accept}))) == 3
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_an_export_that_breaks_off_says_so_in_the_log_with_the_requests_id(filled, monkeypatch, caplog, form):
+    real = filled.store.inferences
+
+    def breaking(selection, *, limit=None):
+        yield next(real(selection, limit=limit))
+        raise ServiceMissing("database x cannot be used: gone")
+
+    monkeypatch.setattr(filled.store, "inferences", breaking)
+    ids = []
+    caplog.handler.addFilter(lambda record: bool(ids.append((record.levelname, REQUEST.get())) or True))
+    with pytest.raises(ServiceMissing):
+        _ = filled.call("GET", f"/api/v1/inferences?format={form}", headers={"X-Request-Id": "export-7"}).data
+
+    assert ("ERROR", "export-7") in ids
+    assert "/api/v1/inferences: the answer broke off" in caplog.text
