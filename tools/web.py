@@ -120,8 +120,9 @@ class Web:
 
     def items(self, path: str) -> list[dict[str, Any]]:
         """A JSON list of objects."""
+        response = self.call("GET", path)
         try:
-            content = json.loads(self.call("GET", path).data)
+            content = json.loads(response.data)
         except ValueError:
             content = None
         if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):

@@ -125,6 +125,12 @@ def test_what_cannot_be_is_refused_in_one_line(job, capsys, words):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_list_that_the_backend_refuses_is_refused_with_its_reason(job, capsys):
+    assert job("list", "é") == 2
+
+    assert "must be 1 to 64 letters" in capsys.readouterr().err
+
+
 def test_no_repeats_are_refused_before_anything_is_uploaded(job, digits, store):
     assert job("profile", "pi-1", str(digits.folder), "--repeats", "0") == 2
     assert store.bundles() == []
