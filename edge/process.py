@@ -21,7 +21,7 @@ from edge.assembly.agent import assemble
 from edge.data_folder import holding
 from edge.restoring import restore
 from edge.settings import EdgeSettings
-from edge.telemetry.presence import Presence, last_will
+from edge.telemetry.presence import Presence, client_id, last_will
 from edge.watchdog.notifying import Notifier, watchdog_period_s
 from edge.watchdog.signs import server_answers
 from edge.watchdog.watching import Watchdog
@@ -96,7 +96,8 @@ def _serve(settings: EdgeSettings, restart: AnotherStart) -> None:
         )
         stack.enter_context(holding(settings.data_dir))
         address = BrokerAddress.parse(settings.broker_url, ca_file=settings.ca_file)
-        bus = MqttBus(address, client_id=f"dynasplit-{settings.device}", will=last_will(settings.device))
+        name = client_id(settings.device, secret=settings.device_token)
+        bus = MqttBus(address, client_id=name, will=last_will(settings.device))
         notify, signs = Notifier.of(os.environ), {"bus": lambda: bus.alive}
         app = create_app(assemble(settings, bus, stack, restart=restart, signs=signs, waits=waits))
         presence = Presence(bus, device=settings.device)

@@ -133,6 +133,22 @@ def test_a_device_tells_how_it_is_until_it_says_goodbye(agent, cloud, home, wait
     wait_until(lambda: cloud.latest[topics.availability(DEVICE)] == b"stopped")
 
 
+def test_who_knows_the_devices_name_does_not_end_its_connection(agent, cloud, house, wait_until):
+    _, supervisor = agent()
+    words(supervisor, b"READY=1")
+    wait_until(lambda: cloud.latest.get(topics.availability(DEVICE)) == b"online")
+    other = MqttBus(BrokerAddress.parse(house.url("house")), client_id=f"dynasplit-{DEVICE}")
+    other.start()
+    wait_until(lambda: other.connected)
+    other.stop()
+
+    cloud.bus.publish(f"{topics.ROOT}/mark", b"the will would have come before")
+    wait_until(lambda: f"{topics.ROOT}/mark" in cloud.latest)
+
+    assert cloud.latest[topics.availability(DEVICE)] == b"online"
+    assert cloud.counts[topics.availability(DEVICE)] == 1
+
+
 def test_a_device_that_vanishes_is_offline_not_stopped(agent, cloud, wait_until):
     process, supervisor = agent()
     words(supervisor, b"READY=1")
