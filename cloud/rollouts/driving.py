@@ -66,12 +66,12 @@ class Driver:
             if (moved.state, moved.stage) != (rollout.state, rollout.stage):
                 logger.info("rollout %s: %s, stage %d %s", moved.id, moved.state.value, moved.stage, moved.reason)
         for member in to_send(moved, seen)[:_MOST_SENT]:
-            self._send(member, at=at)
+            self._send(member, at=at, rollout=rollout.id)
 
-    def _send(self, member: Member, *, at: float) -> None:
+    def _send(self, member: Member, *, at: float, rollout: str) -> None:
         """Makes the table the desired one; it is published with all that are not yet."""
         try:
-            self._store.set_desired(self._store.signed(member.digest), at=at)
+            self._store.set_desired(self._store.signed(member.digest), at=at, rollout=rollout)
         except Conflict as error:
             logger.info("%s keeps what it has: %s", member.device, error)
 

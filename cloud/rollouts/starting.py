@@ -10,7 +10,7 @@ from cloud.store.devices.port import device_unknown
 from cloud.store.port import Store
 from cloud.store.rollouts.values import Member, Plan, Rollout
 from cloud.store.tables.port import not_newer
-from protocol.errors import Conflict, InvalidInput
+from protocol.errors import InvalidInput
 from protocol.signing import SignedTable
 
 
@@ -23,7 +23,6 @@ def start(store: Store, network: str, tables: Sequence[SignedTable], plan: Plan,
     _check_tables(network, tables)
     _check_devices(store, tables)
     _check_versions(store, network, tables)
-    _check_alone(store, network, tables)
     members = tuple(
         Member(each.table.device, each.table.digest, each.table.version)
         for each in sorted(tables, key=lambda each: each.table.device)
@@ -62,13 +61,3 @@ def _check_versions(store: Store, network: str, tables: Sequence[SignedTable]) -
         known = desired.get(each.table.device)
         if known and known.version.version >= each.table.version:
             raise not_newer(each, known.version.version)
-
-
-def _check_alone(store: Store, network: str, tables: Sequence[SignedTable]) -> None:
-    devices = {each.table.device for each in tables}
-    for other in store.unfinished_rollouts():
-        shared = sorted(devices & {member.device for member in other.members})
-        if other.network == network and shared:
-            raise Conflict(
-                f"rollout {other.id} of {network} still runs for {shared[0]}; wait for its end or cancel it first"
-            )

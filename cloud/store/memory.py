@@ -8,7 +8,6 @@ from cloud.store.charts.memory import MemoryCharts
 from cloud.store.computations.memory import MemoryComputations
 from cloud.store.enrolments.memory import MemoryEnrolments
 from cloud.store.jobs.memory import MemoryJobs
-from cloud.store.rollouts.memory import MemoryRollouts
 from cloud.store.tables.memory import MemoryTables
 from cloud.store.tokens.memory import MemoryTokens
 from cloud.store.tries.memory import MemoryTries
@@ -21,7 +20,6 @@ class MemoryStore(
     MemoryEnrolments,
     MemoryBundles,
     MemoryTables,
-    MemoryRollouts,
     MemoryComputations,
     MemoryJobs,
     MemoryTokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from cloud.store.memory import MemoryStore
 from cloud.store.rollouts.port import RolloutStore
 from cloud.store.rollouts.values import Member, MemberState, Plan, Rollout, RolloutState
 from cloud.store.sql import SqlStore
-from protocol.errors import NotFound
+from protocol.errors import Conflict, NotFound
 from protocol.messages import TableState
 
 
@@ -38,7 +39,8 @@ def test_a_rollout_comes_back_as_it_was(store):
 
 def test_rollouts_are_told_newest_first_and_those_that_go_on_oldest_first(store):
     for number, network in enumerate(["digits", "faces", "digits"]):
-        store.add_rollout(rollout(f"r{number}", network=network, created_at=float(number)))
+        made = rollout(f"r{number}", network=network, created_at=float(number))
+        store.add_rollout(replace(made, members=made.members[:1] if number else made.members[1:]))
     store.save_rollout(replace(store.rollout("r1"), state=RolloutState.DONE))
 
     assert [each.id for each in store.rollouts()] == ["r2", "r1", "r0"]
@@ -57,3 +59,34 @@ def test_of_two_changes_of_one_revision_the_first_counts(store):
     assert (kept.state, kept.stage, kept.revision) == (RolloutState.RUNNING, 1, known.revision + 1)
     assert store.save_rollout(replace(kept, state=RolloutState.DONE))
     assert not store.save_rollout(rollout("nobody knows it"))
+
+
+def test_of_two_that_start_at_once_for_one_device_one_wins(store):
+    results: list[object] = []
+    barrier = threading.Barrier(4)
+
+    def begin(name: str) -> None:
+        barrier.wait(timeout=20)
+        try:
+            results.append(store.add_rollout(rollout(name)))
+        except Conflict as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=begin, args=(f"r{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    (winner,) = store.unfinished_rollouts()
+    assert sum(result is None for result in results) == 1
+    assert all(winner.id in str(result) for result in results if result is not None)
+
+
+def test_those_that_have_ended_stand_in_nobodys_way(store):
+    store.add_rollout(rollout("one"))
+    store.save_rollout(replace(store.rollout("one"), state=RolloutState.STOPPED))
+
+    store.add_rollout(rollout("two"))
+
+    assert [each.id for each in store.unfinished_rollouts()] == ["two"]

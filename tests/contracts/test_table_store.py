@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cloud.store.memory import MemoryStore
+from cloud.store.rollouts.values import Plan, Rollout, RolloutState
 from cloud.store.sql import SqlStore
 from cloud.store.tables.port import TableStore
 from protocol.configuration import Configuration
@@ -112,3 +113,15 @@ def test_the_latest_reports_are_told_by_network(store):
     (received,) = store.reports("digits").values()
 
     assert (received.report, received.at) == (applied, 2.0)
+
+
+def test_a_table_of_a_rollout_becomes_desired_only_while_it_runs(store):
+    store.add_rollout(Rollout("one", "digits", Plan(), (), created_at=1.0))
+    store.save_rollout(replace(store.rollout("one"), state=RolloutState.RUNNING))
+    store.set_desired(signed(1), at=1.0, rollout="one")
+
+    store.save_rollout(replace(store.rollout("one"), state=RolloutState.CANCELED))
+    with pytest.raises(Conflict, match="one does not run any more"):
+        store.set_desired(signed(2), at=2.0, rollout="one")
+
+    assert [each.version for each in store.history("pi-1", "digits")] == [1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from cloud.store.rollouts.port import rollout_unknown
+from cloud.store.rollouts.port import check_alone, rollout_unknown
 from cloud.store.rollouts.values import Rollout
 
 
@@ -19,6 +19,7 @@ class MemoryRollouts:
 
     def add_rollout(self, rollout: Rollout) -> None:
         with self._rollouts_lock:
+            check_alone(rollout, [each for each in self._rollouts.values() if not each.state.final])
             self._rollouts[rollout.id] = rollout
 
     def rollout(self, rollout_id: str) -> Rollout:

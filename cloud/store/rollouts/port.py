@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from cloud.store.rollouts.values import Rollout
-from protocol.errors import NotFound
+from protocol.errors import Conflict, NotFound
 
 
 class RolloutStore(Protocol):
     """All rollouts. As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away."""
 
     def add_rollout(self, rollout: Rollout) -> None:
-        """Keeps a new one."""
+        """Keeps a new one; Conflict when another one of its network goes on for one of its devices. Of two at once one wins."""
         ...
 
     def rollout(self, rollout_id: str) -> Rollout:
@@ -33,6 +34,17 @@ class RolloutStore(Protocol):
         False, and nothing is changed, when another process was faster.
         """
         ...
+
+
+def check_alone(rollout: Rollout, others: Iterable[Rollout]) -> None:
+    """Conflict when one of the others, which go on, is of the same network and has a device of the rollout."""
+    devices = {member.device for member in rollout.members}
+    for other in others:
+        shared = sorted(devices & {member.device for member in other.members})
+        if other.network == rollout.network and shared:
+            raise Conflict(
+                f"rollout {other.id} of {other.network} still runs for {shared[0]}; wait for its end or cancel it first"
+            )
 
 
 def rollout_unknown(rollout_id: str) -> NotFound:

@@ -8,9 +8,12 @@ import sqlalchemy as sa
 
 from cloud.database import schema
 from cloud.database.access import SqlAccess
-from cloud.store.rollouts.port import rollout_unknown
+from cloud.store.rollouts.port import check_alone, rollout_unknown
 from cloud.store.rollouts.values import Rollout, RolloutState
 
+_STARTING_LOCK = 0x44594E43
+"""The key of the PostgreSQL advisory lock under which rollouts start: of two at once the later one must see the other. SQLite has
+one writer anyhow."""
 _FINAL = [state.value for state in RolloutState if state.final]
 
 
@@ -19,7 +22,13 @@ class SqlRollouts(SqlAccess):
 
     def add_rollout(self, rollout: Rollout) -> None:
         identity = {"id": rollout.id, "network": rollout.network, "created_at": rollout.created_at}
-        self._change(sa.insert(schema.rollouts).values(**identity, **_progress(rollout)))
+        columns = schema.rollouts.c
+        others = sa.select(columns.content).where(columns.network == rollout.network, columns.state.not_in(_FINAL))
+        with self._database.writing() as connection:
+            if self._database.dialect != "sqlite":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_STARTING_LOCK)))
+            check_alone(rollout, [Rollout.from_json(row.content) for row in connection.execute(others)])
+            connection.execute(sa.insert(schema.rollouts).values(**identity, **_progress(rollout)))
 
     def rollout(self, rollout_id: str) -> Rollout:
         rows = self._all(sa.select(schema.rollouts.c.content).where(schema.rollouts.c.id == rollout_id))

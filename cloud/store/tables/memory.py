@@ -6,6 +6,8 @@ import math
 import threading
 from collections.abc import Sequence
 
+from cloud.store.rollouts.memory import MemoryRollouts
+from cloud.store.rollouts.values import RolloutState
 from cloud.store.tables.port import (
     DesiredTable,
     DesiredVersion,
@@ -13,6 +15,7 @@ from cloud.store.tables.port import (
     TableVersion,
     draft_unknown,
     not_newer,
+    not_running,
     signed_unknown,
 )
 from protocol.messages import TableReport
@@ -20,7 +23,7 @@ from protocol.signing import SignedTable
 from protocol.table import Table
 
 
-class MemoryTables:
+class MemoryTables(MemoryRollouts):
     """A `TableStore` that forgets everything with its process."""
 
     def __init__(self) -> None:
@@ -57,9 +60,11 @@ class MemoryTables:
                 raise signed_unknown(digest)
             return self._signed[digest]
 
-    def set_desired(self, signed: SignedTable, *, at: float | None = None) -> None:
+    def set_desired(self, signed: SignedTable, *, at: float | None = None, rollout: str | None = None) -> None:
         key = (signed.table.device, signed.table.network)
-        with self._tables_lock:
+        with self._rollouts_lock, self._tables_lock:
+            if rollout is not None and self._rollouts[rollout].state is not RolloutState.RUNNING:
+                raise not_running(rollout)
             known = self._desired.get(key)
             if known and known.signed.table.version >= signed.table.version and not _unpublished(known, signed):
                 raise not_newer(signed, known.signed.table.version)

@@ -97,10 +97,11 @@ class TableStore(Protocol):
         """A signed table, desired at some time or not; NotFound when there is none with this digest."""
         ...
 
-    def set_desired(self, signed: SignedTable, *, at: float | None = None) -> None:
+    def set_desired(self, signed: SignedTable, *, at: float | None = None, rollout: str | None = None) -> None:
         """Makes it the desired table of its device and network; Conflict unless its version is newer.
 
-        The same table again is no conflict as long as it was not published. Two at once: only one of a version wins.
+        Also Conflict where it is for a rollout that does not run (any more). The same table again is no conflict as long
+        as it was not published. Two at once: only one of a version wins.
         """
         ...
 
@@ -143,6 +144,10 @@ def draft_unknown(digest: str) -> NotFound:
 
 def signed_unknown(digest: str) -> NotFound:
     return NotFound(f"no signed table has digest {digest:.64}")
+
+
+def not_running(rollout: str) -> Conflict:
+    return Conflict(f"rollout {rollout:.64} does not run any more")
 
 
 def not_newer(signed: SignedTable, version: int) -> Conflict:

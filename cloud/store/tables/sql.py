@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from cloud.database import schema
 from cloud.database.access import SqlAccess, changed_by
+from cloud.store.rollouts.values import RolloutState
 from cloud.store.tables.port import (
     DesiredTable,
     DesiredVersion,
@@ -17,6 +18,7 @@ from cloud.store.tables.port import (
     TableVersion,
     draft_unknown,
     not_newer,
+    not_running,
     signed_unknown,
 )
 from protocol.messages import TableReport
@@ -60,7 +62,7 @@ class SqlTables(SqlAccess):
             raise signed_unknown(digest)
         return SignedTable.from_json(rows[0].content)
 
-    def set_desired(self, signed: SignedTable, *, at: float | None = None) -> None:
+    def set_desired(self, signed: SignedTable, *, at: float | None = None, rollout: str | None = None) -> None:
         table, columns = signed.table, schema.desired.c
         values = {"version": table.version, "digest": table.digest, "published": False}
         insert = self._insert(schema.desired).values(device=table.device, network=table.network, **values)
@@ -69,6 +71,8 @@ class SqlTables(SqlAccess):
             index_elements=["device", "network"], set_=values, where=(columns.version < table.version) | again
         )
         with self._database.writing() as connection:
+            if rollout is not None and not _runs(connection, rollout):
+                raise not_running(rollout)
             changed = changed_by(connection, newer)
             if changed:
                 self._keep_desired(connection, signed, at=at)
@@ -129,6 +133,13 @@ class SqlTables(SqlAccess):
     def reports(self, network: str) -> dict[str, ReceivedReport]:
         rows = self._all(sa.select(schema.reported).where(schema.reported.c.network == network))
         return {row.device: ReceivedReport(TableReport.from_json(row.content), row.received_at) for row in rows}
+
+
+def _runs(connection: sa.Connection, rollout: str) -> bool:
+    """Whether it does, which stays so until the end of the transaction: who stops it waits."""
+    columns = schema.rollouts.c
+    state = connection.scalar(sa.select(columns.state).where(columns.id == rollout).with_for_update())
+    return bool(state == RolloutState.RUNNING.value)
 
 
 def _joined() -> sa.ColumnElement[bool]:

@@ -8,6 +8,7 @@ import pytest
 
 from cloud.broker.publishing import MemoryPublisher
 from cloud.rollouts.driving import Driver
+from cloud.rollouts.stages import canceled
 from cloud.rollouts.starting import start
 from cloud.store.memory import MemoryStore
 from cloud.store.rollouts.values import Plan, RolloutState
@@ -89,6 +90,25 @@ def test_one_of_five_that_goes_back_stops_all(store, publisher, driver, tables):
     stopped = store.rollout(rollout.id)
     assert (stopped.state, stopped.reason) == (RolloutState.STOPPED, "pi-1: rolled_back: it broke")
     assert list(publisher.retained) == [topics.desired("pi-1", "digits")]
+
+
+def test_nothing_is_sent_after_a_cancel_that_came_between_decision_and_sending(
+    store, publisher, driver, tables, monkeypatch
+):
+    rollout = start(store, "digits", tables, Plan(canary_share=1.0), at=1.0)
+    real = store.signed
+
+    def canceling(digest):
+        running = store.rollout(rollout.id)
+        if not running.state.final:
+            store.save_rollout(canceled(running, at=2.0))
+        return real(digest)
+
+    monkeypatch.setattr(store, "signed", canceling)
+    driver.look()
+
+    assert publisher.retained == {}
+    assert store.rollout(rollout.id).state is RolloutState.CANCELED
 
 
 def test_a_large_stage_is_sent_bit_by_bit(store, publisher, driver, make_signed, monkeypatch):
