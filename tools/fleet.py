@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from cloud.store.rollouts.values import RolloutState
-from protocol.errors import InvalidInput, NotFound, ServiceMissing
+from protocol.errors import InvalidInput, NotFound
 from protocol.signing import SignedTable, sign
 from protocol.table import Table
 from tools.backend import Backend
 from tools.output import console
+from tools.watching import Watch
 
-_POLL_S = 0.5
 _LEAST_PREFIX = 6
 
 
@@ -37,17 +36,22 @@ def signed_for(backend: Backend, table: Table, devices: Sequence[str], private_k
 
 def watch(backend: Backend, rollout: Mapping[str, Any], *, timeout_s: float = float("inf")) -> dict[str, Any]:
     """Tells each change until the rollout has ended; ServiceMissing when it has not in time."""
-    out, told, end_s = console(), "", time.monotonic() + timeout_s
-    while True:
-        found = backend.rollout(str(rollout["id"]))
+    told = ""
+
+    def settled(found: Mapping[str, Any]) -> bool:
+        nonlocal told
         if (line := line_of(found)) != told:
-            out.print(line, highlight=False, soft_wrap=True)
+            console().print(line, highlight=False, soft_wrap=True)
             told = line
-        if RolloutState(found["state"]).final:
-            return found
-        if time.monotonic() >= end_s:
-            raise ServiceMissing(f"rollout {found['id']} has not ended within {timeout_s:g} s; it goes on: {line}")
-        time.sleep(_POLL_S)
+        return RolloutState(found["state"]).final
+
+    return Watch(timeout_s).until(
+        settled,
+        lambda: backend.rollout(str(rollout["id"])),
+        unsettled=lambda found: (
+            f"rollout {found['id']} has not ended within {timeout_s:g} s; it goes on: {line_of(found)}"
+        ),
+    )
 
 
 def line_of(rollout: Mapping[str, Any]) -> str:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from models.bundle import Bundle
-from protocol.errors import ServiceMissing
 from protocol.job_orders import ProfileOrder
 from protocol.jobs import JobKind, JobState
 from tools.backend import Backend
@@ -23,10 +21,10 @@ from tools.output import add_json_argument, check_json_target, console, write_js
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, parse_codecs
 from tools.progress import progress
 from tools.tokens import add_backend_token
+from tools.watching import Watch, check_wait
 
 SUMMARY = "have a device profile a network, look at its table again, or restart"
 
-_POLL_S = 0.5
 _TIMEOUT_S = 3600.0
 
 
@@ -56,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     check_json_target(arguments.json)
+    check_wait(getattr(arguments, "wait", 0.0))
     backend = Backend(arguments.backend, token=arguments.token)
     others: dict[str, Callable[[Backend, argparse.Namespace], int]] = {
         "list": _list,
@@ -115,8 +114,8 @@ def _watched(backend: Backend, job: Mapping[str, Any], arguments: argparse.Names
 
 def wait_for(backend: Backend, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
     """The job once it has ended, shown step by step; ServiceMissing when it has not in time."""
-    end_s = time.monotonic() + timeout_s
-    found = _polled(backend, job, end_s, until=lambda now: int(now["total"]) > 0)
+    watch = Watch(timeout_s)
+    found = _polled(watch, backend, job, until=lambda now: int(now["total"]) > 0)
     if JobState(found["state"]).final:
         return found
     with progress(f"{found['kind']} on {found['device']}", found["total"]) as step:
@@ -124,7 +123,7 @@ def wait_for(backend: Backend, job: Mapping[str, Any], *, timeout_s: float) -> d
         while not JobState(found["state"]).final:
             step(found["done"] - shown)
             shown = found["done"]
-            found = _polled(backend, job, end_s, until=_beyond(shown))
+            found = _polled(watch, backend, job, until=_beyond(shown))
     return found
 
 
@@ -133,17 +132,15 @@ def _beyond(done: int) -> Callable[[dict[str, Any]], bool]:
 
 
 def _polled(
-    backend: Backend, job: Mapping[str, Any], end_s: float, *, until: Callable[[dict[str, Any]], bool]
+    watch: Watch, backend: Backend, job: Mapping[str, Any], *, until: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
     """The job as soon as it has come so far, or has ended; ServiceMissing when it has not by then."""
     device, job_id = str(job["device"]), str(job["id"])
-    while True:
-        found = backend.job(device, job_id)
-        if JobState(found["state"]).final or until(found):
-            return found
-        if time.monotonic() >= end_s:
-            raise ServiceMissing(f"job {job_id} of {device} has not ended within the time to wait: {_line(found)}")
-        time.sleep(_POLL_S)
+    return watch.until(
+        lambda found: JobState(found["state"]).final or until(found),
+        lambda: backend.job(device, job_id),
+        unsettled=lambda found: f"job {job_id} of {device} has not ended within the time to wait: {_line(found)}",
+    )
 
 
 def _list(backend: Backend, arguments: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from tools.backend import Backend
 from tools.fleet import devices_with, signed_for, version_named, watch
 from tools.output import add_json_argument, check_json_target, console, read_text, write_json
 from tools.tokens import add_backend_token
+from tools.watching import check_wait
 
 SUMMARY = "sign a table and push it to its device"
 
@@ -84,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     check_json_target(arguments.json)
+    check_wait(arguments.wait)
     back = arguments.back is not None
     if back == bool(arguments.table):
         raise InvalidInput("give either a table to push, or --back to go back to an old one")

@@ -6,20 +6,17 @@ import argparse
 import datetime
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cloud.store.computations.port import ComputationState
-from protocol.errors import ServiceMissing
 from tools.backend import Backend
 from tools.output import add_json_argument, check_json_target, check_target, console, write_json, write_text
 from tools.tokens import add_backend_token
+from tools.watching import Watch, check_wait
 
 SUMMARY = "compute tables in the backend, and see who uses which"
-
-_POLL_S = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +43,7 @@ def _add_compute(compute: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     check_json_target(arguments.json)
+    check_wait(getattr(arguments, "wait", 0.0))
     backend = Backend(arguments.backend, token=arguments.token)
     act: dict[str, Callable[[Backend, argparse.Namespace], int]] = {
         "compute": _compute,
@@ -90,14 +88,13 @@ def _compute(backend: Backend, arguments: argparse.Namespace) -> int:
 
 
 def _ended(backend: Backend, asked: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-    end_s = time.monotonic() + timeout_s
-    while not ComputationState((found := backend.computation(str(asked["id"])))["state"]).final:
-        if time.monotonic() >= end_s:
-            raise ServiceMissing(
-                f"computation {found['id']} is {found['state']} after {timeout_s:g} s: dynasplit-ingest does it; does one run?"
-            )
-        time.sleep(_POLL_S)
-    return found
+    return Watch(timeout_s).until(
+        lambda found: ComputationState(found["state"]).final,
+        lambda: backend.computation(str(asked["id"])),
+        unsettled=lambda found: (
+            f"computation {found['id']} is {found['state']} after {timeout_s:g} s: dynasplit-ingest does it; does one run?"
+        ),
+    )
 
 
 def _history(backend: Backend, arguments: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from protocol.errors import (
     Overloaded,
     ServiceMissing,
     TooLarge,
+    TryLater,
 )
 from tools.unix_socket import UNIX, UnixPool
 
@@ -198,4 +199,7 @@ def _error(response: urllib3.BaseHTTPResponse, where: str) -> DynaSplitError:
         message = f"{where} answered {response.status}{_HINTS.get(response.status, ' without saying why')}"
     hopeless = response.status == DeadlineHopeless.http_status and "deadline" in message
     kind = DeadlineHopeless if hopeless else _BY_STATUS.get(response.status, ServiceMissing)
-    return kind(message)
+    error = kind(message)
+    if isinstance(error, TryLater) and (after_s := response.headers.get("Retry-After", "")).isdigit():
+        error.retry_after_s = float(after_s)
+    return error
