@@ -19,6 +19,7 @@ from cloud.api.given import BodyModel, QueryModel, body_of, query_of
 from cloud.api.path_values import NAME
 from cloud.api.requests import json_object
 from cloud.fleet.summary import Served, served
+from cloud.jobs.retiring import end_jobs
 from cloud.services import services
 from cloud.store.devices.port import Device, device_unknown
 from cloud.store.port import Store
@@ -110,9 +111,7 @@ def register() -> tuple[Response, int]:
     name, labels = topics.check_name(given.id, what="device"), check_labels(given.labels)
     about(name)
     token = new_token()
-    services().store.add_device(name, token_sha256=token_sha256(token))
-    if labels:
-        services().store.set_labels(name, labels)
+    services().store.add_device(name, token_sha256=token_sha256(token), labels=labels)
     return jsonify(DeviceToken(name, token)), 201
 
 
@@ -166,9 +165,11 @@ def put_labels(device: str) -> Response:
 def remove(device: str) -> tuple[str, int]:
     """Makes the device's token worthless, at once here and within ten seconds elsewhere, and removes its broker account.
 
-    Its records stay. 503 when the broker took no change: the token is void all the same; the same request again tries the account.
+    Its jobs are canceled, its records stay. 503 when the broker took no change: the token is void all the same; the same
+    request again tries the account.
     """
     made = services()
+    end_jobs(made.store, made.publisher, device=device, at=time.time())
     unknown: NotFound | None = None
     try:
         made.store.remove_device(device)

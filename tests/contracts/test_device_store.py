@@ -9,7 +9,7 @@ import pytest
 from cloud.store.memory import MemoryStore
 from cloud.store.port import Store
 from cloud.store.sql import SqlStore
-from protocol.errors import NotFound
+from protocol.errors import Conflict, NotFound
 from protocol.presence import Availability
 
 
@@ -38,6 +38,16 @@ def test_devices_are_gathered_by_all_of_their_labels(fleet):
     assert names(fleet, site="north", kind="camera") == ["pi-0"]
     assert names(fleet, site="east") == []
     assert names(fleet) == ["heard-of", "pi-0", "pi-1", "pi-2"]
+
+
+def test_a_device_is_registered_with_its_labels_and_only_once(store):
+    store.add_device("pi-1", token_sha256="1" * 64, labels={"site": "north"})
+
+    with pytest.raises(Conflict):
+        store.add_device("pi-1", token_sha256="2" * 64, labels={"site": "south"})
+
+    assert names(store, site="north") == ["pi-1"]
+    assert names(store, site="south") == []
 
 
 def test_devices_are_counted_by_availability_and_those_never_heard_of_are_offline(fleet):

@@ -24,8 +24,10 @@ class MemoryDevices:
         self._presence: dict[str, tuple[Availability, float | None]] = {}
         self._said_at: dict[str, float] = {}
 
-    def add_device(self, name: str, *, token_sha256: str) -> None:
+    def add_device(self, name: str, *, token_sha256: str, labels: Mapping[str, str] = NO_LABELS) -> None:
         self._register(name, token_sha256=token_sha256, replace=False)
+        if labels:
+            self.set_labels(name, labels)
 
     def _register(self, name: str, *, token_sha256: str, replace: bool) -> None:
         with self._devices_lock:

@@ -35,8 +35,8 @@ class DeviceStore(Protocol):
     As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away.
     """
 
-    def add_device(self, name: str, *, token_sha256: str) -> None:
-        """Registers a device; Conflict when it is registered already."""
+    def add_device(self, name: str, *, token_sha256: str, labels: Mapping[str, str] = NO_LABELS) -> None:
+        """Registers a device with these labels; Conflict when it is registered already."""
         ...
 
     def remove_device(self, name: str) -> None:

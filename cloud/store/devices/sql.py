@@ -18,10 +18,12 @@ from protocol.presence import Availability
 class SqlDevices(SqlAccess):
     """A `DeviceStore` in a database. Every method is one transaction."""
 
-    def add_device(self, name: str, *, token_sha256: str) -> None:
+    def add_device(self, name: str, *, token_sha256: str, labels: Mapping[str, str] = NO_LABELS) -> None:
         insert = self._insert(schema.devices).values(name=name, token_sha256=token_sha256).on_conflict_do_nothing()
-        if not self._change(insert):
-            raise device_exists(name)
+        with self._database.writing() as connection:
+            if not changed_by(connection, insert):
+                raise device_exists(name)
+            _label(connection, name, labels)
 
     def remove_device(self, name: str) -> None:
         with self._database.writing() as connection:
@@ -53,15 +55,11 @@ class SqlDevices(SqlAccess):
         return found[0] if found else None
 
     def set_labels(self, name: str, labels: Mapping[str, str]) -> None:
-        table = schema.device_labels
-        rows = [{"device": name, "key": key, "value": value} for key, value in labels.items()]
         with self._database.writing() as connection:
             known = sa.select(schema.devices.c.name).where(schema.devices.c.name == name).with_for_update()
             if connection.execute(known).first() is None:
                 raise device_unknown(name)
-            connection.execute(sa.delete(table).where(table.c.device == name))
-            if rows:
-                connection.execute(sa.insert(table), rows)
+            _label(connection, name, labels)
 
     def _devices(self, *labelled: sa.ColumnElement[bool], name: str | None = None) -> list[Device]:
         """Those with the labels, which registered ones alone have; or the one of this name."""
@@ -84,6 +82,14 @@ class SqlDevices(SqlAccess):
                 index_elements=["device"], set_=said, where=(columns.availability != word) & newer
             )
         )
+
+
+def _label(connection: sa.Connection, name: str, labels: Mapping[str, str]) -> None:
+    table = schema.device_labels
+    rows = [{"device": name, "key": key, "value": value} for key, value in labels.items()]
+    connection.execute(sa.delete(table).where(table.c.device == name))
+    if rows:
+        connection.execute(sa.insert(table), rows)
 
 
 def _labelled(key: str, value: str) -> sa.Select[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from protocol import topics
+from protocol.jobs import JobList
 from protocol.presence import Availability
 
 
@@ -45,6 +47,20 @@ def test_a_removed_device_is_known_no_more_and_may_register_anew(backend):
     assert backend.call("GET", "/api/v1/bundles", token=old).status_code == 401
     assert backend.call("DELETE", "/api/v1/devices/pi-1").status_code == 404
     assert backend.call("GET", "/api/v1/bundles", token=backend.device("pi-1")).status_code == 200
+
+
+def test_what_a_removed_device_was_to_do_the_next_of_its_name_does_not(backend):
+    backend.device("pi-1")
+    order = {"kind": "restart", "parameters": {}, "timeout_s": 60.0}
+    job = backend.call("POST", "/api/v1/devices/pi-1/jobs", json=order).get_json()
+
+    assert backend.call("DELETE", "/api/v1/devices/pi-1").status_code == 204
+    backend.device("pi-1")
+
+    assert backend.call("GET", "/api/v1/devices/pi-1").get_json()["jobs"] == 0
+    told = backend.call("GET", f"/api/v1/devices/pi-1/jobs/{job['id']}").get_json()
+    assert (told["state"], told["reason"]) == ("CANCELED", "the device was retired")
+    assert JobList.from_bytes(backend.publisher.retained[topics.job("pi-1")]).jobs == ()
 
 
 def test_devices_are_listed_with_their_presence(backend):
