@@ -32,7 +32,14 @@ logger = logging.getLogger(__name__)
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 10_000
-_CONNECT_TIMEOUT_S = 5
+_CONNECTION = {
+    "connect_timeout": 5,
+    # A server whose machine or cable is gone says nothing: the kernel would wait for a quarter of an hour (libpq, 34.1.2).
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 _BEGIN, _BEGIN_WRITING = "BEGIN", "BEGIN IMMEDIATE"
 _MIGRATION_LOCK = 0x44594E41
 """The key of the PostgreSQL advisory lock under which the schema is brought up to date."""
@@ -159,7 +166,7 @@ def _engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() != "postgresql":
         raise InvalidInput(f"database {parsed.drivername!r:.40} is not supported: use sqlite or postgresql")
     try:
-        return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
+        return sa.create_engine(parsed, pool_pre_ping=True, connect_args=_CONNECTION)
     except (NoSuchModuleError, ImportError) as error:
         raise InvalidInput(f"database driver {parsed.drivername!r:.40} cannot be used: {error}") from error
 
