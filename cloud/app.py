@@ -60,7 +60,7 @@ from cloud.watching.exposition import shared_folder
 from models.bundle import Bundle
 from models.running.runner import Runner
 from models.running.runner_choice import open_runner
-from protocol.mqtt import BrokerAddress
+from protocol.mqtt.address import BrokerAddress
 
 _BLUEPRINTS = (
     models_v2.blueprint,

@@ -23,7 +23,9 @@ from cloud.tables.computing import Computing
 from cloud.watching.ingest_metrics import IngestMetrics
 from cloud.watching.logs import LogFormat, LogLevel, set_up
 from protocol.errors import DynaSplitError, ServiceMissing
-from protocol.mqtt import BrokerAddress, MqttBus, offers_sharing
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
+from protocol.mqtt.calls import offers_sharing
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from cloud.watching.logs import LogFormat, LogLevel
 from protocol.configuration import choose
 from protocol.content_encoding import MAX_BODY_BYTES
 from protocol.errors import InvalidInput
-from protocol.mqtt import BrokerAddress
+from protocol.mqtt.address import BrokerAddress
 from protocol.settings import PREFIX, load
 from protocol.signing import check_public_key
 from protocol.tokens import check_token

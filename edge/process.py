@@ -27,7 +27,8 @@ from edge.watchdog.signs import server_answers
 from edge.watchdog.watching import Watchdog
 from protocol import settings as protocol_settings
 from protocol.errors import DynaSplitError
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
 
 logger = logging.getLogger(__name__)
 

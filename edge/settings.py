@@ -15,7 +15,7 @@ from planner.learning.experience import DEFAULT_VIOLATION_RATE
 from protocol import topics
 from protocol.configuration import Account, choose
 from protocol.errors import InvalidInput
-from protocol.mqtt import BrokerAddress
+from protocol.mqtt.address import BrokerAddress
 from protocol.tokens import check_token
 from protocol.topics import HOME_ASSISTANT, check_name
 

@@ -51,7 +51,7 @@ class Bus(Protocol):
         """Calls `handler` for each message that matches `pattern`, retained ones first.
 
         With `group` each message goes to one alone of those that subscribed with the same pattern and group, and retained ones to
-        none. Not every broker can: `protocol.mqtt.offers_sharing`.
+        none. Not every broker can: `protocol.mqtt.calls.offers_sharing`.
         """
         ...
 

@@ -16,7 +16,8 @@ from typing import Any
 from cloud.broker.accounts import user_of
 from protocol import topics
 from protocol.errors import ServiceMissing
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
 
 COMMANDS = "$CONTROL/dynamic-security/v1"
 RESPONSES = f"{COMMANDS}/response"

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from protocol.bus import Bus
 from protocol.errors import ServiceMissing
-from protocol.mqtt import BrokerAddress, publish_once
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.calls import publish_once
 
 _PATIENCE_S = 5.0
 """How long a broker may take to acknowledge."""

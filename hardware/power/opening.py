@@ -159,7 +159,8 @@ def _rapl(spec: MeterSpec, clock: Clock, sleep: Sleep) -> PowerMeter:
 
 def _plug(spec: MeterSpec, clock: Clock, sleep: Sleep) -> PowerMeter:
     """On a connection of its own: the plug's broker may be another one than the agent's."""
-    from protocol.mqtt import BrokerAddress, MqttBus  # paho is of no use to the other meters
+    from protocol.mqtt.address import BrokerAddress  # paho is of no use to the other meters
+    from protocol.mqtt.bus import MqttBus  # paho is of no use to the other meters
 
     address = BrokerAddress.parse(spec.broker_url, ca_file=spec.ca_file)
     bus = MqttBus(address, client_id=f"dynasplit-meter-{uuid.uuid4().hex[:12]}")

@@ -11,7 +11,8 @@ import pytest
 from cloud.broker.accounts import BrokerAccounts, MemoryAccounts
 from cloud.broker.dynamic_security import DynamicSecurity
 from protocol.errors import ServiceMissing
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
 
 PATIENCE_S = 20.0
 

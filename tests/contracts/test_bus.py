@@ -16,7 +16,9 @@ import pytest
 
 from protocol.bus import Bus, InMemoryBus, InMemoryHub, Will
 from protocol.errors import InvalidInput
-from protocol.mqtt import BrokerAddress, MqttBus, offers_sharing, publish_once
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
+from protocol.mqtt.calls import offers_sharing, publish_once
 from tools.embedded_broker import write_password_file
 from tools.stack import free_port
 

@@ -17,7 +17,8 @@ from cloud.broker.dynamic_security import DynamicSecurity, rights
 from edge.process import START_AGAIN
 from protocol import topics
 from protocol.jobs import Job, JobKind, JobList, JobReport, JobState
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
 from protocol.signing import generate_private_key, public_key_of
 from protocol.state import DeviceState
 

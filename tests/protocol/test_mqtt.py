@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
 
 DEADLINE_S = 20.0
 CONNECT, PUBLISH, SUBSCRIBE = 0x10, 0x30, 0x80

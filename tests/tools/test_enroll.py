@@ -20,7 +20,7 @@ from cloud.settings import BackendSettings
 from cloud.store.memory import MemoryStore
 from edge.settings import EdgeSettings
 from protocol.errors import ServiceMissing
-from protocol.mqtt import BrokerAddress
+from protocol.mqtt.address import BrokerAddress
 from protocol.settings import load
 from protocol.signing import generate_private_key, public_key_of
 from tools.cli import main

@@ -9,7 +9,8 @@ from email.utils import parsedate_to_datetime
 from edge.settings import EdgeSettings
 from edge.telemetry.wall_clock import WallClock
 from protocol.errors import DynaSplitError, InvalidInput, NotAuthenticated, NotFound
-from protocol.mqtt import BrokerAddress, check_login
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.calls import check_login
 from tools.doctoring.findings import Finding, error, warning, well
 from tools.web import Web
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import ServiceMissing
-from protocol.mqtt import BrokerAddress, check_login
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.calls import check_login
 
 pytestmark = pytest.mark.mosquitto
 

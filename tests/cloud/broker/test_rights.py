@@ -13,7 +13,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from cloud.broker.dynamic_security import COMMANDS, RESPONSES, DynamicSecurity
 from protocol import topics
-from protocol.mqtt import BrokerAddress
+from protocol.mqtt.address import BrokerAddress
 
 pytestmark = pytest.mark.mosquitto
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import ServiceMissing
-from protocol.mqtt import BrokerAddress, MqttBus, check_login
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
+from protocol.mqtt.calls import check_login
 
 pytestmark = pytest.mark.mosquitto
 

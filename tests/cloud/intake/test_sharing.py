@@ -16,7 +16,8 @@ from cloud.store.records.port import Selection
 from cloud.store.sql import SqlStore
 from protocol import topics
 from protocol.messages import Ack, Record, RecordKind, Telemetry
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
 from tools.stack import free_port
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.system]

@@ -20,7 +20,8 @@ from hardware.power.plug import PlugMeter
 from hardware.power.shelly import shelly1, shelly2
 from hardware.power.tasmota import tasmota
 from protocol.bus import InMemoryBus, InMemoryHub
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
 from tools.stack import free_port
 
 DEADLINE_S = 20.0

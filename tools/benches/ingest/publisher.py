@@ -17,7 +17,8 @@ from protocol.configuration import Account, Codec, Configuration, Provenance
 from protocol.errors import ServiceMissing
 from protocol.measurement import FIGURES, Cost
 from protocol.messages import Ack, Inference, Record, RecordKind, Telemetry
-from protocol.mqtt import BrokerAddress, MqttBus
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.bus import MqttBus
 
 BATCH = 200
 """Records of a message; the agent's courier sends as many."""

@@ -1,84 +1,32 @@
-"""The bus over MQTT 3.1.1: the one place that uses paho. MQTT 5 is spoken to ask what a broker can do."""
+"""The bus over MQTT 3.1.1."""
 
 from __future__ import annotations
 
 import logging
-import ssl
 import sys
 import threading
 import time
-import urllib.parse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from protocol.bus import Handler, Will
-from protocol.errors import InvalidInput, ServiceMissing
+from protocol.mqtt.address import BrokerAddress
+from protocol.mqtt.client import KEEPALIVE_S, QOS, new_client, why_not
 from protocol.steadiness import LASTS_S, Steadiness
 from protocol.topics import matches
 
 logger = logging.getLogger(__name__)
 
-_QOS = 1
 _SHARED = "$share/"
 """What a subscription begins with whose messages are divided among a group (MQTT 5, section 4.8.2)."""
-_KEEPALIVE_S = 30
 _RECONNECT_MAX_S = 10
 _FEW = 32
 """Messages on their way, through which it is no work to look."""
 _GOODBYE_S = 2.0
 """How long the end of a bus waits until the broker has what was published last."""
-
-
-@dataclass(frozen=True)
-class BrokerAddress:
-    """Where the broker listens: `mqtt://[user:password@]host[:1883]`, or `mqtts://…[:8883]` with TLS.
-
-    `ca_file`: a PEM file with the only authorities that are trusted; None: the system's.
-    """
-
-    host: str
-    port: int
-    username: str | None = None
-    password: str | None = None
-    tls: bool = False
-    ca_file: Path | None = None
-
-    @classmethod
-    def parse(cls, url: str, *, ca_file: Path | None = None) -> BrokerAddress:
-        try:
-            parts = urllib.parse.urlsplit(url)
-            port = parts.port
-            (parts.hostname or "").encode("idna")
-        except ValueError as error:
-            raise InvalidInput(f"broker URL {_without_password(url)!r}: {error}") from error
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise InvalidInput(
-                f"broker URL {_without_password(url)!r} must look like mqtt://host:1883 or mqtts://host:8883"
-            )
-        tls = parts.scheme == "mqtts"
-        unquote = urllib.parse.unquote
-        return cls(
-            host=parts.hostname,
-            port=port or (8883 if tls else 1883),
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
-            tls=tls,
-            ca_file=ca_file,
-        )
-
-    def __str__(self) -> str:
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
-
-
-def _without_password(url: str) -> str:
-    return url.rpartition("@")[2]
 
 
 class MqttBus:
@@ -112,7 +60,7 @@ class MqttBus:
         self._on_way: list[paho.MQTTMessageInfo] = []
         self._looked_through_at = _FEW
         self._thread: threading.Thread | None = None
-        self._client = _client(address, client_id, will)
+        self._client = new_client(address, client_id, will)
         self._client.on_pre_connect = self._begin_anew
         self._client.on_connect = self._connected_now
         self._client.on_connect_fail = self._not_reached
@@ -137,7 +85,7 @@ class MqttBus:
         return self._thread is None or self._thread.is_alive()
 
     def start(self) -> None:
-        self._client.connect_async(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
+        self._client.connect_async(self._address.host, self._address.port, keepalive=KEEPALIVE_S)
         self._client.loop_start()
 
     def stop(self) -> None:
@@ -153,7 +101,7 @@ class MqttBus:
         with self._gate:
             if not self.connected:
                 return False
-            info = self._client.publish(topic, payload, qos=_QOS, retain=retain)
+            info = self._client.publish(topic, payload, qos=QOS, retain=retain)
             if info.rc != paho.MQTT_ERR_SUCCESS:
                 return False
             self._on_way.append(info)
@@ -179,7 +127,7 @@ class MqttBus:
 
     def _subscribe(self, client: paho.Client, subscriptions: list[str]) -> None:
         with self._lock:  # the answer is read with it, and may come before the number is known
-            _, number = client.subscribe([(subscription, _QOS) for subscription in subscriptions])
+            _, number = client.subscribe([(subscription, QOS) for subscription in subscriptions])
             if number is not None:
                 self._asked[number] = subscriptions
 
@@ -258,7 +206,7 @@ class MqttBus:
 
     def _not_reached(self, _client: paho.Client, _data: Any) -> None:
         """paho tells no reason, but calls this while it handles the error."""
-        self._complain(f"{_why_not(sys.exception())}. Trying again")
+        self._complain(f"{why_not(sys.exception())}. Trying again")
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:
@@ -278,108 +226,3 @@ class MqttBus:
                 handler(topic, bytes(message.payload))
             except Exception:  # the outermost loop of the bus thread, which must outlive any message
                 logger.exception("dropped a message on %s", topic)
-
-
-def publish_once(address: BrokerAddress, *, client_id: str, topic: str, payload: bytes, timeout_s: float = 5.0) -> None:
-    """Connects, publishes one retained message, waits for the broker's acknowledgement and disconnects.
-
-    For processes that publish seldom. Raises ServiceMissing when the broker does not acknowledge within `timeout_s`.
-    """
-    with _connected(address, client_id=client_id, timeout_s=timeout_s) as client:
-        info = client.publish(topic, payload, qos=_QOS, retain=True)
-        info.wait_for_publish(timeout_s)
-        if not info.is_published():
-            raise ServiceMissing(f"broker {address} did not acknowledge the message within {timeout_s:g} s")
-
-
-def offers_sharing(address: BrokerAddress, *, client_id: str, timeout_s: float = 2.0) -> bool:
-    """Whether the broker divides messages among the clients of a group; ServiceMissing when it cannot be reached.
-
-    Only MQTT 5 lets a client ask (section 3.2.2.3.13): a broker that does not speak it, or does not answer, has no groups. One
-    that has them, as Mosquitto, gives them to clients of 3.1.1 as well.
-    """
-    client = _client(address, client_id, None, version=MQTTProtocolVersion.MQTTv5)
-    answered = threading.Event()
-    offers = [False]
-
-    def answer(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
-        offers[0] = not reason.is_failure and bool(getattr(properties, "SharedSubscriptionAvailable", 1))
-        answered.set()
-
-    client.on_connect = answer
-    client.on_disconnect = lambda *_: answered.set()
-    with _looping(client, address):
-        answered.wait(timeout_s)
-    return offers[0]
-
-
-def check_login(address: BrokerAddress, *, client_id: str, timeout_s: float = 5.0) -> None:
-    """Connects and disconnects; ServiceMissing when the broker is away, not to be trusted, or lets nobody in so."""
-    with _connected(address, client_id=client_id, timeout_s=timeout_s):
-        pass
-
-
-@contextmanager
-def _connected(address: BrokerAddress, *, client_id: str, timeout_s: float) -> Iterator[paho.Client]:
-    """A client that the broker has let in."""
-    client = _client(address, client_id, None)
-    answered = threading.Event()
-    refusals: list[str] = []
-
-    def answer(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
-        if reason.is_failure:
-            refusals.append(str(reason))
-        answered.set()
-
-    client.on_connect = answer
-    with _looping(client, address):
-        if not answered.wait(timeout_s):
-            raise ServiceMissing(f"broker {address} did not accept the connection within {timeout_s:g} s")
-        if refusals:
-            raise ServiceMissing(f"broker {address} refused the connection: {refusals[0]}; check user and password")
-        yield client
-
-
-@contextmanager
-def _looping(client: paho.Client, address: BrokerAddress) -> Iterator[None]:
-    """Its thread runs; ServiceMissing when nobody listens, or nobody to be trusted."""
-    try:
-        client.connect(address.host, address.port, keepalive=_KEEPALIVE_S)
-    except OSError as error:
-        raise ServiceMissing(f"broker {address} {_why_not(error)}") from error
-    client.loop_start()
-    try:
-        yield
-    finally:
-        client.disconnect()
-        client.loop_stop()
-
-
-def _why_not(error: BaseException | None) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"is not trusted: {error.verify_message}; is it ca_file that signed its certificate, and for this name?"
-    return f"cannot be reached: {error}; is it running?"
-
-
-def _client(
-    address: BrokerAddress,
-    client_id: str,
-    will: Will | None,
-    *,
-    version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
-) -> paho.Client:
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version)
-    if address.username:
-        client.username_pw_set(address.username, address.password)
-    if address.tls:
-        _trust(client, address.ca_file)
-    if will:
-        client.will_set(will.topic, will.payload, qos=_QOS, retain=True)
-    return client
-
-
-def _trust(client: paho.Client, ca_file: Path | None) -> None:
-    try:
-        client.tls_set(str(ca_file) if ca_file else None)
-    except OSError as error:  # ssl.SSLError is one
-        raise InvalidInput(f"ca_file {ca_file} holds no certificates in PEM: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""MQTT: the one package that uses paho."""
