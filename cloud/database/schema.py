@@ -143,8 +143,17 @@ measurements = sa.Table(
     sa.Column("network", _NAME, nullable=False),
     sa.Column("bundle", _DIGEST, nullable=False),
     sa.Column("run", _TAG, nullable=False),
-    sa.Index("ix_measurements_network", "network", "bundle"),
+    sa.Index("ix_measurements_network", "network", "bundle", "received_at"),
+    sa.Index("ix_measurements_device", "device", "received_at"),
     sa.Index("ix_measurements_received_at", "received_at"),
+)
+
+sa.Index(
+    "ix_measurements_run",
+    measurements.c.run,
+    measurements.c.received_at,
+    sqlite_where=measurements.c.run != "",
+    postgresql_where=measurements.c.run != "",
 )
 
 samples = sa.Table(
@@ -154,6 +163,7 @@ samples = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("mean_w", sa.Double),
     sa.Index("ix_samples_received_at", "device", "received_at"),
+    sa.Index("ix_samples_age", "received_at"),
 )
 
 sample_minutes = sa.Table(
@@ -165,6 +175,7 @@ sample_minutes = sa.Table(
     sa.Column("clock_synced", sa.Boolean, primary_key=True, autoincrement=False),
     sa.Column("figures", sa.JSON, nullable=False),
     sa.Column("sources", sa.JSON, nullable=False),
+    sa.Index("ix_sample_minutes_age", "minute"),
 )
 
 dead_letters = sa.Table(

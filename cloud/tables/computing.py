@@ -122,7 +122,7 @@ def _job(store: Store, order: TableOrder) -> StoredJob | None:
 def _underway(store: Store, order: TableOrder) -> bool:
     """Whether the job says that more was measured than has come in: measurements travel apart from the job's own news."""
     job = _job(store, order)
-    return job is not None and sum(1 for _ in store.measurements(_selection(order))) < job.done
+    return job is not None and store.count_measurements(_selection(order)) < job.done
 
 
 def _bundle(store: Store, order: TableOrder) -> str:

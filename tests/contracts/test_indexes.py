@@ -11,6 +11,7 @@ from cloud.database import schema
 from cloud.store.charts.port import Grouping
 from cloud.store.records.port import Selection
 from cloud.store.sql import SqlStore
+from cloud.store.upkeep.port import Perishable
 
 Ask = Callable[[SqlStore], object]
 
@@ -39,6 +40,16 @@ QUESTIONS: dict[str, tuple[Ask, str]] = {
         lambda store: list(store.measurements(Selection(network="digits", bundle="b"))),
         "ix_measurements_network",
     ),
+    "measurements of a run": (lambda store: list(store.measurements(Selection(run="run-7"))), "ix_measurements_run"),
+    "how many measurements of a run": (
+        lambda store: store.count_measurements(Selection(run="run-7")),
+        "ix_measurements_run",
+    ),
+    "measurements of a device": (
+        lambda store: list(store.measurements(Selection(device="pi-7"))),
+        "ix_measurements_device",
+    ),
+    "samples that are old": (lambda store: store.forget(Perishable.SAMPLES, before=-1.0), "_age"),
     "samples of a device": (lambda store: list(store.samples(DAY)), "ix_samples_received_at"),
     "dead letters": (lambda store: store.dead_letters(), "ix_dead_letters_received_at"),
 }
@@ -73,6 +84,11 @@ def _fill(connection: sa.Connection) -> None:
     connection.execute(sa.insert(schema.measurements), [row | {"bundle": f"b{row['sequence'] % 100}"} for row in named])
     nameless = [{name: row[name] for name in (*shared[0], "device")} for row in named]
     connection.execute(sa.insert(schema.samples), [row | {"at": 0.0} for row in nameless])
+    minutes = {"provenance": "measured", "clock_synced": True, "figures": {}, "sources": []}
+    connection.execute(
+        sa.insert(schema.sample_minutes),
+        [{"device": row["device"], "minute": row["sequence"], **minutes} for row in named],
+    )
     letters = [
         {
             "digest": f"{number}",

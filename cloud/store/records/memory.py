@@ -44,6 +44,9 @@ class MemoryRecords(MemoryDevices, MemoryDeadLetters):
     def count_inferences(self, *, run: str | None = None) -> int:
         return len(self._records(lambda content: isinstance(content, Inference), Selection(run=run)))
 
+    def count_measurements(self, selection: Selection) -> int:
+        return len(self._records(lambda content: isinstance(content, Measurement), selection))
+
     def throttled_devices(self, *, received_since: float) -> list[str]:
         chosen = self._chosen(Selection(received_since=received_since))
         return sorted({each.device for each in chosen if isinstance(each.content, Sample) and each.content.throttled})

@@ -120,6 +120,10 @@ class RecordStore(Protocol):
         """How many inferences with distinct identities."""
         ...
 
+    def count_measurements(self, selection: Selection) -> int:
+        """How many measurements with distinct identities."""
+        ...
+
     def throttled_devices(self, *, received_since: float) -> list[str]:
         """Devices, by name, of which a sample that came in then or later says that heat or a weak supply slowed them down."""
         ...

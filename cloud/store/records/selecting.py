@@ -33,7 +33,7 @@ def conditions(table: sa.Table, selection: Selection) -> Iterator[sa.ColumnEleme
     for name, column in _BY_TABLE[table].items():
         if (wanted := getattr(selection, name)) is not None:
             yield column == wanted
-    if selection.run and table is schema.inferences:
+    if selection.run and "run" in table.c:
         # The index of runs leaves out what is of none, and serves only who says that it may.
         yield table.c.run != ""
     for column, first, end in (

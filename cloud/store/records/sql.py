@@ -67,6 +67,10 @@ class SqlRecords(SqlDeadLetters):
         query = sa.select(sa.func.count()).select_from(schema.inferences)
         return self._count(query.where(*conditions(schema.inferences, Selection(run=run))))
 
+    def count_measurements(self, selection: Selection) -> int:
+        query = sa.select(sa.func.count()).select_from(schema.measurements)
+        return self._count(query.where(*conditions(schema.measurements, selection)))
+
     def throttled_devices(self, *, received_since: float) -> list[str]:
         known, samples = schema.presence.c, schema.samples.c
         # Device by device, as the index of samples goes; whoever sent one is present.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ _UPKEEP_LOCK = 0x44594E42
 """The key of the PostgreSQL advisory lock under which samples are put together: two transactions that read the same minute would
 each forget what the other adds. SQLite has one writer anyhow."""
 _PAGE = 1000
+_EARLIEST = -(2.0**62)
 _TABLES = {
     Perishable.INFERENCES: schema.inferences,
     Perishable.SAMPLES: schema.samples,
@@ -93,7 +95,8 @@ class SqlUpkeep(SqlAccess):
         gone = self._forget(table, table.c.received_at < before, limit=limit)
         if kind is Perishable.SAMPLES:
             minutes = schema.sample_minutes
-            gone += self._forget(minutes, minutes.c.minute < before, limit=limit)
+            # As an integer: PostgreSQL uses no index to compare one with a float.
+            gone += self._forget(minutes, minutes.c.minute < math.ceil(max(before, _EARLIEST)), limit=limit)
         return gone
 
     def _forget(self, table: sa.Table, old: sa.ColumnElement[bool], *, limit: int) -> int:
