@@ -111,3 +111,12 @@ def test_old_audit_lines_are_let_go(store):
     store.add_audit(replace(LINE, at=50.0), forget_before=10.0)
 
     assert [line.at for line in store.audit(limit=10)] == [50.0]
+
+
+def test_one_line_from_a_wrong_clock_does_not_take_the_audit_with_it(store):
+    for number in range(6):
+        store.add_audit(replace(LINE, at=float(number)), forget_before=0.0)
+
+    store.add_audit(replace(LINE, at=1e6), forget_before=1e5)
+
+    assert [line.at for line in store.audit(limit=10)] == [1e6, 5.0, 4.0, 3.0, 2.0]

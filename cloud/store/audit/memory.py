@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 
-from cloud.store.audit.port import AuditLine
+from cloud.store.audit.port import MOST_FORGOTTEN, AuditLine
 
 
 class MemoryAudit:
@@ -18,7 +18,10 @@ class MemoryAudit:
 
     def add_audit(self, line: AuditLine, *, forget_before: float) -> None:
         with self._audit_lock:
-            self._audit = [kept for kept in self._audit if kept.at >= forget_before] + [line]
+            old = sorted((kept for kept in self._audit if kept.at < forget_before), key=lambda kept: kept.at)
+            for kept in old[:MOST_FORGOTTEN]:
+                self._audit.remove(kept)
+            self._audit.append(line)
 
     def audit(self, *, limit: int, until: float | None = None) -> list[AuditLine]:
         with self._audit_lock:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+MOST_FORGOTTEN = 2
+"""Lines that one more line lets go."""
+
 
 @dataclass(frozen=True)
 class AuditLine:
@@ -28,7 +31,8 @@ class AuditStore(Protocol):
     """Audit lines. As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away."""
 
     def add_audit(self, line: AuditLine, *, forget_before: float) -> None:
-        """Keeps a line, and lets those go that are older than that time."""
+        """Keeps a line, and lets the oldest go of those from before that time, two at most: who asked while the clock was
+        wrong takes hardly any with it."""
         ...
 
     def audit(self, *, limit: int, until: float | None = None) -> list[AuditLine]:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from cloud.database import schema
 from cloud.database.access import SqlAccess
-from cloud.store.audit.port import AuditLine
+from cloud.store.audit.port import MOST_FORGOTTEN, AuditLine
 
 
 class SqlAudit(SqlAccess):
@@ -14,7 +14,9 @@ class SqlAudit(SqlAccess):
 
     def add_audit(self, line: AuditLine, *, forget_before: float) -> None:
         with self._database.writing() as connection:
-            connection.execute(sa.delete(schema.audit).where(schema.audit.c.at < forget_before))
+            columns = schema.audit.c
+            old = sa.select(columns.number).where(columns.at < forget_before).order_by(columns.at, columns.number)
+            connection.execute(sa.delete(schema.audit).where(columns.number.in_(old.limit(MOST_FORGOTTEN))))
             connection.execute(sa.insert(schema.audit).values(**vars(line)))
 
     def audit(self, *, limit: int, until: float | None = None) -> list[AuditLine]:
