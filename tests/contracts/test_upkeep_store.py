@@ -172,3 +172,14 @@ def test_a_sample_that_nobody_could_have_measured_stops_no_other(store):
 
     assert [minute.seconds for minute in store.sample_minutes("pi-1")] == [10.0]
     assert [minute.seconds for minute in store.sample_minutes("pi-2")] == [10.0]
+
+
+def test_a_clock_that_stands_still_makes_one_minute_in_which_each_sample_counts_once(store):
+    for first in (0, 30, 60):
+        store.write([sampled(sequence, mean_w=float(sequence)) for sequence in range(first, first + 40)])
+        assert store.thin_samples(received_before=200.0, limit=40) == 40
+
+    (minute,) = store.sample_minutes("pi-1")
+    assert (minute.count, minute.seconds, minute.energy_mj) == (100, 1000.0, 3_000_000.0)
+    assert (minute.min_w, minute.max_w, len(set(minute.sources))) == (0.0, 5.0, 100)
+    assert minute.mean_w == pytest.approx(49.5)

@@ -26,9 +26,9 @@ class MemoryUpkeep(MemoryRecords):
             old = self._oldest(Sample, before=received_before, limit=limit)
             for arrival in old:
                 source = (arrival.boot, arrival.sequence)
-                if minute := kept_minute(arrival.body, device=arrival.device, source=source):
-                    known = self._minutes.get(minute.key)
-                    self._minutes[minute.key] = together(known, minute) if known else minute
+                minute = kept_minute(arrival.body, device=arrival.device, source=source)
+                if minute and (whole := together(self._minutes.get(minute.key), [minute])):
+                    self._minutes[minute.key] = whole
                 del self._arrivals[arrival.identity]
         return len(old)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from protocol.configuration import Provenance
@@ -59,7 +59,7 @@ class SampleMinute:
 
     def figures(self) -> dict[str, Any]:
         """Everything but the key and the sources, as JSON."""
-        return {name: value for name, value in asdict(self).items() if name not in (*_KEY, "sources")}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in (*_KEY, "sources")}
 
     def to_json(self) -> dict[str, Any]:
         key = dict(zip(_KEY, self.key, strict=True))
@@ -110,10 +110,21 @@ def minute_of(sample: Sample, *, device: str, source: Source) -> SampleMinute:
     )
 
 
-def together(one: SampleMinute, other: SampleMinute) -> SampleMinute:
-    """Both in one; they have the same key. `other` is a single sample: what is in already changes nothing."""
-    if set(other.sources) <= set(one.sources):
-        return one
+def together(known: SampleMinute | None, samples: Iterable[SampleMinute]) -> SampleMinute | None:
+    """The known minute with more samples, each of which is a minute of the same key: what is in already changes nothing.
+
+    A device whose clock stands still has one minute with all of its samples: each is looked for and added once.
+    """
+    sources = set(known.sources) if known else set()
+    added: SampleMinute | None = None
+    for each in samples:
+        if not sources.issuperset(each.sources):
+            sources.update(each.sources)
+            added = _both(added, each) if added else each
+    return _both(known, added) if known and added else known or added
+
+
+def _both(one: SampleMinute, other: SampleMinute) -> SampleMinute:
     sums: dict[str, Any] = {name: getattr(one, name) + getattr(other, name) for name in _SUMS}
     means: dict[str, Any] = {mean: _mean(one, other, mean, weight) for mean, weight in _MEANS.items()}
     return replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -62,14 +63,14 @@ class SqlUpkeep(SqlAccess):
         return bool(connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_UPKEEP_LOCK))).scalar())
 
     def _put_in(self, connection: sa.Connection, minutes: Sequence[SampleMinute]) -> None:
-        gathered = _known(connection, minutes)
+        known, new = _known(connection, minutes), defaultdict(list)
         for minute in minutes:
-            known = gathered.get(minute.key)
-            gathered[minute.key] = together(known, minute) if known else minute
+            new[minute.key].append(minute)
+        gathered = [together(known.get(key), samples) for key, samples in new.items()]
         insert = self._insert(schema.sample_minutes)
         update = {"figures": insert.excluded.figures, "sources": insert.excluded.sources}
         keys = list(schema.sample_minutes.primary_key)
-        rows = [_row(minute) for minute in gathered.values()]
+        rows = [_row(minute) for minute in gathered if minute]
         if rows:
             connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=update), rows)
 
