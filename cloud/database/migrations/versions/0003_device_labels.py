@@ -1,4 +1,4 @@
-"""Labels of devices."""
+"""Labels of devices, which going back loses."""
 
 from __future__ import annotations
 

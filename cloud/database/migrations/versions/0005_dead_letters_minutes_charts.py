@@ -1,4 +1,7 @@
-"""Dead letters in place of rejected records, samples by the minute, columns for charts, when a presence was told."""
+"""Dead letters in place of rejected records, samples by the minute, columns for charts, when a presence was told.
+
+Going back loses the samples by the minute for good: what they were put together of is gone already.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens with scopes, the audit, and wrong tries of more than codes."""
+"""Tokens with scopes, the audit, and wrong tries of more than codes. Going back loses the tokens and the audit."""
 
 from __future__ import annotations
 
