@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import LengthRequired
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed, open_to_all, peer
@@ -69,6 +70,8 @@ def enrol() -> Response:
     404: nobody issued the code. 409: it has expired or was used. 503: it stays good, try again. An answer that
     got lost is given again to who sends the same code and the same `attempt`.
     """
+    if "Transfer-Encoding" in request.headers:  # nobody without a token holds a stream
+        raise LengthRequired("send the body with its Content-Length, not in chunks")
     given = {"attempt": "", **json_object(what="enrolment", limit_bytes=_MOST_CODE_BYTES)}
     code, attempt = (field(given, name, str, what="enrolment") for name in ("code", "attempt"))
     enrolled = services().enrolling.enrol(code, peer=peer(), attempt=attempt)

@@ -12,8 +12,13 @@ from gunicorn.http.body import LengthReader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from cloud.front.arrival import Arrival, ReceivedBody, Stage
+from cloud.front.limits import Limits
+from cloud.front.paced import Paced
 
 _READ_BYTES = 1 << 16
+_REST_S = 0.05
+"""What the rest of a body that the app left may take: a thread waits for it."""
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -67,11 +72,13 @@ class Connection(TConn):  # type: ignore[misc]
         self.arrived_s = time.perf_counter()
         return True
 
-    def next_request(self) -> Any:
+    def next_request(self, limits: Limits) -> Any:
         """What arrived, as gunicorn's parser reads it. For the thread that serves it."""
         arrival = self.arrival
+        streamed = arrival.stage is Stage.STREAMED
+        self.parser.unreader.sock = Paced(self.sock, limits, began_s=self.began_s) if streamed else self.sock
         self.parser.unreader.unread(bytes(arrival.head))
-        if arrival.stage is Stage.STREAMED:
+        if streamed:
             self.parser.unreader.buf.seek(0, 2)
             self.parser.unreader.buf.write(arrival.surplus)
             arrival.surplus = b""
@@ -86,7 +93,7 @@ class Connection(TConn):  # type: ignore[misc]
         if isinstance(body, ReceivedBody):
             body.skip()
             return True
-        return bool(self.parser.finish_body(deadline=time.monotonic() + 0.5))
+        return bool(self.parser.finish_body(deadline=time.monotonic() + _REST_S))
 
     def send(self, answer: bytes) -> None:
         """As much as goes without waiting."""

@@ -37,7 +37,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._streams = ThreadPoolExecutor(max_workers=self.limits.streams)
         self._arriving: dict[Connection, None] = {}
         self._lingering: deque[Connection] = deque()
-        self._held_bytes = self._under_way = 0
+        self._held_bytes = self._under_way = self._streamed = 0
         self._swept_s = self._stopping_since_s = 0.0
         # Of those that gunicorn stops listening at; more are let go before that.
         self._most_connections = self.worker_connections * 3 // 4
@@ -74,6 +74,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def finish_request(self, connection: Connection, served: Future[bool]) -> None:
         self._held_bytes -= connection.arrival.received_bytes
         self._under_way -= connection.arrival.stage is Stage.WHOLE
+        self._streamed -= connection.arrival.stage is Stage.STREAMED
         try:
             connection.sock.setblocking(False)
         except OSError:  # gunicorn has closed it, as the answer failed halfway
@@ -101,7 +102,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         request = None
         try:
             connection.sock.settimeout(self.limits.stall_s)
-            request = connection.next_request()
+            request = connection.next_request(self.limits)
             return bool(self.handle_request(request, connection)) and connection.is_read()
         except (NoMoreData, StopIteration, OSError) as error:
             self.log.debug("a connection ended: %s", error)
@@ -150,7 +151,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._drop(connection)
         elif stage is Stage.HEAD_TOO_LARGE:
             self._refuse(connection, 431, "the request's head is too large")
+        elif stage is Stage.STREAMED and self._streamed >= self.limits.streams + self.limits.waiting:
+            self._refuse(connection, 503, "too many large or chunked requests wait; try again", retry_after_s=1)
         elif stage is Stage.STREAMED:
+            self._streamed += 1
             self._serve(connection, self._streams)
         elif stage is Stage.WHOLE and self._under_way >= self.cfg.threads + self.limits.waiting:
             self._turn_away(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import subprocess
 
@@ -74,3 +75,27 @@ def test_an_answer_that_fails_halfway_ends_its_connection_alone(start_server, ev
             assert all_from(connection).endswith(b"\r\n\r\nfive ")
     assert server.answers()
     assert processes_of(server) == before
+
+
+def test_bodies_in_chunks_that_never_end_leave_room_for_a_word(server):
+    """Those that wait for a stream are refused at once when they are too many, and whole requests are served."""
+    with contextlib.ExitStack() as stack:
+        begun = [stack.enter_context(server.connect()) for _ in range(40)]
+        for connection in begun:
+            connection.sendall(
+                b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"
+            )
+
+        refused, _, _ = select.select(begun, [], [], 30)
+
+        assert all(connection.recv(12) == b"HTTP/1.1 503" for connection in refused)
+        assert refused
+        assert server.answers()
+
+
+def test_who_has_no_token_sends_nothing_in_chunks(server):
+    with server.connect() as connection:
+        connection.sendall(b"POST /api/v1/enroll HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+
+        assert all_from(connection).startswith(b"HTTP/1.1 411")
