@@ -128,3 +128,23 @@ def test_progress_does_not_change_the_list(store):
     store.note_job("pi-1", JobReport("a", JobState.IN_PROGRESS, 1, 4), at=2.0)
 
     assert store.unfinished_jobs("pi-1") == before
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        JobReport("a", JobState.QUEUED),
+        JobReport("a", JobState.QUEUED, 9, 10),
+        JobReport("a", JobState.IN_PROGRESS, 3, 10),
+    ],
+)
+def test_news_that_a_process_notes_late_sets_no_job_back(store, late):
+    store.add_job("pi-1", push("a"), at=10.0)
+    store.note_job("pi-1", JobReport("a", JobState.IN_PROGRESS, 9, 10), at=20.0)
+
+    assert store.note_job("pi-1", late, at=15.0)
+
+    stored = store.job("pi-1", "a")
+    assert (stored.state, stored.done, stored.total) == (JobState.IN_PROGRESS, 9, 10)
+    store.note_job("pi-1", JobReport("a", JobState.TIMED_OUT, 0, 0), at=30.0)
+    assert store.job("pi-1", "a").state is JobState.TIMED_OUT

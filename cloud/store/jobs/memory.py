@@ -45,7 +45,7 @@ class MemoryJobs:
             stored = self._jobs.get(report.id)
             if stored is None or stored.device != device:
                 return False
-            if not stored.state.final:
+            if not stored.state.final and _further(stored, report):
                 self._jobs[report.id] = _told(stored, report, at=at)
                 if report.state.final:
                     self._changed(device)
@@ -78,6 +78,11 @@ class MemoryJobs:
 
     def _changed(self, device: str) -> None:
         self._revisions[device] = self._revisions.get(device, 0) + 1
+
+
+def _further(stored: StoredJob, report: JobReport) -> bool:
+    back = report.done < stored.done or (report.state is JobState.QUEUED and stored.state is not JobState.QUEUED)
+    return report.state.final or not back
 
 
 def _told(stored: StoredJob, report: JobReport, *, at: float) -> StoredJob:

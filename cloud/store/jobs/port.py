@@ -61,7 +61,10 @@ class JobStore(Protocol):
         ...
 
     def note_job(self, device: str, report: JobReport, *, at: float) -> bool:
-        """How far a job is; False when the device has no such job. What has ended stays as it ended."""
+        """How far a job is; False when the device has no such job. What has ended stays as it ended.
+
+        Until then it only goes forward: of several processes that each note all news, one may be late.
+        """
         ...
 
     def unfinished_jobs(self, device: str) -> Unfinished:

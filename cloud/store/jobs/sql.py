@@ -51,7 +51,8 @@ class SqlJobs(SqlAccess):
             values["started_at"] = sa.func.coalesce(schema.jobs.c.started_at, at)
         if report.state.final:
             values["ended_at"] = at
-        update = sa.update(schema.jobs).where(_is(device, report.id), _unfinished()).values(**values)
+        here = (_is(device, report.id), _unfinished(), _behind(report))
+        update = sa.update(schema.jobs).where(*here).values(**values)
         with self._database.writing() as connection:
             if changed_by(connection, update):
                 if report.state.final:
@@ -89,6 +90,14 @@ def _is(device: str, job_id: str) -> sa.ColumnElement[bool]:
 
 def _unfinished() -> sa.ColumnElement[bool]:
     return schema.jobs.c.state.not_in(_FINAL)
+
+
+def _behind(report: JobReport) -> sa.ColumnElement[bool]:
+    """Of jobs that a report takes further."""
+    if report.state.final:
+        return sa.true()
+    not_back = schema.jobs.c.done <= report.done
+    return not_back & (schema.jobs.c.state == report.state.value) if report.state is JobState.QUEUED else not_back
 
 
 def _stored(row: sa.Row[Any]) -> StoredJob:
