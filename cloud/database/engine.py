@@ -6,7 +6,7 @@ import fcntl
 import functools
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ _CONNECTION = {
     "keepalives_count": 3,
 }
 _BEGIN, _BEGIN_WRITING = "BEGIN", "BEGIN IMMEDIATE"
+_ONE_STATE: Mapping[str, Mapping[str, str]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
+"""What makes all statements of a transaction see the same; SQLite always does (PostgreSQL's documentation, section 13.2)."""
 _MIGRATION_LOCK = 0x44594E41
 """The key of the PostgreSQL advisory lock under which the schema is brought up to date."""
 
@@ -54,6 +56,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
+        self._reads = self._engine.execution_options(**_ONE_STATE[self.dialect])
+        self._writes = self._engine.execution_options(begin=_BEGIN_WRITING)
         self._where = self._engine.url.render_as_string(hide_password=True)
         self._lock = threading.Lock()
         self._migrated = False
@@ -66,7 +70,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A transaction that reads one state of the database."""
-        with self._transaction() as connection:
+        with self._transaction(self._reads) as connection:
             yield connection
 
     @contextmanager
@@ -75,7 +79,7 @@ class Database:
 
         On SQLite it takes the write lock at once: a reader that turns writer later fails when another one wrote between.
         """
-        with self._transaction(immediate=True) as connection:
+        with self._transaction(self._writes) as connection:
             yield connection
 
     def migrate(self) -> None:
@@ -105,10 +109,9 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def _transaction(self, *, immediate: bool = False) -> Iterator[sa.Connection]:
+    def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         if not self._migrated:
             self.migrate()
-        engine = self._engine.execution_options(begin=_BEGIN_WRITING if immediate else _BEGIN)
         with self._errors_told(), engine.begin() as connection:
             yield connection
 
