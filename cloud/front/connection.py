@@ -52,8 +52,9 @@ class Connection(TConn):  # type: ignore[misc]
             self.arrival.add(surplus)
 
     def has_more(self) -> bool:
-        """Whether bytes of another request came with the last one."""
-        return bool(self.parser.unreader.buf.getvalue() or self.arrival.surplus)
+        """Whether bytes of another request came with the last one; in TLS also such as are decrypted, and no selector sees."""
+        decrypted = self.sock.pending() if isinstance(self.sock, ssl.SSLSocket) else 0
+        return bool(self.parser.unreader.buf.getvalue() or self.arrival.surplus or decrypted)
 
     def read(self) -> bool:
         """Takes what is there; False when the client has gone."""

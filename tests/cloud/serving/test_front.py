@@ -245,6 +245,23 @@ def test_tls_serves_beside_clients_that_never_end_their_handshake(start_server, 
     assert "Traceback" not in server.log.read_text()
 
 
+def test_a_request_in_the_record_that_ends_another_one_is_answered_over_tls(start_server, eventually, certificate):
+    server = start_server("--certfile", certificate, "--keyfile", certificate)
+    trusting = ssl.create_default_context(cafile=certificate)
+    eventually(lambda: "Listening" in server.log.read_text(), "the backend listens")
+    with trusting.wrap_socket(server.connect(), server_hostname="localhost") as connection:
+        connection.sendall(INDEX + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert connection.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+        connection.sendall(b"{}" + LIVE)
+
+        received = b""
+        while b'{"live":true}' not in received:
+            received += connection.recv(1 << 16)
+
+    assert received.startswith(b"HTTP/1.1 200 OK")
+
+
 def test_more_whole_requests_than_may_wait_are_told_to_come_again(start_server, eventually, digits, whole_request):
     server = start_server("--threads", "1")
     eventually(server.answers, "the backend is ready")
