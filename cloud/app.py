@@ -112,7 +112,7 @@ def create_app(
         rates=Rates(settings.requests_per_minute),
         downloads=Downloads(),
         bundles=files,
-        catalogue=Catalogue(store),
+        catalogue=Catalogue(store, noticed=tails.close_all_but),
         tails=tails,
         answering=Answering(tails, _node(settings)),
         in_flight=InFlight(settings.max_in_flight),

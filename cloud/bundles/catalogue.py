@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from cloud.remembered import Remembered
@@ -17,15 +17,22 @@ _FRESH_S = 1.0
 
 
 class Catalogue:
-    """The store's bundles, at most a second old. Thread-safe."""
+    """The store's bundles, at most a second old. Thread-safe. `noticed` is told the digests that are loaded, whenever it asks."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        noticed: Callable[[Collection[str]], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
+        self._noticed = noticed
         self._bundles: Remembered[str, list[StoredBundle]] = Remembered(fresh_s=_FRESH_S, clock=clock)
 
     def all(self) -> list[StoredBundle]:
         """By network and version."""
-        return self._bundles.get("all", self._store.bundles) or []
+        return self._bundles.get("all", self._looked) or []
 
     def of_network(self, network: str) -> list[StoredBundle]:
         """The network's bundles by version; NotFound when there is none."""
@@ -43,6 +50,11 @@ class Catalogue:
     def forget(self) -> None:
         """Asks the store again from now on."""
         self._bundles.forget()
+
+    def _looked(self) -> list[StoredBundle]:
+        bundles = self._store.bundles()
+        self._noticed({bundle.digest for bundle in bundles if bundle.loaded})
+        return bundles
 
     def _surely(self, look: Callable[[], Found]) -> Found:
         """What is looked for; before saying that it is not there the store is asked again."""

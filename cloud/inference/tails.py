@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cloud.bundles.files import BundleFiles
@@ -84,6 +84,12 @@ class Tails:
             turn = self._turns.pop(digest, None)
         if turn:
             turn.close()
+
+    def close_all_but(self, digests: Collection[str]) -> None:
+        """Closes bundles that another process unloaded or deleted, so that they leave memory and disk here as well."""
+        for digest in self.opened:
+            if digest not in digests:
+                self.close(digest)
 
     @property
     def opened(self) -> tuple[str, ...]:

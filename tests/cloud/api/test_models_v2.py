@@ -109,3 +109,16 @@ def test_loading_what_the_disk_damaged_is_503(stocked, settings, digits):
 
     assert response.status_code == 503
     assert "damaged" in response.get_json()["error"]
+
+
+def test_a_network_that_another_process_unloaded_leaves_the_memory_of_this_one(stocked, make_backend, whole_request):
+    beside = make_backend(store=stocked.store)
+    services = beside.app.extensions["dynasplit"]
+    assert beside.infer(whole_request).status_code == 200
+    assert services.tails.opened
+
+    stocked.call("POST", "/v2/repository/models/digits/unload")
+    services.catalogue.forget()
+
+    assert beside.infer(whole_request).status_code == 404
+    assert services.tails.opened == ()
