@@ -16,7 +16,8 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 _MOST = 4096
-_PATIENCE_S = 1.0
+_PATIENCE_S = 0.2
+"""Of one caller, once: below the deadlines that devices have, above what a store under load takes."""
 _AWAY_S = 1.0
 
 
