@@ -1,7 +1,8 @@
 """Energy of requests by the node's counters: shared, never more than was counted, and honest about what is not known."""
 
 import contextlib
-import multiprocessing
+import subprocess
+import sys
 import time
 
 import pytest
@@ -132,21 +133,26 @@ def test_processes_share_what_they_draw_at_once(tmp_path):
     assert spent == (pytest.approx(2_500), pytest.approx(2_500))
 
 
-def _stay(folder, ready, end):
-    node = MeteredNode.over(ScriptedCounts(Count(0)), PROFILE, folder=folder, clock=time.monotonic)
-    with node.window():
-        ready.set()
-        end.wait(60)
+WORKS_UNTIL_KILLED = """
+import sys, time
+from pathlib import Path
+from cloud.inference.energy import NodeProfile
+from cloud.inference.metered import MeteredNode
+from hardware.power.counts import Count, ScriptedCounts
+
+profile = NodeProfile("node", busy_watts=40.0, idle_watts=10.0)
+node = MeteredNode.over(ScriptedCounts(Count(0)), profile, folder=Path(sys.argv[1]), clock=time.monotonic)
+with node.window():
+    print("works", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_process_that_was_killed_takes_no_share_once_another_comes(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ready, end = context.Event(), context.Event()
-    killed = context.Process(target=_stay, args=(tmp_path, ready, end))
-    killed.start()
-    assert ready.wait(60)
-    killed.kill()
-    killed.join()
+    command = [sys.executable, "-c", WORKS_UNTIL_KILLED, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout.readline() == "works\n"
+        killed.kill()
 
     node = Node(tmp_path, clock=_Later())
     with node.meter.window() as window:
