@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from protocol.errors import Busy, DeadlineHopeless
 
 _WEIGHT = 0.2
 """Of the newest measurement."""
+_REMEMBERED = 16
+"""Runs of a tail of which the quickest tells whether a deadline can be met at all: a slow moment of the machine refuses nobody."""
 _TRUSTED_S = 1.0
-"""How long after it was measured a tail's own time may refuse it. Then the next call is let in, and what that takes counts alone:
-one that was slow once must not be refused for good."""
+"""How long after it was measured a tail's own time may refuse it. Then the next call is let in and measured: what was slow once
+must not be refused for good."""
 
 
 @dataclass(eq=False)
@@ -41,12 +44,13 @@ class Line:
         self._places: list[Place] = []
         self._took_s: dict[tuple[str, int], float | None] = {}
         self._measured_s: dict[tuple[str, int], float] = {}
+        self._runs_s: defaultdict[tuple[str, int], deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
 
     @contextmanager
     def place(self, digest: str, cut: int, *, patience_s: float | None) -> Iterator[Place]:
         """A place in line for the block, at the end.
 
-        Busy when as many wait as may; DeadlineHopeless when those before it, and it itself by what it took lately, would take
+        Busy when as many wait as may; DeadlineHopeless when those before it, and it itself by the quickest of its last runs, would take
         longer than `patience_s` (None: it has time).
         """
         mine = Place((digest, cut))
@@ -88,8 +92,8 @@ class Line:
             )
 
     def _lately_s(self, mine: Place) -> float:
-        """What its tail takes; nothing when that was not measured lately."""
-        return self._expected_s(mine) if self._is_trusted(mine.tail) else 0.0
+        """What its tail takes at least; nothing when that was not measured lately."""
+        return min(self._runs_s[mine.tail]) if self._is_trusted(mine.tail) else 0.0
 
     def _is_trusted(self, tail: tuple[str, int]) -> bool:
         return self._clock() - self._measured_s.get(tail, -math.inf) <= _TRUSTED_S
@@ -111,3 +115,4 @@ class Line:
         known_s = self._took_s[tail] if self._is_trusted(tail) else None
         self._took_s[tail] = took_s if known_s is None else known_s + _WEIGHT * (took_s - known_s)
         self._measured_s[tail] = self._clock()
+        self._runs_s[tail].append(took_s)
