@@ -50,8 +50,8 @@ class Line:
     def place(self, digest: str, cut: int, *, patience_s: float | None) -> Iterator[Place]:
         """A place in line for the block, at the end.
 
-        Busy when as many wait as may; DeadlineHopeless when those before it, and it itself by the quickest of its last runs, would take
-        longer than `patience_s` (None: it has time).
+        Busy when as many wait as may; DeadlineHopeless when those before it, and it itself by the quickest of its last runs,
+        would take longer than `patience_s` (None: it has time).
         """
         mine = Place((digest, cut))
         with self._lock:
