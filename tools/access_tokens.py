@@ -16,8 +16,8 @@ from typing import Any
 from protocol.errors import InvalidInput
 from protocol.topics import check_name
 from tools.backend import Backend
-from tools.output import add_json_argument, check_json_target, console, write_json
-from tools.tokens import add_backend_token
+from tools.output import check_json_target, console, write_json
+from tools.words import add_word
 
 SUMMARY = "make, list and revoke tokens for the backend"
 
@@ -26,7 +26,7 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
-    create = _word(words, "create", "make a token; it is told on stdout, this once")
+    create = add_word(words, "create", "make a token; it is told on stdout, this once")
     create.add_argument("name", metavar="NAME")
     create.add_argument(
         "--scope",
@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what it may do; may be repeated",
     )
     create.add_argument("--expires", metavar="AFTER", help="good for so long: 12h, 30d; without it until it is revoked")
-    _word(words, "list", "show all, the revoked ones too")
-    revoke = _word(words, "revoke", "make a token worthless, within ten seconds everywhere")
+    add_word(words, "list", "show all, the revoked ones too")
+    revoke = add_word(words, "revoke", "make a token worthless, within ten seconds everywhere")
     revoke.add_argument("name", metavar="NAME")
 
 
@@ -59,16 +59,6 @@ def seconds_of(text: str) -> float:
     if not found or not int(found[1]):
         raise InvalidInput(f"--expires {text!r:.40} must be a number with s, m, h or d, as in 30d")
     return float(int(found[1]) * _UNITS_S[found[2]])
-
-
-def _word(
-    words: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
-    word = words.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    word.add_argument("--backend", required=True, metavar="URL")
-    add_backend_token(word)
-    add_json_argument(word)
-    return word
 
 
 def _create(backend: Backend, arguments: argparse.Namespace) -> None:

@@ -17,11 +17,11 @@ from models.bundle import Bundle
 from protocol.job_orders import ProfileOrder
 from protocol.jobs import JobKind, JobState
 from tools.backend import Backend
-from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.output import check_json_target, console, write_json
 from tools.profile_device import DEFAULT_CODECS, DEFAULT_REPEATS, parse_codecs
 from tools.progress import progress
-from tools.tokens import add_backend_token
 from tools.watching import Watch, check_wait
+from tools.words import add_word
 
 SUMMARY = "have a device profile a network, look at its table again, or restart"
 
@@ -67,11 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _word(
     words: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
 ) -> argparse.ArgumentParser:
-    word = words.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    word = add_word(words, name, summary)
     word.add_argument("device", metavar="DEVICE")
-    word.add_argument("--backend", required=True, metavar="URL")
-    add_backend_token(word)
-    add_json_argument(word)
     return word
 
 

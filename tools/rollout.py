@@ -19,22 +19,22 @@ from protocol.messages import TableState
 from tools import keys
 from tools.backend import Backend
 from tools.fleet import devices_with, line_of, signed_for, watch
-from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.output import check_json_target, console, write_json
 from tools.push import read_table
-from tools.tokens import add_backend_token
+from tools.words import add_word
 
 SUMMARY = "send a table to many devices, stage by stage"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
-    _add_start(_word(words, "start", "sign a table for many devices and send it stage by stage"))
-    listing = _word(words, "list", "show rollouts, newest first")
+    _add_start(add_word(words, "start", "sign a table for many devices and send it stage by stage"))
+    listing = add_word(words, "list", "show rollouts, newest first")
     listing.add_argument("--network", default="", help="only those of this network")
-    showing = _word(words, "show", "show one rollout and its devices")
+    showing = add_word(words, "show", "show one rollout and its devices")
     showing.add_argument("id", metavar="ID")
     showing.add_argument("--watch", action="store_true", help="until its end")
-    canceling = _word(words, "cancel", "give a rollout up; devices keep what they have")
+    canceling = add_word(words, "cancel", "give a rollout up; devices keep what they have")
     canceling.add_argument("id", metavar="ID")
 
 
@@ -86,16 +86,6 @@ def run(arguments: argparse.Namespace) -> int:
         "cancel": _cancel,
     }
     return act[arguments.word](backend, arguments)
-
-
-def _word(
-    words: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
-    word = words.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    word.add_argument("--backend", required=True, metavar="URL")
-    add_backend_token(word)
-    add_json_argument(word)
-    return word
 
 
 def _start(backend: Backend, arguments: argparse.Namespace) -> int:

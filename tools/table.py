@@ -12,20 +12,20 @@ from typing import Any
 
 from cloud.store.computations.port import ComputationState
 from tools.backend import Backend
-from tools.output import add_json_argument, check_json_target, check_target, console, write_json, write_text
-from tools.tokens import add_backend_token
+from tools.output import check_json_target, check_target, console, write_json, write_text
 from tools.watching import Watch, check_wait
+from tools.words import add_word
 
 SUMMARY = "compute tables in the backend, and see who uses which"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
-    _add_compute(_word(words, "compute", "have a table composed from what a device measured"))
-    history = _word(words, "history", "show the tables that a device was ever to use, newest first")
+    _add_compute(add_word(words, "compute", "have a table composed from what a device measured"))
+    history = add_word(words, "history", "show the tables that a device was ever to use, newest first")
     history.add_argument("device", metavar="DEVICE")
     history.add_argument("network", metavar="NETWORK")
-    who = _word(words, "who", "show which device uses which table of a network")
+    who = add_word(words, "who", "show which device uses which table of a network")
     who.add_argument("network", metavar="NETWORK")
 
 
@@ -51,16 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
         "who": _who,
     }
     return act[arguments.word](backend, arguments)
-
-
-def _word(
-    words: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
-    word = words.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    word.add_argument("--backend", required=True, metavar="URL")
-    add_backend_token(word)
-    add_json_argument(word)
-    return word
 
 
 def _compute(backend: Backend, arguments: argparse.Namespace) -> int:
