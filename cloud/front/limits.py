@@ -9,12 +9,13 @@ from dataclasses import dataclass
 class Limits:
     """Of one worker process.
 
-    `body_bytes`: a larger body, and one in chunks, is read from the socket by the app, in one of `streams` threads of their own.
-    `held_bytes`: all requests that arrive or are served, together; beyond it those go that began first. `waiting`: whole
-    requests that may wait for a thread, and others that may wait for a stream. `patience_s` and `slowest_bytes_per_s`: a request
-    has so long to arrive, and longer the more of it came, also while the app reads it. `stall_s`: what a socket may take for one
-    step once a thread serves it. `linger_s`: how long a closed connection waits for the client's end, so that the answer is
-    read. `stopping_s`: what a request that has begun to arrive gets when the worker ends.
+    `body_bytes`: a larger body, and one in chunks, is read from the socket by the app, in one of `streams` threads of their
+    own. `held_bytes`: all requests that arrive or are served, together; beyond it those go that began first. `waiting`: whole
+    requests that may wait for a thread, and others that may wait for a stream. `patience_s` and `slowest_bytes_per_s`: a
+    request has so long to arrive, and longer the more of it came, also while the app reads it. `stall_s`: what a socket may
+    take for one step once a thread serves it, and what the reader of an answer may be behind the same lowest rate. `linger_s`:
+    how long a closed connection waits for the client's end, so that the answer is read. `stopping_s`: what a request that has
+    begun to arrive gets when the worker ends.
     """
 
     body_bytes: int = 16 * 1024**2

@@ -24,6 +24,7 @@ from cloud.front.arrival import Stage
 from cloud.front.connection import Connection
 from cloud.front.limits import Limits
 from cloud.front.refusals import refusal, status_of
+from cloud.front.sending import Answered, Sending
 
 _SWEEP_S = 0.5
 
@@ -103,7 +104,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             connection.sock.settimeout(self.limits.stall_s)
             request = connection.next_request(self.limits)
-            return bool(self.handle_request(request, connection)) and connection.is_read()
+            answered = Answered(Sending(connection.sock, self.limits), connection.client, connection.server)
+            return bool(self.handle_request(request, answered)) and connection.is_read()
         except (NoMoreData, StopIteration, OSError) as error:
             self.log.debug("a connection ended: %s", error)
         except Exception as error:  # noqa: BLE001 - the outermost place of a request
