@@ -112,6 +112,18 @@ class Backend:
         """A draft by its digest."""
         return Table.from_json(self._web.get(f"/api/v1/tables/{quoted(digest)}"))
 
+    def drafts(self) -> Iterator[dict[str, Any]]:
+        """What drafts there are, latest first, without their rows."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self._web.get(f"/api/v1/tables?{urllib.parse.urlencode({'cursor': cursor} if cursor else {})}")
+            yield from page["items"]
+            cursor = page["next"]
+
+    def remove_draft(self, digest: str) -> None:
+        """Deletes a draft."""
+        self._web.call("DELETE", f"/api/v1/tables/{quoted(digest)}")
+
     def compute_table(self, network: str, device: str, **options: Any) -> dict[str, Any]:
         """Has a draft composed from what a device measured; the computation. `options`: as the endpoint takes them."""
         return self._web.send("POST", "/api/v1/tables/compute", {"network": network, "device": device, **options})

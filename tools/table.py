@@ -1,4 +1,4 @@
-"""Tables in the backend: has them computed from stored measurements, and tells who uses which."""
+"""Tables in the backend: has them computed from stored measurements, tells who uses which, and deletes drafts."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     history = add_word(words, "history", "show the tables that a device was ever to use, newest first")
     history.add_argument("device", metavar="DEVICE")
     history.add_argument("network", metavar="NETWORK")
+    add_word(words, "drafts", "show the tables that nobody has signed, latest first")
+    delete = add_word(words, "delete", "delete a draft that no device shall use")
+    delete.add_argument("digest", metavar="DIGEST")
     who = add_word(words, "who", "show which device uses which table of a network")
     who.add_argument("network", metavar="NETWORK")
 
@@ -48,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     act: dict[str, Callable[[Backend, argparse.Namespace], int]] = {
         "compute": _compute,
         "history": _history,
+        "drafts": _drafts,
+        "delete": _delete,
         "who": _who,
     }
     return act[arguments.word](backend, arguments)
@@ -99,6 +104,28 @@ def _history(backend: Backend, arguments: argparse.Namespace) -> int:
     if not history:
         out.print(f"{arguments.device} never had a table of {arguments.network}")
     write_json(arguments.json, history)
+    return 0
+
+
+def _drafts(backend: Backend, arguments: argparse.Namespace) -> int:
+    drafts, out = list(backend.drafts()), console()
+    for each in drafts:
+        out.print(
+            f"{each['digest']}  {each['network']} on {each['device']}  bundle {each['bundle']:.12}  {each['rows']} rows  "
+            f"{_moment(each['added_at'])}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if not drafts:
+        out.print("there are no drafts")
+    write_json(arguments.json, drafts)
+    return 0
+
+
+def _delete(backend: Backend, arguments: argparse.Namespace) -> int:
+    backend.remove_draft(arguments.digest)
+    console().print(f"deleted draft {arguments.digest:.12}", highlight=False)
+    write_json(arguments.json, {"deleted": arguments.digest})
     return 0
 
 

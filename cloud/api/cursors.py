@@ -1,4 +1,4 @@
-"""Cursors: where a page of records ended, as a word that only means something here."""
+"""Cursors: where a page ended, as a word that only means something here."""
 
 from __future__ import annotations
 
@@ -32,10 +32,28 @@ def after(kind: str, selection: Selection, word: str) -> Selection:
             int(checked(sequence, int, what="cursor")),
         )
     except (binascii.Error, ValueError) as error:
-        raise InvalidInput(f"query 'cursor': {word!r:.40} is none that was given here; begin without one") from error
+        raise _unknown(word) from error
     if content.get("of") != _fingerprint(kind, selection):
         raise InvalidInput("query 'cursor' was given for other filters; keep them, or begin without one")
     return replace(selection, after=position)
+
+
+def moment_cursor(at: float, digest: str) -> str:
+    """The word for what follows what came in `at` and has this digest, in a list that is latest first."""
+    return f"{at!r}-{digest}"
+
+
+def moment(word: str) -> tuple[float, str]:
+    """Where a page ended. InvalidInput for a word that `moment_cursor` cannot have made."""
+    at, _, digest = word.rpartition("-")
+    try:
+        return float(at), digest
+    except ValueError as error:
+        raise _unknown(word) from error
+
+
+def _unknown(word: str) -> InvalidInput:
+    return InvalidInput(f"query 'cursor': {word!r:.40} is none that was given here; begin without one")
 
 
 def _text(value: object) -> str:

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
+from cloud.api.cursors import moment, moment_cursor
 from cloud.api.described import Operation, described
 from cloud.api.given import Count, QueryModel, query_of
 from cloud.services import services
 from cloud.store.dead_letters.port import DeadLetter
-from protocol.errors import InvalidInput
 
 blueprint = Blueprint("dead_letters", __name__)
 
@@ -45,19 +45,8 @@ def list_dead_letters() -> Response:
     """Messages and records that ingest could not read, with the reason, latest first: a page."""
     asked = query_of(DeadLetterQuery)
     store, limit = services().store, min(asked.limit, _MOST_PAGE)
-    before = None if asked.cursor is None else _position(asked.cursor)
+    before = None if asked.cursor is None else moment(asked.cursor)
     found = store.dead_letters(device=asked.device, before=before, limit=limit + 1)
-    following = _cursor(found[limit - 1]) if len(found) > limit else None
+    last = found[limit - 1] if len(found) > limit else None
+    following = moment_cursor(last.received_at, last.digest) if last else None
     return jsonify(DeadLetterPage(found[:limit], store.count_dead_letters(), following))
-
-
-def _cursor(letter: DeadLetter) -> str:
-    return f"{letter.received_at!r}-{letter.digest}"
-
-
-def _position(cursor: str) -> tuple[float, str]:
-    received_at, _, digest = cursor.rpartition("-")
-    try:
-        return float(received_at), digest
-    except ValueError as error:
-        raise InvalidInput(f"query 'cursor': {cursor!r:.40} is none that was given here; begin without one") from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from protocol import topics
+
 NAME = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
@@ -18,3 +20,9 @@ PATH_VALUES: dict[str, dict[str, Any]] = {
     "rollout_id": {**NAME, "description": "a rollout's id"},
     "file": {"type": "string", "description": "a file of the page"},
 }
+
+
+def check_names(device: str, network: str) -> None:
+    """InvalidInput for what cannot be the name of a device or of a network."""
+    topics.check_name(device, what="device")
+    topics.check_name(network, what="network")

@@ -64,7 +64,12 @@ drafts = sa.Table(
     sa.Column("digest", _DIGEST, primary_key=True),
     sa.Column("network", _NAME, nullable=False),
     sa.Column("device", _NAME, nullable=False),
+    sa.Column("bundle", _DIGEST, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("content_digest", _DIGEST, nullable=False),
+    sa.Column("added_at", sa.Double, nullable=False),
     sa.Column("content", sa.JSON, nullable=False),
+    sa.Index("ix_drafts_added_at", "added_at", "digest"),
 )
 
 signed_tables = sa.Table(
@@ -81,6 +86,7 @@ signed_tables = sa.Table(
     sa.Column("set_at", sa.Double),
     sa.Column("content", sa.JSON, nullable=False),
     sa.Index("ix_signed_tables_device", "device", "network", "version"),
+    sa.Index("ix_signed_tables_content", "content_digest"),
 )
 
 desired = sa.Table(

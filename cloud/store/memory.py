@@ -6,9 +6,9 @@ from cloud.store.audit.memory import MemoryAudit
 from cloud.store.bundles.memory import MemoryBundles
 from cloud.store.charts.memory import MemoryCharts
 from cloud.store.computations.memory import MemoryComputations
+from cloud.store.drafts.memory import MemoryDrafts
 from cloud.store.enrolments.memory import MemoryEnrolments
 from cloud.store.jobs.memory import MemoryJobs
-from cloud.store.tables.memory import MemoryTables
 from cloud.store.tokens.memory import MemoryTokens
 from cloud.store.tries.memory import MemoryTries
 from cloud.store.upkeep.memory import MemoryUpkeep
@@ -19,7 +19,7 @@ class MemoryStore(
     MemoryUpkeep,
     MemoryEnrolments,
     MemoryBundles,
-    MemoryTables,
+    MemoryDrafts,
     MemoryComputations,
     MemoryJobs,
     MemoryTokens,

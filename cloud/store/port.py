@@ -10,6 +10,7 @@ from cloud.store.charts.port import ChartStore
 from cloud.store.computations.port import ComputationStore
 from cloud.store.dead_letters.port import DeadLetterStore
 from cloud.store.devices.port import DeviceStore
+from cloud.store.drafts.port import DraftStore
 from cloud.store.enrolments.port import EnrolmentStore
 from cloud.store.jobs.port import JobStore
 from cloud.store.records.port import RecordStore
@@ -23,6 +24,7 @@ from cloud.store.upkeep.port import UpkeepStore
 class Store(
     DeviceStore,
     BundleStore,
+    DraftStore,
     TableStore,
     RolloutStore,
     ComputationStore,
@@ -37,7 +39,7 @@ class Store(
     AuditStore,
     Protocol,
 ):
-    """Devices, bundles, tables, records, what grew old or could not be read of them, jobs and enrolments.
+    """Devices, bundles, drafts, tables, records, what grew old or could not be read of them, jobs and enrolments.
 
     Thread-safe; several processes may share one database. Every method that changes something has committed when it
     returns. ServiceMissing when the database is away: then nothing was changed, and the caller may try again.

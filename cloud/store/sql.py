@@ -10,6 +10,7 @@ from cloud.store.bundles.sql import SqlBundles
 from cloud.store.charts.sql import SqlCharts
 from cloud.store.computations.sql import SqlComputations
 from cloud.store.devices.sql import SqlDevices
+from cloud.store.drafts.sql import SqlDrafts
 from cloud.store.enrolments.sql import SqlEnrolments
 from cloud.store.jobs.sql import SqlJobs
 from cloud.store.records.sql import SqlRecords
@@ -23,6 +24,7 @@ from cloud.store.upkeep.sql import SqlUpkeep
 class SqlStore(
     SqlDevices,
     SqlBundles,
+    SqlDrafts,
     SqlTables,
     SqlRollouts,
     SqlComputations,

@@ -84,7 +84,7 @@ class Computing:
         try:
             tables, facts = compute(self._store, claim.order)
             for table in tables:
-                self._store.add_draft(table)
+                self._store.add_draft(table, at=self._wall_clock())
         except ServiceMissing:
             raise
         except DynaSplitError as error:

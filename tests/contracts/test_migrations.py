@@ -20,6 +20,9 @@ from cloud.database.engine import Database
 from cloud.database.schema import metadata
 from cloud.store.records.port import Selection
 from cloud.store.sql import SqlStore
+from protocol.configuration import Configuration
+from protocol.link import REFERENCE_LINK
+from protocol.table import Row, Table
 
 SCRIPTS = Path(cloud.__file__).parent / "database" / "migrations"
 REVISIONS = [script.revision for script in reversed(list(ScriptDirectory(str(SCRIPTS)).walk_revisions()))]
@@ -55,7 +58,7 @@ def a_value(column: sa.Column[Any], number: int) -> Any:
         case sa.Boolean():
             return True
         case sa.JSON():
-            return {"cost": {**FIGURES, "provenance": KINDS}, "number": number, "odd": "a\0b", "table": TABLE}
+            return {"cost": {**FIGURES, "provenance": KINDS}, "number": number, "odd": "a\0b", "table": TABLE, **TABLE}
         case sa.String(length=length) if length and length < 64:
             return "online"
         case sa.String():
@@ -163,3 +166,31 @@ def test_charts_know_the_energies_of_older_inferences(database, connection):
 
     assert (bucket.count, bucket.violations) == (2, 2)
     assert (bucket.edge_mj, bucket.cloud_mj) == ({"estimated+measured": 15.0}, {"estimated": 60.0})
+
+
+def test_older_drafts_are_listed_and_can_be_deleted(database, connection):
+    migrate(connection, command.upgrade, "0010")
+    row = Row(Configuration(3, 1_500_000), 4.5, 12.0, 2.5, 1000, 40, 1.5, 60.0, None, 0.98)
+    drafts = [Table("digits", "b" * 64, f"pi-{number}", REFERENCE_LINK, (row,)) for number in range(250)]
+    connection.execute(
+        sa.insert(tables(connection)["drafts"]),
+        [
+            {"digest": each.digest, "network": "digits", "device": each.device, "content": each.to_json()}
+            for each in drafts
+        ],
+    )
+    migrate(connection, command.upgrade, "head")
+    connection.commit()
+
+    store = SqlStore(database)
+    listed = store.drafts()
+    store.remove_draft(drafts[0].digest)
+    left = store.drafts()
+    store.close()
+
+    assert {each.digest for each in listed} == {each.digest for each in drafts}
+    assert {(each.bundle, each.rows, each.content_digest) for each in listed} == {
+        ("b" * 64, 1, drafts[0].content_digest)
+    }
+    assert listed[0].added_at > 1.7e9
+    assert len(left) == 249

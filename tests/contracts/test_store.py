@@ -259,17 +259,6 @@ def test_bundles_serve_until_they_are_unloaded(store):
     assert [bundle.loaded for bundle in store.bundles()] == [True, True]
 
 
-def test_a_draft_is_kept_under_its_digest(store):
-    store.add_draft(table())
-    store.add_draft(table())
-    store.add_draft(table(head_ms=9.0))
-
-    assert store.draft(table().digest) == table()
-    assert {draft.digest for draft in store.drafts()} == {table().digest, table(head_ms=9.0).digest}
-    with pytest.raises(NotFound, match="ffff"):
-        store.draft("f" * 64)
-
-
 def test_the_newest_signed_table_is_desired(store):
     store.set_desired(signed(1))
     store.set_desired(signed(2))

@@ -273,3 +273,20 @@ def measured(cut: int, mhz: int) -> Measurement:
         link=Link(2.0, 500.0, 500.0), at=0.0, clock_synced=True,
     )  # fmt: skip
     return replace(whole, run="job-7")
+
+
+def test_drafts_are_shown_with_the_digest_by_which_they_are_deleted(run, store, capsys):
+    tables = [
+        Table("digits", BUNDLE, "pi-1", REFERENCE_LINK, a_row(), 0),
+        Table("faces", BUNDLE, "pi-1", REFERENCE_LINK, a_row()),
+    ]
+    for at, table in enumerate(tables):
+        store.add_draft(table, at=float(at))
+
+    assert run("table", "drafts") == 0
+    shown = capsys.readouterr().err
+    assert run("table", "delete", tables[0].digest) == 0
+    assert run("table", "delete", tables[0].digest) == 2
+
+    assert shown.index(tables[1].digest) < shown.index(tables[0].digest)
+    assert [each.digest for each in store.drafts()] == [tables[1].digest]

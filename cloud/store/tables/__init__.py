@@ -1,1 +1,1 @@
-"""Drafts, desired tables and reports."""
+"""Desired tables and reports."""

@@ -13,14 +13,12 @@ from cloud.store.tables.port import (
     DesiredVersion,
     ReceivedReport,
     TableVersion,
-    draft_unknown,
     not_newer,
     not_running,
     signed_unknown,
 )
 from protocol.messages import TableReport
 from protocol.signing import SignedTable
-from protocol.table import Table
 
 
 class MemoryTables(MemoryRollouts):
@@ -29,25 +27,10 @@ class MemoryTables(MemoryRollouts):
     def __init__(self) -> None:
         super().__init__()
         self._tables_lock = threading.Lock()
-        self._drafts: dict[str, Table] = {}
         self._signed: dict[str, SignedTable] = {}
         self._versions: dict[str, TableVersion] = {}
         self._desired: dict[tuple[str, str], DesiredTable] = {}
         self._reported: dict[tuple[str, str], ReceivedReport] = {}
-
-    def add_draft(self, table: Table) -> None:
-        with self._tables_lock:
-            self._drafts[table.digest] = table
-
-    def draft(self, digest: str) -> Table:
-        with self._tables_lock:
-            if digest not in self._drafts:
-                raise draft_unknown(digest)
-            return self._drafts[digest]
-
-    def drafts(self) -> list[Table]:
-        with self._tables_lock:
-            return sorted(self._drafts.values(), key=lambda table: (table.network, table.device, table.digest))
 
     def keep_signed(self, signed: Sequence[SignedTable]) -> None:
         with self._tables_lock:

@@ -72,22 +72,10 @@ class ReceivedReport:
 
 
 class TableStore(Protocol):
-    """Drafts, signed tables, which of them are desired, and what devices did with them.
+    """Signed tables, which of them are desired, and what devices did with them.
 
     As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away.
     """
-
-    def add_draft(self, table: Table) -> None:
-        """Keeps an unsigned table under its digest; a repeat changes nothing."""
-        ...
-
-    def draft(self, digest: str) -> Table:
-        """NotFound when there is none with this digest."""
-        ...
-
-    def drafts(self) -> list[Table]:
-        """All drafts, by network, device and digest."""
-        ...
 
     def keep_signed(self, signed: Sequence[SignedTable]) -> None:
         """Keeps signed tables under their digests, that nobody shall use yet. All or none; a repeat changes nothing."""
@@ -136,10 +124,6 @@ class TableStore(Protocol):
     def reports(self, network: str) -> Mapping[str, ReceivedReport]:
         """The latest report of each device on its table for a network, by device."""
         ...
-
-
-def draft_unknown(digest: str) -> NotFound:
-    return NotFound(f"no draft has digest {digest:.64}")
 
 
 def signed_unknown(digest: str) -> NotFound:

@@ -16,37 +16,18 @@ from cloud.store.tables.port import (
     DesiredVersion,
     ReceivedReport,
     TableVersion,
-    draft_unknown,
     not_newer,
     not_running,
     signed_unknown,
 )
 from protocol.messages import TableReport
 from protocol.signing import SignedTable
-from protocol.table import Table
 
 _VERSION = ("device", "network", "version", "digest", "content_digest", "bundle", "rows", "set_at")
 
 
 class SqlTables(SqlAccess):
     """A `TableStore` in a database. Every method is one transaction."""
-
-    def add_draft(self, table: Table) -> None:
-        insert = self._insert(schema.drafts).values(
-            digest=table.digest, network=table.network, device=table.device, content=table.to_json()
-        )
-        self._change(insert.on_conflict_do_nothing())
-
-    def draft(self, digest: str) -> Table:
-        rows = self._all(sa.select(schema.drafts.c.content).where(schema.drafts.c.digest == digest))
-        if not rows:
-            raise draft_unknown(digest)
-        return Table.from_json(rows[0].content)
-
-    def drafts(self) -> list[Table]:
-        columns = schema.drafts.c
-        order = (columns.network, columns.device, columns.digest)
-        return [Table.from_json(row.content) for row in self._all(sa.select(columns.content).order_by(*order))]
 
     def keep_signed(self, signed: Sequence[SignedTable]) -> None:
         # One order for all processes, or two that keep the same tables would wait for each other.

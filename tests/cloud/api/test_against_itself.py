@@ -37,7 +37,7 @@ def backend(make_backend, digits, inference, measurement, make_signed):
     made.device("pi-1")
     made.store.set_labels("pi-1", {"site": "north"})
     signed = make_signed()
-    made.store.add_draft(signed.table)
+    made.store.add_draft(signed.table, at=1.0)
     made.store.set_desired(signed)
     made.store.note_report(
         "pi-1", TableReport("digits", signed.table.digest, 1, TableState.ROLLED_BACK, "slow"), at=1.0

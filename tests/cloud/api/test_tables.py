@@ -111,18 +111,6 @@ def test_a_name_that_would_publish_elsewhere_is_400(backend, make_signed, device
     assert backend.publisher.published == []
 
 
-def test_drafts_are_kept_by_digest(backend, make_signed):
-    draft = make_signed(0).table
-
-    response = backend.call("POST", "/api/v1/tables", json=draft.to_json())
-
-    assert (response.status_code, response.get_json()) == (201, {"digest": draft.digest})
-    assert backend.call("GET", f"/api/v1/tables/{draft.digest}").get_json() == draft.to_json()
-    (listed,) = backend.call("GET", "/api/v1/tables").get_json()
-    assert (listed["digest"], listed["network"], listed["rows"]) == (draft.digest, "digits", 1)
-    assert backend.call("GET", f"/api/v1/tables/{'f' * 64}").status_code == 404
-
-
 def test_without_a_broker_publishing_is_a_missing_service():
     with pytest.raises(ServiceMissing, match="DYNASPLIT_BROKER_URL"):
         NoBroker().publish(TOPIC, b"")

@@ -1,0 +1,94 @@
+"""Drafts: tables that nobody has signed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from flask import Blueprint, Response, jsonify
+from pydantic import Field
+
+from cloud.access.scopes import Scope
+from cloud.api.access import allowed
+from cloud.api.auditing import about
+from cloud.api.cursors import moment, moment_cursor
+from cloud.api.described import Operation, described
+from cloud.api.documents import TableDocument
+from cloud.api.given import Count, QueryModel, query_of
+from cloud.api.path_values import check_names
+from cloud.api.requests import json_object
+from cloud.services import services
+from cloud.store.drafts.port import DraftFacts
+from protocol.table import Table
+
+blueprint = Blueprint("drafts", __name__)
+
+_PAGE, _MOST_PAGE = 100, 1000
+
+
+@dataclass(frozen=True)
+class DraftDigest:
+    """A draft's identity."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
+class DraftPage:
+    """Latest first. `next`: the cursor of what follows, null at the end."""
+
+    items: list[DraftFacts]
+    next: str | None
+
+
+class DraftQuery(QueryModel):
+    """How many, and from where on."""
+
+    limit: Annotated[Count, Field(description="at most so many, and 1000")] = _PAGE
+    cursor: Annotated[str | None, Field(description="go on where a page ended: its `next`")] = None
+
+
+@blueprint.post("/api/v1/tables")
+@allowed(Scope.WRITE)
+@described(Operation(body=TableDocument, answers={201: DraftDigest}))
+def add_draft() -> tuple[Response, int]:
+    """Keeps an unsigned table."""
+    table = Table.from_json(json_object(what="table"))
+    check_names(table.device, table.network)
+    services().store.add_draft(table, at=time.time())
+    return jsonify({"digest": table.digest}), 201
+
+
+@blueprint.get("/api/v1/tables")
+@allowed(Scope.READ)
+@described(Operation(query=DraftQuery, answers={200: DraftPage}))
+def list_drafts() -> Response:
+    """What drafts there are, latest first: a page."""
+    asked = query_of(DraftQuery)
+    limit = min(asked.limit, _MOST_PAGE)
+    before = None if asked.cursor is None else moment(asked.cursor)
+    found = services().store.drafts(before=before, limit=limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    following = moment_cursor(last.added_at, last.digest) if last else None
+    return jsonify(DraftPage(found[:limit], following))
+
+
+@blueprint.get("/api/v1/tables/<digest>")
+@allowed(Scope.READ)
+@described(Operation(answers={200: TableDocument}))
+def get_draft(digest: str) -> Response:
+    """A draft by its digest."""
+    return jsonify(services().store.draft(digest).to_json())
+
+
+@blueprint.delete("/api/v1/tables/<digest>")
+@allowed(Scope.WRITE)
+@described(Operation(answers={204: None}, refusals=(409,)))
+def remove_draft(digest: str) -> tuple[str, int]:
+    """Deletes a draft. 409 while a device shall use what it holds; signed tables stay in any case."""
+    store = services().store
+    table = store.draft(digest)
+    about(f"draft of {table.network} for {table.device}")
+    store.remove_draft(digest)
+    return "", 204

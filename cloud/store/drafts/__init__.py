@@ -1,0 +1,1 @@
+"""Drafts: tables that nobody has signed."""
