@@ -1,28 +1,18 @@
-"""Accounts in Mosquitto's dynamic security plugin (https://mosquitto.org/documentation/dynamic-security/).
-
-Commands are JSON on `$CONTROL/dynamic-security/v1`; the answers come on the topic `response` below it, each with the
-`correlationData` of its command.
-"""
+"""Accounts in Mosquitto's dynamic security plugin, and its rights."""
 
 from __future__ import annotations
 
-import json
-import queue
-import time
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from cloud.broker.accounts import user_of
+from cloud.broker.control import PATIENCE_S, Control
 from protocol import topics
-from protocol.errors import ServiceMissing
 from protocol.mqtt.address import BrokerAddress
-from protocol.mqtt.bus import MqttBus
 
-COMMANDS = "$CONTROL/dynamic-security/v1"
-RESPONSES = f"{COMMANDS}/response"
+RECEIVE = "publishClientReceive"
+"""The kind of ACL that a message is held against before it goes out to somebody."""
 
-_PATIENCE_S = 5.0
 _THERE_ALREADY = {"createRole": "Role already exists", "createClient": "Client already exists"}
 _GONE_ALREADY = {"deleteClient": "Client not found", "deleteRole": "Role not found"}
 
@@ -30,9 +20,8 @@ _GONE_ALREADY = {"deleteClient": "Client not found", "deleteRole": "Role not fou
 class DynamicSecurity:
     """`BrokerAccounts` in the plugin. Connects for each change, as a user who may send it commands."""
 
-    def __init__(self, address: BrokerAddress, *, patience_s: float = _PATIENCE_S) -> None:
-        self._address = address
-        self._patience_s = patience_s
+    def __init__(self, address: BrokerAddress, *, patience_s: float = PATIENCE_S) -> None:
+        self._control = Control(address, patience_s=patience_s)
 
     def add(self, device: str, password: str) -> str:
         user = user_of(device)
@@ -45,54 +34,14 @@ class DynamicSecurity:
             {"command": "createClient", **client},
             {"command": "modifyClient", **client},
         ]
-        self._told(commands, forgiven=_THERE_ALREADY)
+        self._control.tell(commands, forgiven=_THERE_ALREADY)
         return user
 
     def remove(self, device: str) -> bool:
         user = user_of(device)
         commands = [{"command": "deleteClient", "username": user}, {"command": "deleteRole", "rolename": user}]
-        return not self._told(commands, forgiven=_GONE_ALREADY).get("deleteClient")
-
-    def _told(self, commands: Sequence[Mapping[str, Any]], *, forgiven: Mapping[str, str]) -> dict[str, str]:
-        """The errors by command, all of them forgiven; ServiceMissing for any other and for none that answers."""
-        mark = uuid.uuid4().hex
-        errors: dict[str, str] = {}
-        for answer in self._answers([{**command, "correlationData": mark} for command in commands], mark):
-            command, error = str(answer.get("command")), str(answer.get("error", ""))
-            if error and forgiven.get(command) != error:
-                raise ServiceMissing(f"broker {self._address} refused to change its accounts: {command}: {error}")
-            errors[command] = error
-        return errors
-
-    def _answers(self, commands: Sequence[Mapping[str, Any]], mark: str) -> list[Mapping[str, Any]]:
-        heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        bus = MqttBus(self._address, client_id=f"dynasplit-accounts-{mark[:12]}")
-        bus.subscribe(RESPONSES, lambda _topic, payload: heard.put(payload))
-        request = json.dumps({"commands": commands}).encode()
-
-        def ask() -> None:
-            bus.publish(COMMANDS, request)
-
-        bus.on_connect(ask)
-        bus.start()
-        try:
-            return self._gathered(heard, mark, count=len(commands))
-        finally:
-            bus.stop()
-
-    def _gathered(self, heard: queue.SimpleQueue[bytes], mark: str, *, count: int) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        end_s = time.monotonic() + self._patience_s
-        while len(found) < count:
-            try:
-                payload = heard.get(timeout=max(0.0, end_s - time.monotonic()))
-            except queue.Empty:
-                raise ServiceMissing(
-                    f"broker {self._address} answered no change of its accounts within {self._patience_s:g} s: does it run the "
-                    "dynamic security plugin, and may the backend's user send it commands?"
-                ) from None
-            found += [answer for answer in _responses(payload) if answer.get("correlationData") == mark]
-        return found
+        answers = self._control.tell(commands, forgiven=_GONE_ALREADY)
+        return not any(answer.get("error") for answer in answers if answer.get("command") == "deleteClient")
 
 
 def rights_of(device: str) -> list[dict[str, Any]]:
@@ -101,15 +50,15 @@ def rights_of(device: str) -> list[dict[str, Any]]:
 
 
 def rights(writes: Iterable[str], reads: Iterable[str]) -> list[dict[str, Any]]:
-    """ACLs that allow to publish to and to subscribe to topics with wildcards; anything else is denied by default."""
-    sends = [{"acltype": "publishClientSend", "topic": topic, "allow": True} for topic in writes]
-    return sends + [{"acltype": "subscribePattern", "topic": topic, "allow": True} for topic in reads]
+    """ACLs that allow to publish to topics with wildcards, and to subscribe to others and receive what comes on them; anything
+    else is denied by default.
+
+    Who may subscribe to nothing receives all the same: what another user's session subscribed to that he takes over by its
+    client id (MQTT 3.1.1, section 3.1.4).
+    """
+    sends = [_allowed("publishClientSend", topic) for topic in writes]
+    return sends + [_allowed(kind, topic) for topic in reads for kind in ("subscribePattern", RECEIVE)]
 
 
-def _responses(payload: bytes) -> list[Mapping[str, Any]]:
-    try:
-        content = json.loads(payload)
-    except ValueError:
-        content = None
-    found = content.get("responses") if isinstance(content, dict) else None
-    return [answer for answer in found or [] if isinstance(answer, dict)]
+def _allowed(kind: str, topic: str) -> dict[str, Any]:
+    return {"acltype": kind, "topic": topic, "allow": True}

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cloud.broker.dynamic_security import COMMANDS, RESPONSES, rights
+from cloud.broker.control import COMMANDS, RESPONSES
+from cloud.broker.dynamic_security import RECEIVE, rights
 from protocol import topics
 from protocol.errors import DynaSplitError, InvalidInput
 
@@ -37,17 +38,16 @@ _ROLES = {
         # The plugin looks at a shared subscription as it is written.
         {"acltype": "subscribePattern", "topic": f"$share/{topics.INGEST}/{topics.telemetry('+')}", "allow": True},
     ],
-    # Without the right to receive, Mosquitto 2.0 drops its own answers: of `$` topics nothing is allowed by default.
-    "accounts": [
-        *rights([COMMANDS], [RESPONSES]),
-        {"acltype": "publishClientReceive", "topic": RESPONSES, "allow": True},
-    ],
+    "accounts": rights([COMMANDS], [RESPONSES]),
     # For a user that the operator adds: whoever shows the devices at home.
     "home-assistant": rights(
         [f"{topics.HOME_ASSISTANT}/status"],
         [f"{topics.HOME_ASSISTANT}/#", topics.availability("+"), topics.state("+")],
     ),
 }
+DEFAULT_ACCESS = {"publishClientSend": False, RECEIVE: False, "subscribe": False, "unsubscribe": True}
+"""What goes for topics that no role of a user names."""
+
 _ITERATIONS = 10_000
 _SALT_BYTES = 12
 
@@ -55,12 +55,7 @@ _SALT_BYTES = 12
 def document(passwords: Mapping[str, str]) -> dict[str, Any]:
     """The plugin's configuration, as `mosquitto_ctrl dynsec init` lays it out, for the users' passwords."""
     return {
-        "defaultACLAccess": {
-            "publishClientSend": False,
-            "publishClientReceive": True,
-            "subscribe": False,
-            "unsubscribe": True,
-        },
+        "defaultACLAccess": DEFAULT_ACCESS,
         "roles": [{"rolename": name, "acls": acls} for name, acls in _ROLES.items()],
         "clients": [_client(user, password=passwords[user], roles=roles) for user, roles in USERS.items()],
     }

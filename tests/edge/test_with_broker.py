@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cloud.broker.accounts import user_of
+from cloud.broker.control import Control
 from cloud.broker.dynamic_security import DynamicSecurity, rights
 from edge.process import START_AGAIN
 from protocol import topics
@@ -53,11 +54,11 @@ class Listener:
 @pytest.fixture
 def house(shipped_broker):
     """Home Assistant's account, and the device's, beside the cloud's."""
-    accounts = DynamicSecurity(BrokerAddress.parse(shipped_broker.url("backend")))
-    accounts.add(DEVICE, "device-secret")
+    address = BrokerAddress.parse(shipped_broker.url("backend"))
+    DynamicSecurity(address).add(DEVICE, "device-secret")
     role = {"rolename": "house", "acls": rights(["homeassistant/#"], ["homeassistant/#"])}
     user = {"username": "house", "password": "house-secret", "roles": [{"rolename": "house"}]}
-    accounts._told([{"command": "createRole", **role}, {"command": "createClient", **user}], forgiven={})
+    Control(address).tell([{"command": "createRole", **role}, {"command": "createClient", **user}], forgiven={})
     return shipped_broker
 
 

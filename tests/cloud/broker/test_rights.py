@@ -11,7 +11,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from cloud.broker.dynamic_security import COMMANDS, RESPONSES, DynamicSecurity
+from cloud.broker.control import COMMANDS, RESPONSES
+from cloud.broker.dynamic_security import DynamicSecurity
 from protocol import topics
 from protocol.mqtt.address import BrokerAddress
 
