@@ -39,6 +39,7 @@ from cloud.api import (
 )
 from cloud.api.errors import Refusals
 from cloud.api.inferring import Inferring
+from cloud.asking import Asking
 from cloud.broker.accounts import BrokerAccounts, NoAccounts
 from cloud.broker.dynamic_security import DynamicSecurity
 from cloud.broker.publishing import MqttPublisher, NoBroker, Publisher
@@ -110,6 +111,7 @@ def create_app(
     made = Services(
         settings=settings,
         store=store,
+        asking=Asking(),
         guard=Guard(store, operator_token=settings.operator_token),
         rates=Rates(settings.requests_per_minute),
         downloads=Downloads(),

@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from cloud.access.downloads import Downloads
 from cloud.access.guard import Guard
 from cloud.access.rates import Rates
+from cloud.asking import Asking
 from cloud.broker.accounts import BrokerAccounts
 from cloud.broker.publishing import Publisher
 from cloud.bundles.catalogue import Catalogue
@@ -33,6 +34,7 @@ class Services:
 
     settings: BackendSettings
     store: Store
+    asking: Asking
     guard: Guard
     rates: Rates
     downloads: Downloads

@@ -17,6 +17,8 @@ _TOKEN = "token"  # noqa: S105 - what is counted, not one
 _WRONG_TRIES = 10
 _WINDOW_S = 60.0
 _FRESH_S = 1.0
+_FIRST_PATIENCE_S = 0.2
+"""An operator, whom no store needs to know, waits for the count."""
 _V6_SITE_BITS = 64
 
 
@@ -30,7 +32,9 @@ class Brake:
     def __init__(self, store: TryStore, *, clock: Callable[[], float], wall: Callable[[], float] = time.time) -> None:
         self._store = store
         self._wall = wall
-        self._counts: Remembered[str, int] = Remembered(fresh_s=_FRESH_S, clock=clock)
+        self._counts: Remembered[str, int] = Remembered(
+            fresh_s=_FRESH_S, clock=clock, first_patience_s=_FIRST_PATIENCE_S
+        )
 
     def check(self, peer: str) -> None:
         """Overloaded for a peer that showed too many wrong tokens."""

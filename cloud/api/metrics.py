@@ -11,6 +11,9 @@ from cloud.services import Services, services
 from cloud.watching.exposition import CONTENT_TYPE, exposition
 from cloud.watching.fleet import Fleet, FleetCollector
 
+_PATIENCE_S = 2.0
+"""With the store, so that the rest is told in time."""
+
 _ANSWER = Operation(answers={200: {"text/plain": str}})
 
 
@@ -31,5 +34,9 @@ def blueprint(*, to_all: bool) -> Blueprint:
 
 
 def _fleet(made: Services) -> Fleet:
+    return made.asking.ask("fleet", lambda: _counted(made), patience_s=_PATIENCE_S)
+
+
+def _counted(made: Services) -> Fleet:
     counts = made.store.count_devices()
     return Fleet({availability.value: count for availability, count in counts.items()}, made.store.count_dead_letters())

@@ -25,6 +25,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from protocol.errors import InvalidInput, ServiceMissing
 
@@ -119,6 +120,10 @@ class Database:
     def _errors_told(self) -> Iterator[None]:
         try:
             yield
+        except PoolTimeout as error:
+            raise ServiceMissing(
+                f"database {self._where} cannot be used: all connections are taken, by questions that it does not answer"
+            ) from error
         except (OperationalError, InterfaceError) as error:
             raise ServiceMissing(
                 f"database {self._where} cannot be used: {_first_line(error.orig or error)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -25,6 +26,19 @@ class Source:
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    def waiting(condition: Callable[[], bool]) -> None:
+        tick = threading.Event()
+        for _ in range(3000):
+            if condition():
+                return
+            tick.wait(0.01)
+        raise AssertionError("the condition did not come true in time")
+
+    return waiting
 
 
 @pytest.fixture
@@ -71,8 +85,32 @@ def test_a_source_that_refuses_is_served_stale_and_left_alone_for_a_moment(now_s
     assert [values.get("a", source) for _ in range(3)] == ["one"] * 3
     assert source.asked == 2
 
-    now_s[0], source.says = 105.0, "two"
-    assert values.get("a", source) == "two"
+
+def test_a_source_that_refused_is_waited_for_by_nobody_until_it_has_answered(now_s, source, wait_until):
+    values = remembered(now_s)
+    values.get("a", source)
+    now_s[0], source.says = 111.0, ServiceMissing("away")
+    wait_until(lambda: values.get("a", source) == "one" and source.asked == 2)
+    now_s[0], source.says = 115.0, "two"
+    source.goes_on.clear()
+
+    assert [values.get("a", source) for _ in range(3)] == ["one"] * 3
+
+    source.goes_on.set()
+    wait_until(lambda: values.get("a", source) == "two")
+    assert source.asked == 3
+
+
+def test_who_knows_nothing_is_told_that_the_source_says_nothing(now_s, source):
+    values = Remembered(fresh_s=10.0, clock=lambda: now_s[0], first_patience_s=0.0)
+    source.goes_on.clear()
+
+    for _ in range(3):
+        with pytest.raises(ServiceMissing, match="has not answered"):
+            values.get("a", source)
+
+    assert source.asked <= 1
+    source.goes_on.set()
 
 
 def test_a_source_that_says_nothing_holds_nobody_who_has_a_value(now_s, source):
