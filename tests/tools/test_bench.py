@@ -12,7 +12,7 @@ from models.running.runner import RunnerFailed
 from models.zoo import digits_vgg, load_digits_vgg
 from protocol.errors import InvalidInput
 from tools.benches import accuracy, cutting, models, networks, running, wire
-from tools.benches.figures import Target, spread
+from tools.benches.figures import Target, middle, spread
 from tools.benches.isolated import apart
 from tools.cli import main
 
@@ -182,6 +182,10 @@ def test_a_figure_at_its_limit_meets_it():
 def test_a_figure_that_must_be_reached_may_be_above_its_limit():
     assert Target("energy saved", 51.0, 50.0, "%", at_least=True).met
     assert not Target("energy saved", 49.9, 50.0, "%", at_least=True).met
+
+
+def test_many_repeats_are_told_by_median_and_quartiles():
+    assert middle([1, 2, 3, 4, 100]) == {"median": 3, "lower": 2, "upper": 4, "repeats": 5}
 
 
 def test_repeats_are_told_by_median_and_range():

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tools.benches.cloud import clients, network, serving
-from tools.benches.figures import spread
+from tools.benches.figures import middle
 from tools.benches.loopback import Caller
 from tools.cli import main
 
@@ -17,9 +17,9 @@ def found(monkeypatch):
     """Makes the figures, so that nothing is measured."""
 
     def making(*, share: float = 0.95, overhead_ms: float = 1.0, errors: int = 0):
-        names = ("tail_ms", "request_ms", "loopback_ms", "bare_cpu_ms", "bare_on_all_cores_cpu_ms", "request_cpu_ms")
-        facts = {name: spread([20.0]) for name in names}
-        facts |= {"share": spread([share]), "share_on_all_cores": spread([0.97]), "overhead_ms": spread([overhead_ms])}
+        names = ("tail_ms", "request_ms", "loopback_ms", "bare_cpu_ms", "bare_alone_cpu_ms", "request_cpu_ms")
+        facts = {name: middle([20.0]) for name in names}
+        facts |= {"share": middle([share]), "share_of_one_alone": middle([0.97]), "overhead_ms": middle([overhead_ms])}
         facts |= {"crowd": {"clients": 200, "served": 9, "refused": 4, "errors": errors}}
         facts |= {"tail_macs": 9e8, "boundary_bytes": 602112}
         monkeypatch.setattr(serving, "facts", lambda *_: facts)
@@ -71,7 +71,7 @@ def test_clients_tell_answers_refusals_and_errors_apart(monkeypatch, tmp_path):
     monkeypatch.setattr(Caller, "ask", ask)
     (tmp_path / "request").write_bytes(b"GET")
 
-    found = clients.ask(1, str(tmp_path / "request"), 20.0, 1)
+    found = clients.Clients(1, str(tmp_path / "request"))(seconds=20.0, connections=1)
 
     assert (found["served_ms"], found["refused"], found["errors"]) == ([7.0], 1, 2)
     assert "503" in found["told"][0]

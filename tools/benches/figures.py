@@ -43,6 +43,12 @@ def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:
     return {name: round(value, digits) for name, value in found.items()} | {"repeats": len(values)}
 
 
+def middle(values: Sequence[float], digits: int = 3) -> dict[str, float]:
+    """Median and quartiles of many repeats, of which single ones may have been disturbed."""
+    lower, median, upper = (round(float(value), digits) for value in np.quantile(values, (0.25, 0.5, 0.75)))
+    return {"median": median, "lower": lower, "upper": upper, "repeats": len(values)}
+
+
 def evenly(items: Sequence[Item], most: int | None) -> tuple[Item, ...]:
     """At most so many of them (None: all), evenly spread, with both ends."""
     count = min(len(items), most or len(items))

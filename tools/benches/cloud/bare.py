@@ -22,17 +22,26 @@ def boundary(manifest: Manifest, cut: int) -> list[Array]:
     return [random.random(spec.shape).astype(spec.dtype) for spec in manifest.cut(cut).boundary]
 
 
-def loop(bundle: str, cut: int, cache: str, seconds: float) -> dict[str, Any]:
-    """`ms` of each run, and `cpu_s` of all of them. To be called in a process of its own."""
-    opened = Bundle.open(Path(bundle))
-    runner, given = open_runner(opened, cache_dir=Path(cache)), boundary(opened.manifest, cut)
-    for _ in range(_WARM_UP):
-        runner.tail(cut, given)
-    took_ms: list[float] = []
-    ends_s, began_cpu_s = time.perf_counter() + seconds, time.process_time()
-    while (began_s := time.perf_counter()) < ends_s:
-        runner.tail(cut, given)
-        took_ms.append((time.perf_counter() - began_s) * 1e3)
-    cpu_s = time.process_time() - began_cpu_s
-    runner.close()
-    return {"ms": took_ms, "cpu_s": cpu_s}
+class Loop:
+    """A tail that is open and has run."""
+
+    def __init__(self, bundle: str, cut: int, cache: str) -> None:
+        opened = Bundle.open(Path(bundle))
+        self._runner = open_runner(opened, cache_dir=Path(cache))
+        self._cut, self._given = cut, boundary(opened.manifest, cut)
+        for _ in range(_WARM_UP):
+            self.run_ms()
+
+    def run_ms(self) -> float:
+        """What one run takes."""
+        began_s = time.perf_counter()
+        self._runner.tail(self._cut, self._given)
+        return (time.perf_counter() - began_s) * 1e3
+
+    def __call__(self, seconds: float) -> dict[str, Any]:
+        """`runs` within so many seconds, and `cpu_s` of all of them."""
+        runs, ends_s, began_cpu_s = 0, time.perf_counter() + seconds, time.process_time()
+        while time.perf_counter() < ends_s:
+            self.run_ms()
+            runs += 1
+        return {"runs": runs, "cpu_s": time.process_time() - began_cpu_s}

@@ -66,7 +66,7 @@ def _show(facts: Mapping[str, Any], out: Console) -> None:
     for name, (key, digits) in _ROWS.items():
         figures = found[key]
         table.add_row(
-            name, f"{figures['median']:.{digits}f}", f"{figures['least']:.{digits}f}-{figures['most']:.{digits}f}"
+            name, f"{figures['median']:.{digits}f}", f"{figures['lower']:.{digits}f}-{figures['upper']:.{digits}f}"
         )
     out.print(table)
     crowd = found["crowd"]
@@ -79,15 +79,15 @@ def _show(facts: Mapping[str, Any], out: Console) -> None:
     )
 
 
-_COLUMNS = ("figure", "median", "range")
+_COLUMNS = ("figure", "median", "quartiles")
 _ROWS = {
     "the tail in a bare loop, ms": ("tail_ms", 2),
     "one client, ms": ("request_ms", 2),
     "beside the tail, ms": ("overhead_ms", 2),
     "of it loopback, ms": ("loopback_ms", 2),
-    "CPU of the bare loop, ms a tail": ("bare_cpu_ms", 2),
-    "the same on all cores at once": ("bare_on_all_cores_cpu_ms", 2),
+    "CPU of as many bare loops as workers, ms a tail": ("bare_cpu_ms", 2),
+    "of one alone on the machine": ("bare_alone_cpu_ms", 2),
     "CPU of the workers, ms a request": ("request_cpu_ms", 2),
-    "share of the bare loop's": ("share", 3),
-    "share of the loops' on all cores": ("share_on_all_cores", 3),
+    "share of the loops'": ("share", 3),
+    "share of the one alone": ("share_of_one_alone", 3),
 }

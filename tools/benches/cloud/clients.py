@@ -37,22 +37,29 @@ class _Found:
             self.complaints.append(what)
 
 
-def ask(port: int, request: str, seconds: float, connections: int) -> dict[str, Any]:
-    """`served_ms` of each request that was answered; how many were `refused` with 503 and a time to come again, which is heeded;
-    and all else as `errors`, of which some are told."""
-    content, found = Path(request).read_bytes(), _Found()
-    ends_s = time.monotonic() + seconds
-    threads = [threading.Thread(target=_keep_asking, args=(port, content, ends_s, found)) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return {
-        "served_ms": found.served_ms,
-        "refused": found.refused,
-        "errors": len(found.complaints),
-        "told": found.complaints[:_MOST_COMPLAINTS],
-    }
+class Clients:
+    """Clients that all send the same request."""
+
+    def __init__(self, port: int, request: str) -> None:
+        self._port = port
+        self._content = Path(request).read_bytes()
+
+    def __call__(self, seconds: float, connections: int) -> dict[str, Any]:
+        """`served_ms` of each request that was answered; how many were `refused` with 503 and a time to come again, which is
+        heeded; and all else as `errors`, of which some are told. Who has asked before the end is waited for."""
+        found, ends_s = _Found(), time.monotonic() + seconds
+        asking = (self._port, self._content, ends_s, found)
+        threads = [threading.Thread(target=_keep_asking, args=asking) for _ in range(connections)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return {
+            "served_ms": found.served_ms,
+            "refused": found.refused,
+            "errors": len(found.complaints),
+            "told": found.complaints[:_MOST_COMPLAINTS],
+        }
 
 
 def _keep_asking(port: int, request: bytes, ends_s: float, found: _Found) -> None:

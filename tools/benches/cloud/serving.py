@@ -1,20 +1,25 @@
-"""What serving a tail costs beside the tail: CPU of the workers, a caller's time, and what becomes of many callers at once."""
+"""What serving a tail costs beside the tail: CPU of the workers, a caller's time, and what becomes of many callers at once.
+
+The machine's speed changes while this runs, so nothing is compared that did not take turns within a second.
+"""
 
 from __future__ import annotations
 
 import os
-import statistics
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.bundle import Bundle
-from tools.benches.cloud import bare, clients, network
+from tools.benches.cloud import network
+from tools.benches.cloud.bare import Loop
+from tools.benches.cloud.clients import Clients
+from tools.benches.cloud.pairs import Pair
 from tools.benches.cloud.server import Server, serving
-from tools.benches.figures import Target, spread
-from tools.benches.isolated import apart
+from tools.benches.companion import Companion
+from tools.benches.figures import Target, middle
 from tools.benches.loopback import mirrored
 
 THROUGHPUT_SHARE = 0.9
@@ -28,14 +33,16 @@ _MIRRORED = 50
 
 @dataclass(frozen=True)
 class Effort:
-    """How often and how long each part measures."""
+    """How often things are compared, and how long each side of a comparison takes."""
 
-    rounds: int = 5
-    round_s: float = 1.5
+    pairs: int = 60
+    pair_runs: int = 8
+    slices: int = 16
+    slice_s: float = 0.5
     crowd_s: float = 8.0
 
 
-QUICK = Effort(rounds=2, round_s=1.0, crowd_s=3.0)
+QUICK = Effort(pairs=10, slices=3, crowd_s=3.0)
 
 
 def facts(folder: Path, effort: Effort) -> dict[str, Any]:
@@ -46,13 +53,13 @@ def facts(folder: Path, effort: Effort) -> dict[str, Any]:
         request = folder / "request"
         request.write_bytes(server.request(bundle, network.CUT))
         bench = _Bench(bundle, server, request, folder / "weights", effort)
-        bench.ask(connections=4 * workers)
+        bench.open_everywhere(connections=4 * workers)
         return {
             "workers": workers,
             "boundary_bytes": bundle.manifest.cut(network.CUT).boundary_bytes,
             "tail_macs": bundle.manifest.tail_work(network.CUT).total_macs,
             **bench.overhead(),
-            **bench.throughput(connections=_CLIENTS_PER_WORKER * workers),
+            **bench.throughput(loops=workers, connections=_CLIENTS_PER_WORKER * workers),
             "loopback_ms": bench.loopback_ms(),
             "crowd": bench.crowd(),
             "memory_mib": server.memory_mib(),
@@ -61,14 +68,9 @@ def facts(folder: Path, effort: Effort) -> dict[str, Any]:
 
 def targets(found: Mapping[str, Any]) -> list[Target]:
     """What is asked of the backend."""
+    share = found["share"]["median"]
     return [
-        Target(
-            "tails per CPU second of the workers, of a bare loop's",
-            found["share"]["median"],
-            THROUGHPUT_SHARE,
-            "",
-            at_least=True,
-        ),
+        Target("tails per CPU second of the workers, of as many loops'", share, THROUGHPUT_SHARE, "", at_least=True),
         Target("beside the tail, one client, median", found["overhead_ms"]["median"], OVERHEAD_MS, "ms"),
         Target(f"errors of {MANY_CLIENTS} clients", float(found["crowd"]["errors"]), 0.0, ""),
     ]
@@ -82,70 +84,79 @@ class _Bench:
     weights: Path
     effort: Effort
 
-    def ask(self, *, connections: int, seconds: float | None = None) -> dict[str, Any]:
-        found: dict[str, Any] = apart(
-            clients.ask,
-            port=self.server.port,
-            request=str(self.request),
-            seconds=seconds or self.effort.round_s,
-            connections=connections,
-        )
-        return found
-
-    def bare(self) -> dict[str, Any]:
-        found: dict[str, Any] = apart(
-            bare.loop,
-            bundle=str(self.bundle.folder),
-            cut=network.CUT,
-            cache=str(self.weights),
-            seconds=self.effort.round_s,
-        )
-        return found
-
-    def bare_on_all_cores(self) -> list[dict[str, Any]]:
-        with ThreadPoolExecutor() as pool:
-            return [each.result() for each in [pool.submit(self.bare) for _ in range(os.cpu_count() or 1)]]
+    def open_everywhere(self, *, connections: int) -> None:
+        """Every worker has opened the tail before anything is measured, and the loops' weights are packed."""
+        with self._clients() as clients, self._loop() as loop:
+            clients.ask(seconds=4 * self.effort.slice_s, connections=connections)
+            loop.ask(seconds=0.0)
 
     def overhead(self) -> dict[str, Any]:
-        """What one client waits beside what the tail takes in the loop, a round of each after the other."""
-        tail_ms, request_ms = [], []
-        for _ in range(self.effort.rounds):
-            tail_ms.append(statistics.median(self.bare()["ms"]))
-            request_ms.append(statistics.median(self.ask(connections=1)["served_ms"]))
-        beside_ms = [request - tail for request, tail in zip(request_ms, tail_ms, strict=True)]
-        return {"tail_ms": spread(tail_ms), "request_ms": spread(request_ms), "overhead_ms": spread(beside_ms)}
-
-    def throughput(self, *, connections: int) -> dict[str, Any]:
-        """CPU that the workers take for a request while all are busy, and the share of it that the loop takes: one loop alone, and
-        one beside each other on every core, which take caches and clock from each other as workers do."""
-        bare_ms, beside_ms, served_ms = [], [], []
-        for _ in range(self.effort.rounds):
-            bare_ms.append(_cpu_ms([self.bare()]))
-            beside_ms.append(_cpu_ms(self.bare_on_all_cores()))
-            before_s = self.server.cpu_s()
-            served = len(self.ask(connections=connections)["served_ms"])
-            served_ms.append((self.server.cpu_s() - before_s) / served * 1e3)
+        """What one client waits beside what the tail takes in the loop: pairs of both, and the median of their differences."""
+        where = {"port": self.server.port, "request": str(self.request)}
+        with Companion(Pair, **self._tail(), **where) as pair:
+            pairs = [pair.ask(runs=self.effort.pair_runs) for _ in range(self.effort.pairs)]
         return {
-            "bare_cpu_ms": spread(bare_ms),
-            "bare_on_all_cores_cpu_ms": spread(beside_ms),
-            "request_cpu_ms": spread(served_ms),
-            "share": spread([bare / served for bare, served in zip(bare_ms, served_ms, strict=True)]),
-            "share_on_all_cores": spread([bare / served for bare, served in zip(beside_ms, served_ms, strict=True)]),
+            "tail_ms": middle([each["bare_ms"] for each in pairs]),
+            "request_ms": middle([each["served_ms"] for each in pairs]),
+            "overhead_ms": middle([each["served_ms"] - each["bare_ms"] for each in pairs]),
+        }
+
+    def throughput(self, *, loops: int, connections: int) -> dict[str, Any]:
+        """CPU that the workers take for a request while all are busy, and the share of it that the tail takes in bare loops.
+
+        As many loops as workers are the limit: on every core a tail, which take caches and memory from each other. One loop
+        that has the machine to itself is told beside it.
+        """
+        rounds = []
+        with self._loops(loops) as all_loops, self._clients() as clients:
+            for _ in range(self.effort.slices):
+                together_ms = self._bare_cpu_ms(all_loops)
+                served_ms = self._served_cpu_ms(clients, connections)
+                rounds.append((together_ms, served_ms, self._bare_cpu_ms(all_loops[:1])))
+        return {
+            "bare_cpu_ms": middle([together for together, _, _ in rounds]),
+            "bare_alone_cpu_ms": middle([alone for _, _, alone in rounds]),
+            "request_cpu_ms": middle([served for _, served, _ in rounds]),
+            "share": middle([together / served for together, served, _ in rounds]),
+            "share_of_one_alone": middle([alone / served for _, served, alone in rounds]),
         }
 
     def loopback_ms(self) -> dict[str, float]:
         """What such a request and an answer take on their way alone, with nobody who looks at them."""
         content = self.request.read_bytes()
         with mirrored(len(content), _ANSWER_BYTES) as caller:
-            return spread([caller.swap(content, reply_bytes=_ANSWER_BYTES) for _ in range(_MIRRORED)])
+            return middle([caller.swap(content, reply_bytes=_ANSWER_BYTES) for _ in range(_MIRRORED)])
 
     def crowd(self) -> dict[str, Any]:
         """Many clients at once, who come again when they are told to."""
-        found = self.ask(connections=MANY_CLIENTS, seconds=self.effort.crowd_s)
+        with self._clients() as clients:
+            found = clients.ask(connections=MANY_CLIENTS, seconds=self.effort.crowd_s)
         served_ms = found.pop("served_ms")
-        return {**found, "clients": MANY_CLIENTS, "served": len(served_ms), "served_ms": spread(served_ms)}
+        return {**found, "clients": MANY_CLIENTS, "served": len(served_ms), "served_ms": middle(served_ms)}
 
+    def _bare_cpu_ms(self, loops: Sequence[Companion]) -> float:
+        """Of one tail, with so many loops beside each other."""
+        for loop in loops:
+            loop.begin(seconds=self.effort.slice_s)
+        found = [loop.answer() for loop in loops]
+        return float(sum(each["cpu_s"] for each in found) / sum(each["runs"] for each in found) * 1e3)
 
-def _cpu_ms(loops: Sequence[Mapping[str, Any]]) -> float:
-    """Of one tail."""
-    return float(sum(loop["cpu_s"] for loop in loops) / sum(len(loop["ms"]) for loop in loops) * 1e3)
+    def _served_cpu_ms(self, clients: Companion, connections: int) -> float:
+        """Of one request, in the workers."""
+        before_s = self.server.cpu_s()
+        served = len(clients.ask(connections=connections, seconds=self.effort.slice_s)["served_ms"])
+        return (self.server.cpu_s() - before_s) / served * 1e3
+
+    def _tail(self) -> dict[str, Any]:
+        return {"bundle": str(self.bundle.folder), "cut": network.CUT, "cache": str(self.weights)}
+
+    def _loop(self) -> Companion:
+        return Companion(Loop, **self._tail())
+
+    @contextmanager
+    def _loops(self, count: int) -> Iterator[list[Companion]]:
+        with ExitStack() as stack:
+            yield [stack.enter_context(self._loop()) for _ in range(count)]
+
+    def _clients(self) -> Companion:
+        return Companion(Clients, port=self.server.port, request=str(self.request))
