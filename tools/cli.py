@@ -80,32 +80,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser with the one verb that was asked for, or with all of them for the help text."""
+    """The parser with the one verb that was asked for, or with all of them for the help text; ModuleNotFoundError where that
+    verb's extra is not installed."""
     parser = argparse.ArgumentParser(
         prog="dynasplit",
         description="Runs neural networks partly on devices, partly in the cloud, in time, for least energy.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    asked = words[0] if words else ""
-    for verb in [asked] if asked in VERBS else VERBS:
+    if words and words[0] in VERBS:
+        _add(verbs, words[0], importlib.import_module(VERBS[words[0]]))
+        return parser
+    for verb in VERBS:
         try:
             _add(verbs, verb, importlib.import_module(VERBS[verb]))
         except ModuleNotFoundError as error:
-            _add_unavailable(verbs, verb, error)
+            verbs.add_parser(verb, help=f"(not installed here: needs '{error.name}')")
     return parser
-
-
-def _add_unavailable(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, missing: ModuleNotFoundError
-) -> None:
-    """A verb whose extra is not installed: it is listed, and says how to get it."""
-
-    def refuse(_arguments: argparse.Namespace) -> int:
-        raise ServiceMissing(_missing(verb, missing))
-
-    parser = verbs.add_parser(verb, help=f"(not installed here: needs '{missing.name}')", add_help=False)
-    parser.add_argument("ignored", nargs=argparse.REMAINDER)
-    parser.set_defaults(run=refuse, verbose=False)
 
 
 def _missing(verb: str, error: ModuleNotFoundError) -> str:

@@ -249,11 +249,13 @@ def test_a_table_that_cannot_be_used_is_named_with_a_remedy(capsys, tmp_path, ke
 
 @pytest.mark.parametrize(("verb", "extra"), [("inspect", "tools"), ("demo", "demo"), ("convert", "convert")])
 def test_a_verb_that_is_not_installed_names_the_smallest_extra_that_has_it(monkeypatch, capsys, verb, extra):
-    monkeypatch.delitem(sys.modules, VERBS[verb], raising=False)
-    monkeypatch.setitem(sys.modules, VERBS[verb], None)
+    monkeypatch.setitem(VERBS, verb, "not_installed")
 
-    assert main([verb, "anything"]) == 4
-    assert f"pip install '.[{extra}]'" in _one_line(capsys)
+    assert main([verb, "--whatever", "is asked"]) == 4
+    assert f"needs the package 'not_installed', which is not installed: pip install '.[{extra}]'" in _one_line(capsys)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "(not installed here: needs 'not_installed')" in capsys.readouterr().out
 
 
 def test_a_device_and_the_backend_may_each_have_a_token_of_its_own(monkeypatch):
