@@ -32,8 +32,8 @@ def load(kind: type[Settings], *, toml: Path | None, environment: Mapping[str, s
             values[name] = _from_text(text, hint, what=PREFIX + name.upper())
     required = [item.name for item in dataclasses.fields(kind) if _is_required(item)]  # type: ignore[arg-type]
     if missing := [name for name in required if name not in values]:
-        where = f" in {toml}" if toml else ""
-        raise InvalidInput(f"setting '{missing[0]}' is missing: set it{where} or as {PREFIX}{missing[0].upper()}")
+        where = f"it in {toml}, or " if toml else ""
+        raise InvalidInput(f"setting '{missing[0]}' is missing: set {where}{PREFIX}{missing[0].upper()}")
     return kind(**values)
 
 
