@@ -90,9 +90,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     if words and words[0] in VERBS:
         _add(verbs, words[0], importlib.import_module(VERBS[words[0]]))
         return parser
-    for verb in VERBS:
+    for verb, name in VERBS.items():
         try:
-            _add(verbs, verb, importlib.import_module(VERBS[verb]))
+            _add(verbs, verb, importlib.import_module(name))
         except ModuleNotFoundError as error:
             verbs.add_parser(verb, help=f"(not installed here: needs '{error.name}')")
     return parser
