@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from protocol.errors import InvalidInput
 
@@ -14,17 +14,20 @@ class Retention:
     """How long what is kept, in seconds; 0: for ever. Measurements are never deleted.
 
     Samples older than `raw_samples_s` are put together by the minute (0: never). Of dead letters there are at most
-    `most_dead_letters`.
+    `most_dead_letters`. `keep_drafts_s`: drafts whose content no device was ever to use. `keep_ended_s`: rollouts, computations and
+    jobs, from their end on. Tables that a device was ever to use are never deleted.
     """
 
     raw_samples_s: float = 7 * _DAY_S
     keep_inferences_s: float = 0.0
     keep_samples_s: float = 0.0
     keep_dead_letters_s: float = 0.0
+    keep_drafts_s: float = 90 * _DAY_S
+    keep_ended_s: float = 90 * _DAY_S
     most_dead_letters: int = 10_000
 
     def __post_init__(self) -> None:
-        for name in ("raw_samples_s", "keep_inferences_s", "keep_samples_s", "keep_dead_letters_s"):
+        for name in (each.name for each in fields(self) if each.name.endswith("_s")):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InvalidInput(f"setting '{name}' must be 0 (for ever) or more, not {getattr(self, name)}")
         if self.most_dead_letters < 1:

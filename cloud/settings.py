@@ -148,6 +148,8 @@ class IngestSettings:
     keep_inferences_s: float = Retention.keep_inferences_s
     keep_samples_s: float = Retention.keep_samples_s
     keep_dead_letters_s: float = Retention.keep_dead_letters_s
+    keep_drafts_s: float = Retention.keep_drafts_s
+    keep_ended_s: float = Retention.keep_ended_s
     most_dead_letters: int = Retention.most_dead_letters
     database_url: str = field(default="", repr=False)
 

@@ -215,6 +215,7 @@ jobs = sa.Table(
     sa.Column("started_at", sa.Double),
     sa.Column("ended_at", sa.Double),
     sa.Index("ix_jobs_device", "device", "created_at"),
+    sa.Index("ix_jobs_ended_at", "ended_at"),
 )
 
 rollouts = sa.Table(
@@ -225,8 +226,10 @@ rollouts = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", sa.Double),
     sa.Column("content", sa.JSON, nullable=False),
     sa.Index("ix_rollouts_created_at", "created_at"),
+    sa.Index("ix_rollouts_ended_at", "ended_at"),
 )
 
 computations = sa.Table(
@@ -236,8 +239,10 @@ computations = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", sa.Double),
     sa.Column("content", sa.JSON, nullable=False),
     sa.Index("ix_computations_state", "state"),
+    sa.Index("ix_computations_ended_at", "ended_at"),
 )
 
 job_lists = sa.Table(

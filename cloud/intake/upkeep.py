@@ -83,6 +83,10 @@ class Upkeep:
             Perishable.INFERENCES: kept.keep_inferences_s,
             Perishable.SAMPLES: kept.keep_samples_s,
             Perishable.DEAD_LETTERS: kept.keep_dead_letters_s,
+            Perishable.DRAFTS: kept.keep_drafts_s,
+            Perishable.ROLLOUTS: kept.keep_ended_s,
+            Perishable.COMPUTATIONS: kept.keep_ended_s,
+            Perishable.JOBS: kept.keep_ended_s,
         }
         return steps + [self._forgetting(kind, now - age_s) for kind, age_s in ages.items() if age_s]
 

@@ -12,7 +12,7 @@ from cloud.store.port import Store
 from cloud.store.rollouts.values import Member, Rollout
 from cloud.tables.publishing import publish_desired
 from cloud.tables.standing import Standing, standings
-from protocol.errors import Conflict, ServiceMissing
+from protocol.errors import Conflict, NotFound, ServiceMissing
 from protocol.presence import Availability
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Driver:
         """Makes the table the desired one; it is published with all that are not yet."""
         try:
             self._store.set_desired(self._store.signed(member.digest), at=at, rollout=rollout)
-        except Conflict as error:
+        except (Conflict, NotFound) as error:
             logger.info("%s keeps what it has: %s", member.device, error)
 
     def _publish_late(self) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from cloud.store.audit.memory import MemoryAudit
 from cloud.store.bundles.memory import MemoryBundles
 from cloud.store.charts.memory import MemoryCharts
-from cloud.store.computations.memory import MemoryComputations
-from cloud.store.drafts.memory import MemoryDrafts
 from cloud.store.enrolments.memory import MemoryEnrolments
-from cloud.store.jobs.memory import MemoryJobs
 from cloud.store.tokens.memory import MemoryTokens
 from cloud.store.tries.memory import MemoryTries
 from cloud.store.upkeep.memory import MemoryUpkeep
@@ -19,9 +16,6 @@ class MemoryStore(
     MemoryUpkeep,
     MemoryEnrolments,
     MemoryBundles,
-    MemoryDrafts,
-    MemoryComputations,
-    MemoryJobs,
     MemoryTokens,
     MemoryTries,
     MemoryAudit,

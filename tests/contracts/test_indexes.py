@@ -50,6 +50,10 @@ QUESTIONS: dict[str, tuple[Ask, str]] = {
         "ix_measurements_device",
     ),
     "samples that are old": (lambda store: store.forget(Perishable.SAMPLES, before=-1.0), "_age"),
+    "drafts, page by page": (lambda store: store.drafts(before=(5.0, "x"), limit=20), "ix_drafts_added_at"),
+    "rollouts that ended long ago": (lambda store: store.forget(Perishable.ROLLOUTS, before=-1.0), "_ended_at"),
+    "computations that ended long ago": (lambda store: store.forget(Perishable.COMPUTATIONS, before=-1.0), "_ended_at"),
+    "jobs that ended long ago": (lambda store: store.forget(Perishable.JOBS, before=-1.0), "_ended_at"),
     "samples of a device": (lambda store: list(store.samples(DAY)), "ix_samples_received_at"),
     "dead letters": (lambda store: store.dead_letters(), "ix_dead_letters_received_at"),
 }
@@ -102,6 +106,35 @@ def _fill(connection: sa.Connection) -> None:
         for number in range(4000)
     ]
     connection.execute(sa.insert(schema.dead_letters), letters)
+    _fill_what_ended(connection)
+
+
+def _fill_what_ended(connection: sa.Connection) -> None:
+    """A hundred of these have not."""
+    numbers = range(4000)
+    for table in (schema.rollouts, schema.computations):
+        network = {"network": "digits"} if "network" in table.c else {}
+        rows = [
+            {"id": f"{number}", "created_at": 0.0, "revision": 0, "content": {"members": []}, **network, **_end(number)}
+            for number in numbers
+        ]
+        connection.execute(sa.insert(table), rows)
+    job = {"kind": "restart", "parameters": {}, "timeout_s": 1.0, "cancel": False, "done": 0, "total": 0, "reason": ""}
+    jobs = [
+        {"id": f"{number}", "device": f"pi-{number % 100}", "created_at": 0.0, **job, **_end(number)}
+        for number in numbers
+    ]
+    connection.execute(sa.insert(schema.jobs), jobs)
+    facts = {"network": "digits", "device": "pi-1", "bundle": "b", "rows": 1, "content": {}}
+    drafts = [
+        {"digest": f"{number}", "content_digest": f"{number}", "added_at": float(number), **facts} for number in numbers
+    ]
+    connection.execute(sa.insert(schema.drafts), drafts)
+
+
+def _end(number: int) -> dict[str, object]:
+    ended = number % 40 > 0
+    return {"state": "DONE" if ended else "RUNNING", "ended_at": float(number) if ended else None}
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

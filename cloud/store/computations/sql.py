@@ -44,5 +44,6 @@ def _progress(computation: Computation, *, step: int = 0) -> dict[str, Any]:
     return {
         "state": computation.state.value,
         "revision": revision,
+        "ended_at": computation.ended_at,
         "content": {**computation.to_json(), "revision": revision},
     }

@@ -14,7 +14,7 @@ from cloud.store.rollouts.values import Rollout, RolloutState
 _STARTING_LOCK = 0x44594E43
 """The key of the PostgreSQL advisory lock under which rollouts start: of two at once the later one must see the other. SQLite has
 one writer anyhow."""
-_FINAL = [state.value for state in RolloutState if state.final]
+UNFINISHED_ROLLOUTS = schema.rollouts.c.state.in_([state.value for state in RolloutState if not state.final])
 
 
 class SqlRollouts(SqlAccess):
@@ -23,7 +23,7 @@ class SqlRollouts(SqlAccess):
     def add_rollout(self, rollout: Rollout) -> None:
         identity = {"id": rollout.id, "network": rollout.network, "created_at": rollout.created_at}
         columns = schema.rollouts.c
-        others = sa.select(columns.content).where(columns.network == rollout.network, columns.state.not_in(_FINAL))
+        others = sa.select(columns.content).where(columns.network == rollout.network, UNFINISHED_ROLLOUTS)
         with self._database.writing() as connection:
             if self._database.dialect != "sqlite":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_STARTING_LOCK)))
@@ -45,7 +45,7 @@ class SqlRollouts(SqlAccess):
 
     def unfinished_rollouts(self) -> list[Rollout]:
         columns = schema.rollouts.c
-        query = sa.select(columns.content).where(columns.state.not_in(_FINAL))
+        query = sa.select(columns.content).where(UNFINISHED_ROLLOUTS)
         return [Rollout.from_json(row.content) for row in self._all(query.order_by(columns.created_at, columns.id))]
 
     def save_rollout(self, rollout: Rollout) -> bool:
@@ -59,5 +59,6 @@ def _progress(rollout: Rollout, *, step: int = 0) -> dict[str, Any]:
     return {
         "state": rollout.state.value,
         "revision": revision,
+        "ended_at": rollout.ended_at,
         "content": {**rollout.to_json(), "revision": revision},
     }

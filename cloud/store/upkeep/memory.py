@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cloud.store.records.memory import MemoryRecords
 from cloud.store.records.port import Arrival
+from cloud.store.upkeep.ended_memory import MemoryEnded
 from cloud.store.upkeep.minutes import SampleMinute, kept_minute, together
 from cloud.store.upkeep.port import Perishable
 from protocol.messages import Inference
@@ -14,7 +15,7 @@ from protocol.samples import Sample
 _CONTENTS = {Perishable.INFERENCES: Inference, Perishable.SAMPLES: Sample}
 
 
-class MemoryUpkeep(MemoryRecords):
+class MemoryUpkeep(MemoryRecords, MemoryEnded):
     """An `UpkeepStore` over what is in memory."""
 
     def __init__(self) -> None:
@@ -43,6 +44,8 @@ class MemoryUpkeep(MemoryRecords):
     def forget(self, kind: Perishable, *, before: float, limit: int = 1000) -> int:
         if kind is Perishable.DEAD_LETTERS:
             return self._forget_letters(before=before, limit=limit)
+        if kind not in _CONTENTS:
+            return self._forget_ended(kind, before=before, limit=limit)
         with self._records_lock:
             old = self._oldest(_CONTENTS[kind], before=before, limit=limit)
             for arrival in old:

@@ -15,6 +15,12 @@ class Perishable(StrEnum):
     INFERENCES = "inferences"
     SAMPLES = "samples"
     DEAD_LETTERS = "dead_letters"
+    DRAFTS = "drafts"
+    """But for those whose content some device was ever to use."""
+    ROLLOUTS = "rollouts"
+    """Those that have ended, with their signed tables that no device was ever to use."""
+    COMPUTATIONS = "computations"
+    JOBS = "jobs"
 
 
 class UpkeepStore(Protocol):
@@ -38,5 +44,6 @@ class UpkeepStore(Protocol):
         ...
 
     def forget(self, kind: Perishable, *, before: float, limit: int = 1000) -> int:
-        """Deletes some of what came in before then (samples put together: what was measured before); how many. 0: none is left."""
+        """Deletes some of what came in before then (samples put together: what was measured before; rollouts, computations and
+        jobs: what ended before); how many. 0: none is left."""
         ...

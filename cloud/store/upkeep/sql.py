@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from cloud.database import schema
-from cloud.database.access import SqlAccess, changed_by
+from cloud.store.upkeep.deleting import delete, forget_rows
+from cloud.store.upkeep.ended_sql import SqlEnded
 from cloud.store.upkeep.minutes import SampleMinute, kept_minute, together
 from cloud.store.upkeep.port import Perishable
 
@@ -19,14 +20,14 @@ _UPKEEP_LOCK = 0x44594E42
 each forget what the other adds. SQLite has one writer anyhow."""
 _PAGE = 1000
 _EARLIEST = -(2.0**62)
-_TABLES = {
+_RECORDS = {
     Perishable.INFERENCES: schema.inferences,
     Perishable.SAMPLES: schema.samples,
     Perishable.DEAD_LETTERS: schema.dead_letters,
 }
 
 
-class SqlUpkeep(SqlAccess):
+class SqlUpkeep(SqlEnded):
     """An `UpkeepStore` in a database."""
 
     def thin_samples(self, *, received_before: float, limit: int = 1000) -> int:
@@ -53,7 +54,7 @@ class SqlUpkeep(SqlAccess):
             rows = connection.execute(query).all()
             kept = [kept_minute(row.body, device=device, source=(row.boot, row.sequence)) for row in rows]
             self._put_in(connection, [minute for minute in kept if minute])
-            _delete(connection, schema.samples, [(device, row.boot, row.sequence) for row in rows])
+            delete(connection, schema.samples, [(device, row.boot, row.sequence) for row in rows])
         return len(rows)
 
     def _alone(self, connection: sa.Connection) -> bool:
@@ -92,33 +93,16 @@ class SqlUpkeep(SqlAccess):
             page = query.where(sa.tuple_(*keys) < sa.tuple_(*rows[-1][:4]))
 
     def forget(self, kind: Perishable, *, before: float, limit: int = 1000) -> int:
-        table = _TABLES[kind]
-        gone = self._forget(table, table.c.received_at < before, limit=limit)
+        if kind not in _RECORDS:
+            return self._forget_ended(kind, before=before, limit=limit)
+        table = _RECORDS[kind]
+        gone = forget_rows(self._database, table, table.c.received_at < before, limit=limit)
         if kind is Perishable.SAMPLES:
             minutes = schema.sample_minutes
             # As an integer: PostgreSQL uses no index to compare one with a float.
-            gone += self._forget(minutes, minutes.c.minute < math.ceil(max(before, _EARLIEST)), limit=limit)
+            old = minutes.c.minute < math.ceil(max(before, _EARLIEST))
+            gone += forget_rows(self._database, minutes, old, limit=limit)
         return gone
-
-    def _forget(self, table: sa.Table, old: sa.ColumnElement[bool], *, limit: int) -> int:
-        """Looked for before the transaction that deletes: what another process deletes in between is gone as well."""
-        keys = list(table.primary_key)
-        rows = self._all(sa.select(*keys).where(old).limit(limit))
-        if not rows:
-            return 0
-        with self._database.writing() as connection:
-            return _delete(connection, table, rows)
-
-
-def _delete(connection: sa.Connection, table: sa.Table, identities: Sequence[Sequence[Any]]) -> int:
-    keys = list(table.primary_key)
-    return sum(
-        changed_by(
-            connection,
-            sa.delete(table).where(sa.tuple_(*keys).in_([tuple(each) for each in identities[at : at + 100]])),
-        )
-        for at in range(0, len(identities), 100)
-    )
 
 
 def _known(

@@ -11,8 +11,10 @@ from cloud.retention import Retention
 from cloud.store.dead_letters.port import letter_of_message
 from cloud.store.memory import MemoryStore
 from cloud.store.records.port import Arrival, Selection
+from cloud.store.rollouts.values import Plan, Rollout, RolloutState
 from protocol.configuration import Provenance
 from protocol.errors import InvalidInput, ServiceMissing
+from protocol.jobs import Job, JobKind, JobReport, JobState
 from protocol.samples import Sample
 
 DAY_S = 86_400.0
@@ -92,7 +94,8 @@ def test_dead_letters_are_bounded_in_a_flood_too(clock):
 
 
 def test_it_rests_for_a_minute_after_a_round_and_a_second_between_steps_while_busy(clock):
-    upkeep = Upkeep(MemoryStore(), Retention(), wall_clock=lambda: NOW, clock=clock)
+    two_steps = Retention(keep_drafts_s=0.0, keep_ended_s=0.0)
+    upkeep = Upkeep(MemoryStore(), two_steps, wall_clock=lambda: NOW, clock=clock)
 
     upkeep.step(busy=True)
     busy_s = upkeep.wait_s
@@ -134,8 +137,43 @@ def test_a_step_that_fails_stops_no_other(clock, monkeypatch, caplog):
 
 @pytest.mark.parametrize(
     "change",
-    [{"raw_samples_s": -1.0}, {"keep_samples_s": float("nan")}, {"most_dead_letters": 0}, {"keep_samples_s": 5.0}],
+    [
+        {"raw_samples_s": -1.0},
+        {"keep_ended_s": -1.0},
+        {"keep_drafts_s": float("inf")},
+        {"keep_samples_s": float("nan")},
+        {"most_dead_letters": 0},
+        {"keep_samples_s": 5.0},
+    ],
 )
 def test_a_retention_that_makes_no_sense_is_refused_by_name(change):
     with pytest.raises(InvalidInput, match=next(iter(change))):
         Retention(**change)
+
+
+@pytest.mark.parametrize(("change", "left"), [({}, [80.0]), ({"keep_drafts_s": 0.0}, [80.0, 100.0])])
+def test_drafts_that_nobody_pushed_go_after_ninety_days_unless_a_setting_says_otherwise(
+    clock, make_signed, change, left
+):
+    store = MemoryStore()
+    for age_days in (100.0, 80.0):
+        store.add_draft(make_signed(0, head_ms=age_days).table, at=NOW - age_days * DAY_S)
+
+    tidy(store, clock, **change)
+
+    assert [(NOW - each.added_at) / DAY_S for each in store.drafts()] == left
+
+
+@pytest.mark.parametrize(("change", "left"), [({}, ["80"]), ({"keep_ended_s": 0.0}, ["100", "80"])])
+def test_what_ended_goes_after_ninety_days_unless_a_setting_says_otherwise(clock, change, left):
+    store = MemoryStore()
+    for age_days in (100.0, 80.0):
+        name, ended_at = f"{age_days:g}", NOW - age_days * DAY_S
+        store.add_job("pi-1", Job(name, JobKind.RESTART), at=ended_at - 1.0)
+        store.note_job("pi-1", JobReport(name, JobState.SUCCEEDED), at=ended_at)
+        store.add_rollout(Rollout(name, "digits", Plan(), (), 1.0, state=RolloutState.DONE, ended_at=ended_at))
+
+    tidy(store, clock, **change)
+
+    assert sorted(each.job.id for each in store.jobs("pi-1")) == left
+    assert sorted(each.id for each in store.rollouts()) == left
