@@ -6,6 +6,9 @@ from typing import Protocol
 
 from protocol.errors import InvalidInput
 
+LEAST = 1e-6
+"""No work takes less, in ms and mJ: a nanosecond, a nanojoule."""
+
 
 class Spent(Protocol):
     """What a request took: times in ms, the device's energy in mJ, bytes to the cloud."""
@@ -23,13 +26,13 @@ class Spent(Protocol):
 
 
 def check_possible(cut: int, spent: Spent) -> None:
-    """InvalidInput for a head (there is none at cut 0) or a request to the cloud that took nothing."""
+    """InvalidInput for a head (there is none at cut 0) or a request to the cloud that took nothing, or less than `LEAST`."""
     head, sent = f"the head of cut {cut}", f"a request that sent {spent.up_bytes} bytes"
-    if cut and not spent.head_ms:
-        raise InvalidInput(f"{head} cannot have taken 0 ms on the device")
-    if cut and not spent.edge_mj:
-        raise InvalidInput(f"{head} cannot have taken 0 J on the device")
-    if spent.up_bytes and not spent.cloud_ms:
-        raise InvalidInput(f"{sent} cannot have taken 0 ms in the cloud")
-    if (cut or spent.up_bytes) and not spent.latency_ms:
-        raise InvalidInput(f"{head if cut else sent} cannot have a latency of 0 ms")
+    if cut and spent.head_ms < LEAST:
+        raise InvalidInput(f"{head} cannot have taken {spent.head_ms:g} ms on the device")
+    if cut and spent.edge_mj < LEAST:
+        raise InvalidInput(f"{head} cannot have taken {spent.edge_mj / 1000:g} J on the device")
+    if spent.up_bytes and spent.cloud_ms < LEAST:
+        raise InvalidInput(f"{sent} cannot have taken {spent.cloud_ms:g} ms in the cloud")
+    if (cut or spent.up_bytes) and spent.latency_ms < LEAST:
+        raise InvalidInput(f"{head if cut else sent} cannot have a latency of {spent.latency_ms:g} ms")

@@ -120,6 +120,23 @@ INFERENCES = (
     *(_field(name, Kind.TEXT) for name in ("fallback", "refused", "table_digest")),
 )
 
+
+def _believed(kept: Kept) -> Value:
+    """A device works its link out from transfers: an estimate, or emulated where these were."""
+    if not isinstance(kept.body.get("link"), Mapping):
+        return None
+    emulated = _TRANSFER_PROVENANCE.of(kept) == Provenance.EMULATED.value
+    return (Provenance.EMULATED if emulated else Provenance.ESTIMATED).value
+
+
+_, _TRANSFER_PROVENANCE = _figure("transfer_ms")
+
+
+def _linked(name: str) -> tuple[Column, Column]:
+    known = _field(name, Kind.NUMBER, "link", as_name=f"link_{name}")
+    return known, Column(f"{known.name}_provenance", Kind.TEXT, _believed)
+
+
 MEASUREMENTS = (
     *_identity(),
     _field("at", Kind.NUMBER),
@@ -130,10 +147,7 @@ MEASUREMENTS = (
     _field("throttled", Kind.FLAG),
     _field("accuracy", Kind.NUMBER),
     *_COST,
-    *(
-        _field(name, Kind.NUMBER, "link", as_name=f"link_{name}")
-        for name in ("rtt_ms", "up_bytes_per_ms", "down_bytes_per_ms")
-    ),
+    *(column for name in ("rtt_ms", "up_bytes_per_ms", "down_bytes_per_ms") for column in _linked(name)),
 )
 
 
@@ -141,11 +155,20 @@ def _drawn(name: str) -> tuple[Column, Column]:
     return _field(name, Kind.NUMBER), _field("provenance", Kind.TEXT, as_name=f"{name}_provenance")
 
 
+def _clocked(kept: Kept) -> Value:
+    """The device's own clock measures the time, unless there was no such device."""
+    if kept.body.get("seconds") is None:
+        return None
+    emulated = kept.body.get("provenance") == Provenance.EMULATED.value
+    return (Provenance.EMULATED if emulated else Provenance.MEASURED).value
+
+
 SAMPLES = (
     *_identity(),
     _field("at", Kind.NUMBER),
     _field("clock_synced", Kind.FLAG),
     _field("seconds", Kind.NUMBER),
+    Column("seconds_provenance", Kind.TEXT, _clocked),
     *(column for name in ("mean_w", "max_w", "energy_mj") for column in _drawn(name)),
     _field("cpu_khz", Kind.WHOLE),
     _field("temperature_c", Kind.NUMBER),

@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -79,6 +80,41 @@ def test_a_sample_says_by_whom_it_was_metered():
         "",
         "measured",
     )
+
+
+@pytest.mark.parametrize(
+    ("provenance", "kind"),
+    [(Provenance.MEASURED, "measured"), (Provenance.ESTIMATED, "measured"), (Provenance.EMULATED, "emulated")],
+)
+def test_how_long_a_sample_lasted_is_measured_where_there_was_a_device(provenance, kind):
+    sample = replace(SAMPLE, provenance=provenance)
+
+    (row,) = rows_of(csv_pieces(columns.SAMPLES, [Kept("pi-1", "boot", 1, 2.0, sample.to_json())]))
+
+    assert (row["seconds"], row["seconds_provenance"]) == ("30.0", kind)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "kind"), [(None, "estimated"), ("measured", "estimated"), ("emulated", "emulated")]
+)
+def test_a_link_is_an_estimate_or_emulated_as_its_transfers_were(measurement, transfer, kind):
+    body = measurement.to_json()
+    body["cost"]["provenance"] = {"transfer_ms": transfer} if transfer else {}
+
+    (row,) = rows_of(csv_pieces(columns.MEASUREMENTS, [Kept("pi-1", "boot", 1, 2.0, body)]))
+
+    assert {row[f"link_{name}_provenance"] for name in ("rtt_ms", "up_bytes_per_ms", "down_bytes_per_ms")} == {kind}
+
+
+@pytest.mark.parametrize("table", [columns.INFERENCES, columns.MEASUREMENTS, columns.SAMPLES])
+def test_no_figure_of_time_energy_or_rate_is_without_its_provenance(table):
+    names = [column.name for column in table]
+    wishes = {"deadline_ms"}
+
+    figures = [name for name in names if name.endswith(("_ms", "_mj", "_w", "seconds")) and name not in wishes]
+
+    assert [name for name in figures if names[names.index(name) + 1] != f"{name}_provenance"] == []
+    assert figures
 
 
 def test_a_measurement_has_its_link_and_circumstances(measurement):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -110,6 +111,35 @@ def test_measurements_that_make_no_table_fail_with_the_reason(store):
     ended = store.computation(asked.id)
     assert ended.state is ComputationState.FAILED
     assert "no edge-only run was measured" in ended.reason and "\n" not in ended.reason
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "said"),
+    [
+        ("cost", "head_ms", math.nan, "'head_ms' must be a finite number, not nan"),
+        ("cost", "cloud_ms", 5e-324, "cannot have taken 4.94066e-324 ms in the cloud"),
+        ("cost", "head_ms", 1e-160, "cannot have taken 1e-160 ms on the device"),
+        ("cost", "head_mj", 5e-324, "with head_mj 4.94066e-324 where the middle one is 4"),
+        ("configuration", "cpu_khz", 1, "with cpu_khz 1 where the middle one is 600000"),
+        ("link", "rtt_ms", math.inf, "'rtt_ms' must be a finite number, not inf"),
+    ],
+)
+def test_the_measurement_that_makes_nonsense_of_all_is_named(part, name, value, said):
+    """Such were let in by earlier versions, or are possible each for itself."""
+    store, odd = MemoryStore(), measured(1, 1800)
+    store.add_bundle(BUNDLE, network="digits")
+    keep(store, [measured(cut, mhz) for cut in range(LAST + 1) for mhz in (600, 1800) if (cut, mhz) != (1, 1800)])
+    bad = odd.to_json()
+    bad[part][name] = value
+    store.write([Arrival("pi-1", "odd", 7, 1.0, bad, odd)])
+    asked = ask(store, ORDER, at=1.0)
+
+    Computing(store).look()
+
+    ended = store.computation(asked.id)
+    assert ended.state is ComputationState.FAILED
+    assert "measurement 7 of pi-1, boot odd" in ended.reason
+    assert said in ended.reason
 
 
 def test_more_measurements_than_may_be_are_refused(store):
