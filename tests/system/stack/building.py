@@ -32,8 +32,8 @@ def build(engine: Engine, folder: Path) -> None:
     engine.docker("import", str(archive), _BASE, timeout_s=_BUILD_S)
     archive.unlink()
     context = _context(folder / "context")
-    ours = [(context, f"{name}/Dockerfile", f"dynasplit-{name}") for name in ("cloud", "edge")]
-    theirs = [(_HERE, f"{name}.Dockerfile", f"debian-{name}") for name in ("mosquitto", "postgres")]
+    ours = [(context, ROOT / "Dockerfile", f"dynasplit-{part}", f"PART={part}") for part in ("cloud", "edge")]
+    theirs = [(_HERE, _HERE / f"{name}.Dockerfile", f"debian-{name}") for name in ("mosquitto", "postgres")]
     with ThreadPoolExecutor(max_workers=2) as pool:  # downloads leave the cores idle
         list(pool.map(lambda made: _build(engine, *made), [*ours, *theirs]))
 
@@ -61,7 +61,10 @@ def _context(folder: Path) -> Path:
     return folder
 
 
-def _build(engine: Engine, context: Path, dockerfile: str, tag: str) -> None:
-    indexes = [f"--build-arg={name}" for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL") if os.environ.get(name)]
-    places = ["--file", str(context / dockerfile), "--tag", tag, str(context)]
-    engine.docker("build", "--network=host", f"--build-arg=BASE={_BASE}", *indexes, *places, timeout_s=_BUILD_S)
+def _build(engine: Engine, context: Path, dockerfile: Path, tag: str, *more: str) -> None:
+    indexes = [
+        f"{name}={os.environ[name]}" for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL") if os.environ.get(name)
+    ]
+    given = [f"--build-arg={each}" for each in (f"BASE={_BASE}", *indexes, *more)]
+    places = ["--file", str(dockerfile), "--tag", tag, str(context)]
+    engine.docker("build", "--network=host", *given, *places, timeout_s=_BUILD_S)

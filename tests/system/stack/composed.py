@@ -6,10 +6,12 @@ import json
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from stack.building import IMAGES, ROOT
+from stack.composes import NEWER
 from stack.engine import Engine
 
 from tools.cli import main
@@ -26,7 +28,6 @@ class Composed:
         self._engine = engine
         self._engine_process = engine_process
         self._environment = engine.environment | IMAGES
-        self._compose = _compose(self._environment)
         (folder / "cloud").mkdir(parents=True)
         for name in ("docker-compose.yml", ".env.example", "cloud/mosquitto.conf"):
             shutil.copy(ROOT / name, folder / name)
@@ -50,7 +51,7 @@ class Composed:
 
     def compose(self, *arguments: str, timeout_s: float = 60.0) -> str:
         """What a command of compose's prints."""
-        command = [*self._compose, *arguments]
+        command = [*NEWER, *arguments]
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -63,9 +64,9 @@ class Composed:
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}{self.state()}"
         return done.stdout
 
-    def run_commands(self, commands: str) -> None:
-        """Commands of the guide, by bash, with the compose that is here."""
-        script = commands.replace("docker compose", " ".join(self._compose))
+    def run_commands(self, commands: str, *, compose: Sequence[str] = NEWER) -> None:
+        """Commands of the guide, by bash; `compose` instead of the newer one."""
+        script = commands.replace("docker compose", " ".join(compose))
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-xc", script],
             cwd=self.folder,
@@ -132,10 +133,3 @@ class Composed:
         command = ["docker", "logs", "--tail", "15", name]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
-
-
-def _compose(environment: dict[str, str]) -> list[str]:
-    """Version 2 where it is there, else version 1."""
-    asked = ["docker", "compose", "version"]
-    done = subprocess.run(asked, env=environment, capture_output=True, check=False)
-    return ["docker", "compose"] if done.returncode == 0 else ["docker-compose"]

@@ -11,6 +11,7 @@ from soak.callers import Callers
 from soak.world import wait_until
 from stack.building import ROOT, build
 from stack.composed import Composed
+from stack.composes import OLDER, add_newer
 from stack.engine import Engine, in_network_of, needed
 
 from models.cutting.plain import make_bundle
@@ -43,6 +44,7 @@ def engine(tmp_path_factory) -> Engine:
     needed()
     folder = tmp_path_factory.mktemp("engine")
     made = Engine(folder / "docker")
+    add_newer(made)
     with made.building():
         build(made, folder)
     return made
@@ -160,12 +162,12 @@ def test_an_image_holds_neither_what_built_it_nor_a_secret(engine, stack, image)
 
 
 def test_what_was_backed_up_is_there_again_after_a_restore(stack, network):
-    """The guide's commands, as they stand there."""
+    """The guide's commands, as they stand there; by the older compose what starts an empty stack."""
     before, (bundle,) = stack.stored_runs(), bundles_of(stack)
     stack.run_commands(commands("- **Backup**"))
     accounts = stack.broker_accounts()
     stack.down()
-    stack.run_commands(commands("- **Restore**"))
+    stack.run_commands(commands("- **Restore**"), compose=OLDER)
     wait_until(stack.all_well, lambda: f"not all are well: {stack.state()}", timeout_s=BACK_S)
 
     assert before.items() <= stack.stored_runs().items()
