@@ -19,8 +19,8 @@ LINE = AuditLine(5.0, "ci", "192.0.2.1", "PUT /api/v1/bundles/x", "", 201, "requ
 
 
 @pytest.fixture
-def store(database_or_memory) -> Iterator[Store]:
-    made: Store = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+def store(migrated_or_memory) -> Iterator[Store]:
+    made: Store = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     yield made
     made.close()
 

@@ -14,8 +14,8 @@ from protocol.errors import NotFound
 
 
 @pytest.fixture
-def store(database_or_memory) -> Iterator[ComputationStore]:
-    made = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+def store(migrated_or_memory) -> Iterator[ComputationStore]:
+    made = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     yield made
     made.close()
 

@@ -14,8 +14,8 @@ from cloud.store.sql import SqlStore
 
 
 @pytest.fixture
-def store(database_or_memory) -> Iterator[Store]:
-    made: Store = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+def store(migrated_or_memory) -> Iterator[Store]:
+    made: Store = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     yield made
     made.close()
 

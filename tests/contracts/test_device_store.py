@@ -14,8 +14,8 @@ from protocol.presence import Availability
 
 
 @pytest.fixture
-def store(database_or_memory: str | None) -> Iterator[Store]:
-    made: Store = MemoryStore() if database_or_memory is None else SqlStore(database_or_memory)
+def store(migrated_or_memory: str | None) -> Iterator[Store]:
+    made: Store = MemoryStore() if migrated_or_memory is None else SqlStore(migrated_or_memory)
     yield made
     made.close()
 

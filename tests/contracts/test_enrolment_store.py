@@ -18,8 +18,8 @@ CODE = Enrolment("c" * 64, "pi-1", replace=False, sealed_password="", expires_at
 
 
 @pytest.fixture
-def store(database_or_memory) -> Iterator[Store]:
-    made: Store = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+def store(migrated_or_memory) -> Iterator[Store]:
+    made: Store = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     yield made
     made.close()
 

@@ -59,9 +59,10 @@ QUESTIONS: dict[str, tuple[Ask, str]] = {
 }
 
 
-@pytest.fixture
-def store(database) -> Iterator[SqlStore]:
-    made = SqlStore(database)
+@pytest.fixture(scope="module")
+def store(lasting_database) -> Iterator[SqlStore]:
+    """Filled once: nothing that is asked changes it."""
+    made = SqlStore(lasting_database)
     made.ready()
     with made._database.writing() as connection:
         _fill(connection)

@@ -14,8 +14,8 @@ from protocol.jobs import Job, JobKind, JobReport, JobState
 
 
 @pytest.fixture
-def store(database_or_memory) -> Iterator[JobStore]:
-    made = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+def store(migrated_or_memory) -> Iterator[JobStore]:
+    made = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     yield made
     made.close()
 

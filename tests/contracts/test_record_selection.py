@@ -57,9 +57,9 @@ def sample(number: int) -> Sample:
 
 
 @pytest.fixture
-def store(database_or_memory: str | None) -> Iterator[Store]:
+def store(migrated_or_memory: str | None) -> Iterator[Store]:
     """Six records of each kind, numbered 0 to 5; each came in 1000 s before it was made, two at a time."""
-    made: Store = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+    made: Store = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     arrivals = []
     for start, make in ((0, inference), (10, measurement), (20, sample)):
         for number in range(6):

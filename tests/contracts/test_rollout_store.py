@@ -17,8 +17,8 @@ from protocol.messages import TableState
 
 
 @pytest.fixture
-def store(database_or_memory) -> Iterator[RolloutStore]:
-    made = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+def store(migrated_or_memory) -> Iterator[RolloutStore]:
+    made = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     yield made
     made.close()
 

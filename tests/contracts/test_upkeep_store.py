@@ -22,8 +22,8 @@ MINUTE = 1_700_000_040
 
 
 @pytest.fixture
-def store(database_or_memory) -> Iterator[Store]:
-    made: Store = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+def store(migrated_or_memory) -> Iterator[Store]:
+    made: Store = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     yield made
     made.close()
 

@@ -70,6 +70,7 @@ class Asking:
         self._client.username_pw_set(user, f"{user}-secret")
         self._client.on_publish = lambda _client, _data, number, reason, _more: self._answers.put((number, [reason]))
         self._client.on_subscribe = lambda _client, _data, number, reasons, _more: self._answers.put((number, reasons))
+        self._client.reconnect_delay_set(min_delay=0)  # the broker hangs up on who writes what it may not
         connected = threading.Event()
         self._client.on_connect = lambda *_more: connected.set()
         self._client.connect("127.0.0.1", port)
