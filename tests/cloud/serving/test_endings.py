@@ -77,10 +77,10 @@ def test_an_answer_that_fails_halfway_ends_its_connection_alone(start_server, ev
     assert processes_of(server) == before
 
 
-def test_bodies_in_chunks_that_never_end_leave_room_for_a_word(server):
+def test_bodies_in_chunks_that_never_end_leave_room_for_a_word(own_server):
     """Those that wait for a stream are refused at once when they are too many, and whole requests are served."""
     with contextlib.ExitStack() as stack:
-        begun = [stack.enter_context(server.connect()) for _ in range(40)]
+        begun = [stack.enter_context(own_server.connect()) for _ in range(40)]
         for connection in begun:
             connection.sendall(
                 b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n"
@@ -91,7 +91,7 @@ def test_bodies_in_chunks_that_never_end_leave_room_for_a_word(server):
 
         assert all(connection.recv(12) == b"HTTP/1.1 503" for connection in refused)
         assert refused
-        assert server.answers()
+        assert own_server.answers()
 
 
 def test_who_has_no_token_sends_nothing_in_chunks(server):

@@ -116,9 +116,9 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(start_server, eve
             assert answer(connection)[0] == 413
 
 
-def test_clients_that_send_slowly_keep_nobody_out(server, digits, whole_request):
+def test_clients_that_send_slowly_keep_nobody_out(own_server, digits, whole_request):
     """Two hundred of them: without a byte, within the head, within the body, in chunks, and with answers they do not take."""
-    server.upload(digits)
+    own_server.upload(digits)
     wire = pack_request(whole_request)
     head = f"POST /v2/models/digits/infer HTTP/1.1\r\n{AUTHORIZED}"
     slow = [
@@ -129,11 +129,11 @@ def test_clients_that_send_slowly_keep_nobody_out(server, digits, whole_request)
         f"GET /v2 HTTP/1.1\r\n{AUTHORIZED}Connection: close\r\n\r\n".encode(),
     ]
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(server.connect()) for _ in range(200)]
+        connections = [stack.enter_context(own_server.connect()) for _ in range(200)]
         for place, connection in enumerate(connections):
             connection.sendall(slow[place % len(slow)])
 
-        statuses = [server.ask("POST", "/v2/models/digits/infer", wire.body, **wire.headers)[0] for _ in range(20)]
+        statuses = [own_server.ask("POST", "/v2/models/digits/infer", wire.body, **wire.headers)[0] for _ in range(20)]
 
         assert statuses == [200] * 20
 
@@ -162,38 +162,38 @@ def test_more_connections_than_there_is_room_for_let_the_oldest_go(start_server,
         assert ended(idle[0])
 
 
-def test_what_runs_is_finished_when_the_backend_ends_and_others_are_refused(server, digits, whole_request):
-    server.upload(digits)
+def test_what_runs_is_finished_when_the_backend_ends_and_others_are_refused(own_server, digits, whole_request):
+    own_server.upload(digits)
     wire = pack_request(whole_request)
     lines = "".join(f"{name}: {value}\r\n" for name, value in wire.headers.items())
-    with server.connect() as begun, server.connect() as idle:
+    with own_server.connect() as begun, own_server.connect() as idle:
         begun.sendall(
             f"POST /v2/models/digits/infer HTTP/1.1\r\n{AUTHORIZED}{lines}"
             f"Content-Length: {len(wire.body)}\r\n\r\n".encode()
             + wire.body[:-1]
         )
-        assert server.answers()
+        assert own_server.answers()
 
-        server.terminate()
+        own_server.terminate()
         assert ended(idle)
         with pytest.raises(OSError):
-            server.connect().close()
+            own_server.connect().close()
         begun.sendall(wire.body[-1:])
 
         status, _ = answer(begun)
         assert status == 200
         assert ended(begun)
-    assert server.process.wait(20) == 0
-    assert "Traceback" not in server.log.read_text()
+    assert own_server.process.wait(20) == 0
+    assert "Traceback" not in own_server.log.read_text()
 
 
-def test_a_worker_that_was_killed_is_replaced(server, eventually):
-    (worker,) = _children(server.process.pid)
+def test_a_worker_that_was_killed_is_replaced(own_server, eventually):
+    (worker,) = _children(own_server.process.pid)
 
     os.kill(worker, signal.SIGKILL)
 
-    eventually(lambda: _children(server.process.pid) not in ([], [worker]), "another worker is there")
-    eventually(server.answers, "the backend is ready")
+    eventually(lambda: _children(own_server.process.pid) not in ([], [worker]), "another worker is there")
+    eventually(own_server.answers, "the backend is ready")
 
 
 def _children(pid: int) -> list[int]:
