@@ -132,9 +132,10 @@ class Backend:
         """How far a computation is."""
         return self._web.get(f"/api/v1/tables/compute/{quoted(computation_id)}")
 
-    def history(self, device: str, network: str) -> list[dict[str, Any]]:
-        """The tables that a device was ever to use, newest version first."""
-        return self._web.items(f"{_table_path(device, network)}/history")
+    def history(self, device: str, network: str, *, limit: int | None = None) -> list[dict[str, Any]]:
+        """The tables that a device was ever to use, newest version first, at most `limit`."""
+        query = f"?limit={limit}" if limit else ""
+        return self._web.items(f"{_table_path(device, network)}/history{query}")
 
     def signed_table(self, device: str, network: str, digest: str) -> SignedTable:
         """One of the history, by its digest."""

@@ -29,9 +29,8 @@ def devices_with(backend: Backend, labels: Mapping[str, str]) -> list[str]:
 
 def signed_for(backend: Backend, table: Table, devices: Sequence[str], private_key: str) -> list[SignedTable]:
     """The table for each device under its next version, signed here: the private key stays on this machine."""
-    desired = {str(item["device"]): item["desired"] for item in backend.standings(table.network)}
-    versions = {device: (known["version"] if (known := desired.get(device)) else 0) + 1 for device in devices}
-    return [sign(replace(table, device=device, version=versions[device]), private_key) for device in devices]
+    last = {str(item["device"]): item["last_version"] for item in backend.standings(table.network)}
+    return [sign(replace(table, device=device, version=last.get(device, 0) + 1), private_key) for device in devices]
 
 
 def watch(backend: Backend, rollout: Mapping[str, Any], *, timeout_s: float = float("inf")) -> dict[str, Any]:

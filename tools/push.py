@@ -127,8 +127,8 @@ def push(backend: Backend, table: Table, private_key: str) -> Table:
     """Signs under the next version and pushes; the table as it was pushed."""
     if table.device not in backend.registered_devices():
         raise InvalidInput(f"the backend knows no device '{table.device}': is the name right? register it first")
-    desired, _ = backend.tables(table.device, table.network)
-    pushed = table.with_version((desired.table.version if desired else 0) + 1)
+    newest = backend.history(table.device, table.network, limit=1)
+    pushed = table.with_version((newest[0]["version"] if newest else 0) + 1)
     backend.push(sign(pushed, private_key))
     return pushed
 

@@ -25,6 +25,7 @@ from cloud.store.devices.port import Device, device_unknown
 from cloud.store.port import Store
 from cloud.store.records.port import Selection
 from cloud.store.tables.port import DesiredTable
+from cloud.tables.retiring import clear_retired
 from protocol import topics
 from protocol.errors import NotFound
 from protocol.labels import check_labels, parse_labels
@@ -165,7 +166,8 @@ def put_labels(device: str) -> Response:
 def remove(device: str) -> tuple[str, int]:
     """Makes the device's token worthless, at once here and within ten seconds elsewhere, and removes its broker account.
 
-    Its jobs are canceled, its records stay. 503 when the broker took no change: the token is void all the same; the same
+    Its jobs are canceled; it shall use no table any more, and what the broker keeps of it is cleared. Its records and the history
+    of its tables stay. 503 when the broker took no change: the token is void all the same; the same
     request again tries the account.
     """
     made = services()
@@ -178,6 +180,7 @@ def remove(device: str) -> tuple[str, int]:
     made.guard.forget()
     if not made.accounts.remove(device) and unknown:
         raise unknown
+    clear_retired(made.store, made.publisher, device=device)
     return "", 204
 
 

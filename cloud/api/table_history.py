@@ -35,12 +35,16 @@ class ReportFacts(TableReportDocument):
 
 @dataclass(frozen=True)
 class StandingFacts:
-    """What a device shall use for a network and what it last reported; `agrees`: they are the same."""
+    """What a device shall use for a network and what it last reported; `agrees`: they are the same.
+
+    `last_version`: the newest that it was ever to use, 0 for none; the next one must be above it.
+    """
 
     device: str
     agrees: bool
     desired: DesiredVersionFacts | None
     reported: ReportFacts | None
+    last_version: int
 
 
 class HistoryQuery(QueryModel):

@@ -28,8 +28,11 @@ USERS = {"backend": ("backend", "accounts"), "ingest": ("ingest",)}
 _TOLD = [topics.desired("+", "+"), topics.job("+")]
 """What devices are told: by the backend at once, by ingest later, and stage by stage."""
 
+_CLEARED = [topics.availability("+"), topics.state("+"), topics.reported("+", "+")]
+"""What devices say of themselves, retained: the backend clears it when one is retired."""
+
 _ROLES = {
-    "backend": rights(_TOLD, []),
+    "backend": rights([*_TOLD, *_CLEARED], []),
     "ingest": [
         *rights(
             [topics.ack("+"), *_TOLD],

@@ -18,7 +18,8 @@ class Publisher(Protocol):
     """Publishes retained messages. Thread-safe."""
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Returns once the broker has the message; ServiceMissing when none takes it within seconds."""
+        """Returns once the broker has the message, of which an empty one clears the topic; ServiceMissing when none takes it
+        within seconds."""
         ...
 
 
@@ -65,5 +66,8 @@ class MemoryPublisher:
     def publish(self, topic: str, payload: bytes) -> None:
         if self.away:
             raise ServiceMissing(f"{topic} cannot be published: the broker is away")
-        self.retained[topic] = payload
+        if payload:
+            self.retained[topic] = payload
+        else:
+            self.retained.pop(topic, None)
         self.published.append((topic, payload))

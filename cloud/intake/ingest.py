@@ -114,8 +114,8 @@ class Ingest:
         """Subscribes and starts to write."""
         self._writer.start()
         self._bus.subscribe(topics.telemetry("+"), self._take(self._batch), group=topics.INGEST if self._share else "")
-        self._bus.subscribe(topics.availability("+"), self._take(self._presence))
-        self._bus.subscribe(topics.reported("+", "+"), self._take(self._report))
+        self._bus.subscribe(topics.availability("+"), _unless_cleared(self._take(self._presence)))
+        self._bus.subscribe(topics.reported("+", "+"), _unless_cleared(self._take(self._report)))
         self._bus.subscribe(topics.job_reported("+"), self._take(self._job_news))
         self._bus.start()
 
@@ -258,6 +258,11 @@ class Ingest:
                 publish_jobs(self._store, self._publisher, device=device)
             except ServiceMissing as error:
                 logger.warning("%s: its jobs are published later: %s", device, error)
+
+
+def _unless_cleared(handle: Callable[[str, bytes], None]) -> Callable[[str, bytes], None]:
+    """An empty message takes what was retained off the broker, as when a device is retired; it says nothing."""
+    return lambda topic, payload: handle(topic, payload) if payload else None
 
 
 def _size(item: Item) -> int:

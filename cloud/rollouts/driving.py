@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from cloud.broker.publishing import Publisher
 from cloud.rollouts.stages import Seen, advance, to_send
+from cloud.store.devices.port import Device
 from cloud.store.port import Store
 from cloud.store.rollouts.values import Member, Rollout
 from cloud.tables.publishing import publish_desired
@@ -53,9 +55,9 @@ class Driver:
 
     def _drive(self, rollout: Rollout, *, now_s: float) -> None:
         seen = {each.name: _seen(each) for each in standings(self._store, rollout.network)}
-        online = {each.name for each in self._store.devices() if each.availability is Availability.ONLINE}
+        known = {each.name: each for each in self._store.devices()}
         for member in rollout.members:
-            seen.setdefault(member.device, Seen(online=member.device in online))
+            seen.setdefault(member.device, _there(known.get(member.device)))
         at = self._wall_clock()
         passed_s = now_s - self._since_s[rollout.id, rollout.revision]
         moved = advance(rollout, seen, at=at, passed_s=passed_s)
@@ -85,10 +87,16 @@ class Driver:
 
 def _seen(standing: Standing) -> Seen:
     desired = standing.desired.version if standing.desired else None
-    return Seen(
-        online=standing.device is not None and standing.device.availability is Availability.ONLINE,
+    return replace(
+        _there(standing.device),
         desired_version=desired.version if desired else 0,
         desired_digest=desired.digest if desired else "",
         published=standing.desired is not None and standing.desired.published,
         report=standing.received.report if standing.received else None,
     )
+
+
+def _there(device: Device | None) -> Seen:
+    if device is None:
+        return Seen(registered=False)
+    return Seen(online=device.availability is Availability.ONLINE, registered=device.registered)

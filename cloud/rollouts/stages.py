@@ -22,7 +22,7 @@ _BY_REPORT = {TableState.REJECTED: MemberState.REJECTED, TableState.ROLLED_BACK:
 class Seen:
     """What is known of a device: whether it is there, which table it shall use for the network, and what it last said.
 
-    `published`: whether the broker has taken that table.
+    `registered`: not retired meanwhile. `published`: whether the broker has taken that table.
     """
 
     online: bool = False
@@ -30,6 +30,7 @@ class Seen:
     desired_digest: str = ""
     published: bool = False
     report: TableReport | None = None
+    registered: bool = True
 
 
 _UNSEEN = Seen()
@@ -80,6 +81,8 @@ def canceled(rollout: Rollout, *, at: float) -> Rollout:
 
 def _told(member: Member, seen: Seen, rollout: Rollout) -> Member:
     """The member after what its device said."""
+    if member.state in (MemberState.WAITING, *_OWING) and not seen.registered:
+        return replace(member, state=MemberState.OVERTAKEN, reason="it was retired")
     if member.state in (MemberState.WAITING, *_WATCHED) and _overtaken(member, seen):
         reason = f"version {seen.desired_version} became the desired one"
         return replace(member, state=MemberState.OVERTAKEN, reason=reason)

@@ -56,8 +56,7 @@ def _check_devices(store: Store, tables: Sequence[SignedTable]) -> None:
 
 
 def _check_versions(store: Store, network: str, tables: Sequence[SignedTable]) -> None:
-    desired = store.desired_versions(network)
+    versions = store.last_versions(network)
     for each in tables:
-        known = desired.get(each.table.device)
-        if known and known.version.version >= each.table.version:
-            raise not_newer(each, known.version.version)
+        if (last := versions.get(each.table.device, 0)) >= each.table.version:
+            raise not_newer(each, last)

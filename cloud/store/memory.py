@@ -22,6 +22,10 @@ class MemoryStore(
 ):
     """A `Store` that forgets everything with its process."""
 
+    def remove_device(self, name: str) -> None:
+        super().remove_device(name)
+        self._withdraw(name)
+
     def ready(self) -> None:
         """Always."""
 

@@ -275,7 +275,7 @@ def test_the_newest_signed_table_is_desired(store):
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_version_that_is_not_newer_is_refused(store, version):
     store.set_desired(signed(3))
-    store.note_published(signed(3))
+    store.note_published("pi-1", "digits", digest=signed(3).table.digest)
 
     with pytest.raises(Conflict, match="not newer than 3; sign it again under version 4"):
         store.set_desired(signed(version))
@@ -297,9 +297,9 @@ def test_publishing_is_noted_for_the_very_table(store):
     store.set_desired(signed(1))
     store.set_desired(signed(2))
 
-    store.note_published(signed(1))
+    store.note_published("pi-1", "digits", digest=signed(1).table.digest)
     assert store.unpublished_desired() == [("pi-1", "digits")]
-    store.note_published(signed(2))
+    store.note_published("pi-1", "digits", digest=signed(2).table.digest)
     assert store.unpublished_desired() == []
 
 

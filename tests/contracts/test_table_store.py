@@ -10,7 +10,7 @@ import pytest
 from cloud.store.memory import MemoryStore
 from cloud.store.rollouts.values import Plan, Rollout, RolloutState
 from cloud.store.sql import SqlStore
-from cloud.store.tables.port import TableStore
+from cloud.store.tables.port import NO_TABLE, TableStore
 from protocol.configuration import Configuration
 from protocol.errors import Conflict, NotFound
 from protocol.link import REFERENCE_LINK
@@ -93,7 +93,7 @@ def test_who_shall_use_what_is_told_by_network(store):
     store.set_desired(signed(2), at=1.0)
     store.set_desired(signed(1, device="pi-2"), at=2.0)
     store.set_desired(signed(9, network="faces"), at=3.0)
-    store.note_published(signed(2))
+    store.note_published("pi-1", "digits", digest=signed(2).table.digest)
 
     found = store.desired_versions("digits")
 
@@ -125,3 +125,48 @@ def test_a_table_of_a_rollout_becomes_desired_only_while_it_runs(store):
         store.set_desired(signed(2), at=2.0, rollout="one")
 
     assert [each.version for each in store.history("pi-1", "digits")] == [1]
+
+
+def retired(store, device: str = "pi-1") -> None:
+    store.add_device(device, token_sha256=device)
+    store.remove_device(device)
+
+
+def test_a_device_that_is_removed_shall_use_nothing_until_it_gets_a_newer_table(store):
+    for table in (signed(3), signed(1, network="faces"), signed(1, device="pi-2")):
+        store.set_desired(table, at=1.0)
+        store.note_published(table.table.device, table.table.network, digest=table.table.digest)
+    store.note_report("pi-1", TableReport("digits", signed(3).table.digest, 3, TableState.APPLIED), at=2.0)
+
+    retired(store)
+
+    assert (store.desired("pi-1", "digits"), store.reported("pi-1", "digits")) == (None, None)
+    assert list(store.desired_versions("digits")) == ["pi-2"]
+    assert (store.withdrawn("pi-1"), store.withdrawn("pi-2")) == (["digits", "faces"], [])
+    assert store.last_versions("digits") == {"pi-1": 3, "pi-2": 1}
+    assert [each.version for each in store.history("pi-1", "digits")] == [3]
+    with pytest.raises(Conflict, match="not newer than 3; sign it again under version 4"):
+        store.set_desired(signed(2))
+    store.set_desired(signed(4), at=5.0)
+    assert store.withdrawn("pi-1") == ["faces"]
+    assert store.desired_versions("digits")["pi-1"].version.version == 4
+
+
+def test_what_was_withdrawn_is_to_be_cleared_until_somebody_did(store):
+    store.set_desired(signed(3))
+    retired(store)
+
+    store.note_published("pi-1", "digits", digest=signed(3).table.digest)
+    assert store.unpublished_desired() == [("pi-1", "digits")]
+    store.note_published("pi-1", "digits", digest=NO_TABLE)
+    assert store.unpublished_desired() == []
+    store.set_desired(signed(4))
+    store.note_published("pi-1", "digits", digest=NO_TABLE)
+
+    assert store.unpublished_desired() == [("pi-1", "digits")]
+
+
+def test_what_nobody_has_can_be_noted_as_published(store):
+    store.note_published("pi-1", "digits", digest=NO_TABLE)
+
+    assert (store.unpublished_desired(), store.last_versions("digits")) == ([], {})

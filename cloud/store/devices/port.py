@@ -40,7 +40,8 @@ class DeviceStore(Protocol):
         ...
 
     def remove_device(self, name: str) -> None:
-        """Forgets a device's token and labels, not its records; NotFound when it is not registered."""
+        """Forgets a device's token and labels, which tables it shall use (`TableStore.withdrawn`) and what it last said of them;
+        not its records, nor the history of its tables. NotFound when it is not registered."""
         ...
 
     def device_with_token(self, token_sha256: str) -> str | None:

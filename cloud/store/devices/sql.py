@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from cloud.database import schema
 from cloud.database.access import SqlAccess, changed_by
 from cloud.store.devices.port import NO_LABELS, Device, device_exists, device_unknown
+from cloud.store.tables.port import NO_TABLE
 from protocol.presence import Availability
 
 
@@ -30,6 +31,10 @@ class SqlDevices(SqlAccess):
             connection.execute(sa.delete(schema.device_labels).where(schema.device_labels.c.device == name))
             if not changed_by(connection, sa.delete(schema.devices).where(schema.devices.c.name == name)):
                 raise device_unknown(name)
+            connection.execute(sa.delete(schema.reported).where(schema.reported.c.device == name))
+            shall_use = schema.desired.c
+            mine = (shall_use.device == name) & (shall_use.digest != NO_TABLE)
+            connection.execute(sa.update(schema.desired).where(mine).values(digest=NO_TABLE, published=False))
 
     def device_with_token(self, token_sha256: str) -> str | None:
         columns = schema.devices.c

@@ -30,7 +30,7 @@ class MemberState(StrEnum):
 
     `waiting`: its stage has not begun. `sent`: it shall use its table and has not said what it did. `late`: it is off, and
     the others no longer wait for it; the table does. `silent`: it is online and said nothing for too long. `overtaken`: it
-    shall use another table by now.
+    shall use another table by now, or was retired.
     """
 
     WAITING = "waiting"

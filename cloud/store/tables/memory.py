@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cloud.store.rollouts.memory import MemoryRollouts
 from cloud.store.rollouts.values import RolloutState
 from cloud.store.tables.port import (
+    NO_TABLE,
     DesiredTable,
     DesiredVersion,
     ReceivedReport,
@@ -30,6 +32,8 @@ class MemoryTables(MemoryRollouts):
         self._signed: dict[str, SignedTable] = {}
         self._versions: dict[str, TableVersion] = {}
         self._desired: dict[tuple[str, str], DesiredTable] = {}
+        self._last_versions: dict[tuple[str, str], int] = {}
+        self._withdrawn: dict[tuple[str, str], bool] = {}
         self._reported: dict[tuple[str, str], ReceivedReport] = {}
 
     def keep_signed(self, signed: Sequence[SignedTable]) -> None:
@@ -48,18 +52,32 @@ class MemoryTables(MemoryRollouts):
         with self._rollouts_lock, self._tables_lock:
             if rollout is not None and self._rollouts[rollout].state is not RolloutState.RUNNING:
                 raise not_running(rollout)
-            known = self._desired.get(key)
-            if known and known.signed.table.version >= signed.table.version and not _unpublished(known, signed):
-                raise not_newer(signed, known.signed.table.version)
+            last = self._last_versions.get(key, 0)
+            if last >= signed.table.version and not _unpublished(self._desired.get(key), signed):
+                raise not_newer(signed, last)
             self._desired[key] = DesiredTable(signed, published=False)
+            self._last_versions[key] = signed.table.version
+            self._withdrawn.pop(key, None)
             self._signed[signed.table.digest] = signed
             self._versions.setdefault(signed.table.digest, TableVersion.of(signed.table, set_at=at))
 
-    def note_published(self, signed: SignedTable) -> None:
-        key = (signed.table.device, signed.table.network)
+    def note_published(self, device: str, network: str, *, digest: str) -> None:
+        key = (device, network)
         with self._tables_lock:
-            if self._desired[key].signed.table.digest == signed.table.digest:
-                self._desired[key] = DesiredTable(signed, published=True)
+            known = self._desired.get(key)
+            if known and known.signed.table.digest == digest:
+                self._desired[key] = replace(known, published=True)
+            elif key in self._withdrawn and digest == NO_TABLE:
+                self._withdrawn[key] = True
+
+    def _withdraw(self, device: str) -> None:
+        """It shall use no table any more, and what it said of one is forgotten."""
+        with self._tables_lock:
+            for key in [key for key in self._desired if key[0] == device]:
+                del self._desired[key]
+                self._withdrawn[key] = False
+            for key in [key for key in self._reported if key[0] == device]:
+                del self._reported[key]
 
     def desired(self, device: str, network: str) -> DesiredTable | None:
         with self._tables_lock:
@@ -73,9 +91,18 @@ class MemoryTables(MemoryRollouts):
                 if of == network
             }
 
+    def last_versions(self, network: str) -> dict[str, int]:
+        with self._tables_lock:
+            return {device: version for (device, of), version in self._last_versions.items() if of == network}
+
+    def withdrawn(self, device: str) -> list[str]:
+        with self._tables_lock:
+            return sorted(network for of, network in self._withdrawn if of == device)
+
     def unpublished_desired(self) -> list[tuple[str, str]]:
         with self._tables_lock:
-            return sorted(key for key, desired in self._desired.items() if not desired.published)
+            standing = [key for key, cleared in self._withdrawn.items() if not cleared]
+            return sorted([*standing, *(key for key, desired in self._desired.items() if not desired.published)])
 
     def history(self, device: str, network: str, *, limit: int | None = None) -> list[TableVersion]:
         with self._tables_lock:
@@ -98,6 +125,6 @@ class MemoryTables(MemoryRollouts):
             return {device: received for (device, of), received in self._reported.items() if of == network}
 
 
-def _unpublished(known: DesiredTable, signed: SignedTable) -> bool:
+def _unpublished(known: DesiredTable | None, signed: SignedTable) -> bool:
     """Whether `signed` is the known table, which the broker has not taken yet."""
-    return not known.published and known.signed.table.digest == signed.table.digest
+    return known is not None and not known.published and known.signed.table.digest == signed.table.digest

@@ -12,6 +12,9 @@ from protocol.messages import TableReport
 from protocol.signing import SignedTable
 from protocol.table import Table
 
+NO_TABLE = ""
+"""In place of a digest: the device shall use no table for the network any more."""
+
 
 @dataclass(frozen=True)
 class DesiredTable:
@@ -93,8 +96,8 @@ class TableStore(Protocol):
         """
         ...
 
-    def note_published(self, signed: SignedTable) -> None:
-        """The broker has taken this table."""
+    def note_published(self, device: str, network: str, *, digest: str) -> None:
+        """The broker has taken the table with this digest; `NO_TABLE`: it keeps none any more."""
         ...
 
     def desired(self, device: str, network: str) -> DesiredTable | None: ...
@@ -103,8 +106,17 @@ class TableStore(Protocol):
         """What each device shall use for a network, by device."""
         ...
 
+    def last_versions(self, network: str) -> Mapping[str, int]:
+        """The newest version that each device was ever to use for a network, by device; also those that shall use none now."""
+        ...
+
+    def withdrawn(self, device: str) -> list[str]:
+        """The networks for which it was once to use a table, and shall use none since it was removed."""
+        ...
+
     def unpublished_desired(self) -> list[tuple[str, str]]:
-        """Devices and networks whose desired table the broker has not taken."""
+        """Devices and networks whose desired table the broker has not taken; and for which it still keeps one that was
+        withdrawn."""
         ...
 
     def history(self, device: str, network: str, *, limit: int | None = None) -> list[TableVersion]:

@@ -12,6 +12,7 @@ from cloud.database import schema
 from cloud.database.access import SqlAccess, changed_by
 from cloud.store.rollouts.values import RolloutState
 from cloud.store.tables.port import (
+    NO_TABLE,
     DesiredTable,
     DesiredVersion,
     ReceivedReport,
@@ -58,8 +59,7 @@ class SqlTables(SqlAccess):
             if changed:
                 self._keep_desired(connection, signed, at=at)
         if not changed:
-            known = self.desired(table.device, table.network)
-            raise not_newer(signed, known.signed.table.version if known else table.version)
+            raise not_newer(signed, self.last_versions(table.network).get(table.device, table.version))
 
     def _keep_desired(self, connection: sa.Connection, signed: SignedTable, *, at: float | None) -> None:
         insert = self._insert(schema.signed_tables).values(**_row(signed, set_at=at, desired=True))
@@ -67,11 +67,10 @@ class SqlTables(SqlAccess):
         now = {"content": insert.excluded.content, "desired": True, "set_at": first}
         connection.execute(insert.on_conflict_do_update(index_elements=["digest"], set_=now))
 
-    def note_published(self, signed: SignedTable) -> None:
+    def note_published(self, device: str, network: str, *, digest: str) -> None:
         columns = schema.desired.c
-        mine = (columns.device == signed.table.device) & (columns.network == signed.table.network)
-        this = columns.digest == signed.table.digest
-        self._change(sa.update(schema.desired).where(mine & this).values(published=True))
+        this = (columns.device == device) & (columns.network == network) & (columns.digest == digest)
+        self._change(sa.update(schema.desired).where(this).values(published=True))
 
     def desired(self, device: str, network: str) -> DesiredTable | None:
         desired, signed = schema.desired.c, schema.signed_tables.c
@@ -85,6 +84,16 @@ class SqlTables(SqlAccess):
         query = query.join_from(schema.desired, schema.signed_tables, _joined())
         rows = self._all(query.where(schema.desired.c.network == network).order_by(schema.desired.c.device))
         return {row.device: DesiredVersion(_version(row), row.published) for row in rows}
+
+    def last_versions(self, network: str) -> dict[str, int]:
+        columns = schema.desired.c
+        rows = self._all(sa.select(columns.device, columns.version).where(columns.network == network))
+        return {row.device: row.version for row in rows}
+
+    def withdrawn(self, device: str) -> list[str]:
+        columns = schema.desired.c
+        mine = (columns.device == device) & (columns.digest == NO_TABLE)
+        return [row.network for row in self._all(sa.select(columns.network).where(mine).order_by(columns.network))]
 
     def unpublished_desired(self) -> list[tuple[str, str]]:
         columns = schema.desired.c

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cloud.broker.publishing import MemoryPublisher
+from cloud.rollouts.driving import Driver
+from cloud.tables.publishing import publish_desired
 from protocol import topics
 from protocol.jobs import JobList
 from protocol.presence import Availability
@@ -71,3 +74,52 @@ def test_devices_are_listed_with_their_presence(backend):
         {"id": "pi-1", "registered": True, "availability": "offline", "last_seen": None, "labels": {}},
         {"id": "pi-2", "registered": False, "availability": "stopped", "last_seen": 12.5, "labels": {}},
     ]
+
+
+def test_a_removed_device_leaves_no_table_and_no_word_of_its_own_at_the_broker(backend, make_signed):
+    path, kept = "/api/v1/devices/pi-1/tables/digits", topics.desired("pi-2", "digits")
+    backend.device("pi-1")
+    for device in ("pi-1", "pi-2"):
+        backend.call("PUT", path.replace("pi-1", device), json=make_signed(3, device=device).to_json())
+    for topic in (topics.availability("pi-1"), topics.state("pi-1"), topics.reported("pi-1", "digits")):
+        backend.publisher.publish(topic, b"a word")
+
+    assert backend.call("DELETE", "/api/v1/devices/pi-1").status_code == 204
+
+    assert list(backend.publisher.retained) == [kept]
+    assert backend.call("GET", path).get_json() == {"desired": None, "reported": None}
+    assert [each["version"] for each in backend.call("GET", f"{path}/history").get_json()] == [3]
+    (standing, _) = backend.call("GET", "/api/v1/networks/digits/tables").get_json()
+    assert (standing["device"], standing["desired"], standing["last_version"]) == ("pi-1", None, 3)
+
+
+def test_tables_of_a_device_that_is_removed_while_the_broker_is_away_are_taken_off_later(backend, make_signed):
+    backend.device("pi-1")
+    backend.call("PUT", "/api/v1/devices/pi-1/tables/digits", json=make_signed(3).to_json())
+    backend.publisher.away = True
+
+    assert backend.call("DELETE", "/api/v1/devices/pi-1").status_code == 204
+    assert topics.desired("pi-1", "digits") in backend.publisher.retained
+    backend.publisher.away = False
+    Driver(backend.store, backend.publisher).look()
+
+    assert topics.desired("pi-1", "digits") not in backend.publisher.retained
+    assert backend.store.unpublished_desired() == []
+
+
+def test_a_table_that_was_withdrawn_while_it_was_published_is_taken_back(backend, make_signed):
+    class Slow(MemoryPublisher):
+        """While this one publishes, the device is retired."""
+
+        def publish(self, topic, payload):
+            if not self.published:
+                backend.store.remove_device("pi-1")
+            super().publish(topic, payload)
+
+    backend.device("pi-1")
+    backend.store.set_desired(make_signed(1))
+    publisher = Slow()
+
+    publish_desired(backend.store, publisher, device="pi-1", network="digits")
+
+    assert publisher.retained == {}

@@ -38,7 +38,10 @@ WRITES = {
     "device-pi-1": {
         OWN[name]("pi-1") for name in ("availability", "state", "telemetry", "reported", "job reported", "discovery")
     },
-    "backend": {OWN[name](device) for name in ("desired", "job") for device in DEVICES} | {COMMANDS},
+    "backend": {
+        OWN[name](device) for name in ("desired", "job", "availability", "state", "reported") for device in DEVICES
+    }
+    | {COMMANDS},
     "ingest": {OWN[name](device) for name in ("ack", "desired", "job") for device in DEVICES},
 }
 READS = {

@@ -461,6 +461,20 @@ def test_availability_and_reports_are_kept(start, device):
     assert [(each.name, each.availability) for each in store.devices()] == [("pi-1", "online")]
 
 
+def test_words_that_are_taken_off_the_broker_say_nothing(start, device, inference):
+    store = MemoryStore()
+    start(store)
+    device.bus.publish(topics.availability("pi-1"), b"stopped", retain=True)
+
+    for topic in (topics.availability("pi-1"), topics.reported("pi-1", "digits")):
+        device.bus.publish(topic, b"", retain=True)
+    device.send([1], inference.to_json())
+    device.wait_for_acks(1)
+
+    assert store.count_dead_letters() == 0
+    assert [each.availability for each in store.devices()] == ["stopped"]
+
+
 def test_a_device_that_said_goodbye_is_stopped_not_offline(start, device):
     store = MemoryStore()
     start(store)

@@ -207,3 +207,31 @@ def test_a_device_is_in_one_rollout_of_a_network_at_a_time(store, tables, make_s
         start(store, "digits", tables[1:], PLAN, at=2.0)
 
     start(store, "digits", tables[2:], PLAN, at=2.0)
+
+
+def test_a_device_that_is_retired_is_left_out_and_gets_nothing(store, publisher, driver, tables):
+    rollout = start(store, "digits", tables, PLAN, at=1.0)
+    driver.look()
+    store.remove_device("pi-1")
+    store.remove_device("pi-3")
+
+    for _ in range(6):
+        driver.look()
+        answer(store, publisher)
+
+    ended = store.rollout(rollout.id)
+    states = {member.device: (member.state.value, member.reason) for member in ended.members}
+    assert ended.state is RolloutState.DONE
+    assert states.pop("pi-1") == states.pop("pi-3") == ("overtaken", "it was retired")
+    assert set(states.values()) == {("applied", "")}
+    assert topics.desired("pi-1", "digits") not in publisher.retained
+    assert topics.desired("pi-3", "digits") not in [topic for topic, _ in publisher.published]
+
+
+def test_a_version_that_a_retired_device_had_before_is_refused(store, tables, make_signed):
+    store.set_desired(make_signed(4, device="pi-3"))
+    store.remove_device("pi-3")
+    store.add_device("pi-3", token_sha256="another")
+
+    with pytest.raises(Conflict, match="not newer than 4"):
+        start(store, "digits", tables, PLAN, at=1.0)
