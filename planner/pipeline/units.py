@@ -1,0 +1,229 @@
+"""Who can run a stage, and what that costs: single nodes, and groups of nodes that take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from planner.pipeline.instance import Flags, Floats, Instance
+from planner.pipeline.loads import pairs
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where stages begin and end: port q = point * C + codec. The input and the output have one port each."""
+
+    points: int
+    codecs: int
+
+    @property
+    def count(self) -> int:
+        """How many ports, those that cannot be used included: Q."""
+        return (self.points + 1) * self.codecs
+
+    @property
+    def end(self) -> int:
+        """The port of the output; the input's is 0."""
+        return self.points * self.codecs
+
+    def point(self, port: int) -> int:
+        """The point at which a port lies."""
+        return port // self.codecs
+
+    @cached_property
+    def inner(self) -> Flags:
+        """[Q]: the ports where the network is cut."""
+        point = np.arange(self.count) // self.codecs
+        return (point > 0) & (point < self.points)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """All units of an instance: U nodes or groups, in ascending order of their size.
+
+    What is sent at a port costs `port_bytes` [Q] times a factor in seconds per byte: `link` [U, U] for the busiest link
+    between two units, `mean` [U, U] for the mean over their pairs; `entry` and `leave` [U] are means over members.
+    """
+
+    instance: Instance
+    members: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, instance: Instance) -> Units:
+        """Every node, and every group of at most `instance.replicas` nodes."""
+        nodes = range(len(instance.nodes))
+        largest = min(instance.replicas, len(instance.nodes))
+        return cls(instance, tuple(group for size in range(1, largest + 1) for group in combinations(nodes, size)))
+
+    @cached_property
+    def ports(self) -> Ports:
+        """The ports of the instance."""
+        return Ports(self.instance.pieces.count, len(self.instance.codecs))
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """How many nodes each unit takes."""
+        return tuple(len(group) for group in self.members)
+
+    @cached_property
+    def masks(self) -> tuple[int, ...]:
+        """The nodes of each unit as bits."""
+        return tuple(sum(1 << node for node in group) for group in self.members)
+
+    @cached_property
+    def port_bytes(self) -> Floats:
+        """[Q]: what crosses each port."""
+        return np.asarray(self.instance.transfer_bytes.T.reshape(-1))
+
+    @cached_property
+    def link(self) -> Floats:
+        """[U, U]: seconds per byte and inference of the busiest link from unit to unit; infinite for units that overlap."""
+        return self._between(self.inverse_rate, max)
+
+    @cached_property
+    def mean(self) -> Floats:
+        """[U, U]: seconds per byte on average over the pairs that two units form."""
+        return self._between(self.inverse_rate, sum)
+
+    @cached_property
+    def joules(self) -> Floats:
+        """[U, U]: joules per byte that sending and receiving take above doing nothing."""
+        send = np.array([node.send_w for node in self.instance.nodes])
+        receive = np.array([node.receive_w for node in self.instance.nodes])
+        return self._between(self.inverse_rate * (send[:, None] + receive[None, :]), sum)
+
+    def of_members(self, per_node: Floats) -> Floats:
+        """[U]: the mean over members of a figure of each node [N]."""
+        return np.array([float(per_node[list(group)].mean()) for group in self.members])
+
+    @cached_property
+    def entry(self) -> Floats:
+        """[U]: seconds per byte from the dispatcher, the mean over members."""
+        return self.of_members(_inverse(self.instance.rate_in))
+
+    @cached_property
+    def leave(self) -> Floats:
+        """[U]: seconds per byte to the dispatcher, the mean over members."""
+        return self.of_members(_inverse(self.instance.rate_out))
+
+    @cached_property
+    def slowest_entry(self) -> Floats:
+        """[U]: seconds per byte and inference of the busiest link from the dispatcher."""
+        return self._slowest(_inverse(self.instance.rate_in))
+
+    @cached_property
+    def slowest_leave(self) -> Floats:
+        """[U]: seconds per byte and inference of the busiest link to the dispatcher."""
+        return self._slowest(_inverse(self.instance.rate_out))
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether every unit is one node."""
+        return self.sizes[-1] == 1
+
+    @cached_property
+    def kinds(self) -> tuple[int, ...]:
+        """[U]: units of the same kind run the same stages at the same cost; there are K kinds."""
+        return tuple(self._kinds[self._nodes_of(group)] for group in self.members)
+
+    @cached_property
+    def busiest_s(self) -> Floats:
+        """[K, Q, Q]: seconds per inference that the busiest member computes from port to port; infinite: it cannot."""
+        return self._per_kind(lambda times: np.maximum.reduce(times) / len(times))
+
+    @cached_property
+    def mean_s(self) -> Floats:
+        """[K, Q, Q]: seconds that one inference takes from port to port, the mean over members; infinite: it cannot."""
+        return self._per_kind(lambda times: np.add.reduce(times) / len(times))
+
+    def stage_joules(self, period_s: float) -> Floats:
+        """[K, Q, Q]: joules per inference of a unit that takes one every `period_s`; infinite: it cannot."""
+        return np.stack([self._joules(kind, period_s) for kind in self._kinds])
+
+    def _joules(self, kind: tuple[int, ...], period_s: float) -> Floats:
+        nodes = [self.instance.nodes[self._alike.index(each)] for each in kind]
+        above = np.array([node.busy_w - node.idle_w for node in nodes]) / len(nodes)
+        times = np.stack([self._times[each] for each in kind])
+        possible = np.isfinite(times).all(axis=0)
+        busy = np.tensordot(above, np.where(possible, times, 0.0), axes=1)
+        return np.where(possible, busy + sum(node.idle_w for node in nodes) * period_s, np.inf)
+
+    def _per_kind(self, joined: Callable[[list[Floats]], Floats]) -> Floats:
+        return np.stack([joined([self._times[each] for each in kind]) for kind in self._kinds])
+
+    @cached_property
+    def _kinds(self) -> dict[tuple[int, ...], int]:
+        different = dict.fromkeys(self._nodes_of(group) for group in self.members)
+        return {kind: index for index, kind in enumerate(different)}
+
+    def _nodes_of(self, group: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(self._alike[node] for node in group))
+
+    @cached_property
+    def _alike(self) -> list[int]:
+        seen: dict[bytes, int] = {}
+        return [seen.setdefault(self._figures(node), len(seen)) for node in range(len(self.instance.nodes))]
+
+    @cached_property
+    def _times(self) -> list[Floats]:
+        first = [self._alike.index(each) for each in range(max(self._alike) + 1)]
+        return [self._member_s(node) for node in first]
+
+    def _member_s(self, node: int) -> Floats:
+        """[Q, Q]: seconds that one inference of a stage from port to port takes on a node; infinite: it cannot."""
+        instance, ports = self.instance, self.ports
+        point = np.arange(ports.count) // ports.codecs
+        computed = np.concatenate(([0.0], np.cumsum(instance.compute_s[node])))[point]
+        decode = np.where(ports.inner, self._by_port([codec.decode_s[node] for codec in instance.codecs]), 0.0)
+        encode = np.where(ports.inner, self._by_port([codec.encode_s[node] for codec in instance.codecs]), 0.0)
+        seconds = computed[None, :] - computed[:, None] + decode[:, None] + encode[None, :]
+        begins, ends = ports.inner.copy(), ports.inner.copy()
+        begins[0] = ends[ports.end] = True
+        fits = instance.pieces.memory_bytes[np.ix_(point, point)] < instance.capacity_bytes[node]
+        return np.where(fits & begins[:, None] & ends[None, :], seconds, np.inf)
+
+    @staticmethod
+    def _by_port(codecs: list[Floats]) -> Floats:
+        return np.asarray(np.stack(codecs, axis=1).reshape(-1))
+
+    def _figures(self, node: int) -> bytes:
+        each = self.instance.nodes[node]
+        figures = np.array([each.memory_bytes, each.idle_w, each.busy_w])
+        coding = [array[node] for codec in self.instance.codecs for array in (codec.encode_s, codec.decode_s)]
+        return np.concatenate([figures, self.instance.compute_s[node], *coding]).tobytes()
+
+    @cached_property
+    def inverse_rate(self) -> Floats:
+        """[N, N]: seconds per byte from node to node; infinite where there is no link."""
+        return _without_self(_inverse(self.instance.rate))
+
+    def _between(self, per_pair: Floats, joined: Callable[[list[float]], float]) -> Floats:
+        if self.single:
+            return per_pair
+        factors = np.full((len(self.members), len(self.members)), np.inf)
+        for row, senders in enumerate(self.members):
+            for column, receivers in enumerate(self.members):
+                if not self.masks[row] & self.masks[column]:
+                    shares = [
+                        share * per_pair[sender, receiver] for sender, receiver, share in pairs(senders, receivers)
+                    ]
+                    factors[row, column] = joined(shares)
+        return factors
+
+    def _slowest(self, inverse: Floats) -> Floats:
+        return np.array([float(inverse[list(group)].max()) / len(group) for group in self.members])
+
+
+def _inverse(rate: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        return 1.0 / rate
+
+
+def _without_self(factors: Floats) -> Floats:
+    factors = factors.copy()
+    np.fill_diagonal(factors, np.inf)
+    return factors
