@@ -14,6 +14,7 @@ from cloud.api.access import allowed
 from cloud.api.auditing import about
 from cloud.api.described import Operation, described
 from cloud.api.given import BodyModel, Count, QueryModel, body_of, query_of
+from cloud.rollouts.ending import end
 from cloud.rollouts.stages import canceled
 from cloud.rollouts.starting import start
 from cloud.services import services
@@ -130,7 +131,7 @@ def cancel_rollout(rollout_id: str) -> Response:
         rollout = store.rollout(rollout_id)
         if rollout.state.final:
             raise Conflict(f"rollout {rollout.id} has ended already: {rollout.state.value}")
-        if store.save_rollout(canceled(rollout, at=time.time())):
+        if end(store, canceled(rollout, at=time.time())):
             return jsonify(_facts(store.rollout(rollout_id)))
 
 

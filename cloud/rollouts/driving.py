@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from cloud.broker.publishing import Publisher
-from cloud.rollouts.stages import Seen, advance, to_send
-from cloud.store.devices.port import Device
+from cloud.rollouts.ending import end
+from cloud.rollouts.seeing import seen_by_device
+from cloud.rollouts.stages import advance, to_send
 from cloud.store.port import Store
 from cloud.store.rollouts.values import Member, Rollout
 from cloud.tables.publishing import publish_desired
-from cloud.tables.standing import Standing, standings
 from protocol.errors import Conflict, NotFound, ServiceMissing
-from protocol.presence import Availability
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +52,12 @@ class Driver:
         self._publish_late()
 
     def _drive(self, rollout: Rollout, *, now_s: float) -> None:
-        seen = {each.name: _seen(each) for each in standings(self._store, rollout.network)}
-        known = {each.name: each for each in self._store.devices()}
-        for member in rollout.members:
-            seen.setdefault(member.device, _there(known.get(member.device)))
+        seen = seen_by_device(self._store, rollout)
         at = self._wall_clock()
         passed_s = now_s - self._since_s[rollout.id, rollout.revision]
         moved = advance(rollout, seen, at=at, passed_s=passed_s)
         if moved != rollout:
-            if not self._store.save_rollout(moved):
+            if not (end(self._store, moved) if moved.state.final else self._store.save_rollout(moved)):
                 return  # another process was faster: the next look sees what it decided
             self._since_s[rollout.id, rollout.revision + 1] = now_s
             if (moved.state, moved.stage) != (rollout.state, rollout.stage):
@@ -83,20 +78,3 @@ class Driver:
                 publish_desired(self._store, self._publisher, device=device, network=network)
         except ServiceMissing as error:
             logger.warning("desired tables wait to be published: %s", error)
-
-
-def _seen(standing: Standing) -> Seen:
-    desired = standing.desired.version if standing.desired else None
-    return replace(
-        _there(standing.device),
-        desired_version=desired.version if desired else 0,
-        desired_digest=desired.digest if desired else "",
-        published=standing.desired is not None and standing.desired.published,
-        report=standing.received.report if standing.received else None,
-    )
-
-
-def _there(device: Device | None) -> Seen:
-    if device is None:
-        return Seen(registered=False)
-    return Seen(online=device.availability is Availability.ONLINE, registered=device.registered)

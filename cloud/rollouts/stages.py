@@ -79,13 +79,29 @@ def canceled(rollout: Rollout, *, at: float) -> Rollout:
     return _ended(rollout, RolloutState.CANCELED, at=at, reason="canceled by the operator")
 
 
+def untold_waiting(rollout: Rollout, seen: SeenByDevice) -> Rollout:
+    """The rollout, of which nothing is sent any more: members that owe their word on a table that never became the desired
+    one wait as before."""
+    members = tuple(_untold(each, seen.get(each.device, _UNSEEN)) for each in rollout.members)
+    return replace(rollout, members=members)
+
+
+def _untold(member: Member, seen: Seen) -> Member:
+    if member.state not in _OWING:
+        return member
+    if _overtaken(member, seen):
+        return _left_to(member, seen)
+    if seen.desired_version >= member.version:
+        return member
+    return Member(member.device, member.digest, member.version)
+
+
 def _told(member: Member, seen: Seen, rollout: Rollout) -> Member:
     """The member after what its device said."""
     if member.state in (MemberState.WAITING, *_OWING) and not seen.registered:
         return replace(member, state=MemberState.OVERTAKEN, reason="it was retired")
     if member.state in (MemberState.WAITING, *_WATCHED) and _overtaken(member, seen):
-        reason = f"version {seen.desired_version} became the desired one"
-        return replace(member, state=MemberState.OVERTAKEN, reason=reason)
+        return _left_to(member, seen)
     if member.state not in _WATCHED:
         return member
     if seen.report and (state := _state_of(member, seen.report)):
@@ -95,6 +111,11 @@ def _told(member: Member, seen: Seen, rollout: Rollout) -> Member:
 
 def _overtaken(member: Member, seen: Seen) -> bool:
     return seen.desired_version >= member.version and seen.desired_digest != member.digest
+
+
+def _left_to(member: Member, seen: Seen) -> Member:
+    reason = f"version {seen.desired_version} became the desired one"
+    return replace(member, state=MemberState.OVERTAKEN, reason=reason)
 
 
 def _state_of(member: Member, report: TableReport) -> MemberState | None:

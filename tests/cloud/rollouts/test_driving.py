@@ -8,6 +8,7 @@ import pytest
 
 from cloud.broker.publishing import MemoryPublisher
 from cloud.rollouts.driving import Driver
+from cloud.rollouts.ending import end
 from cloud.rollouts.stages import canceled
 from cloud.rollouts.starting import start
 from cloud.store.memory import MemoryStore
@@ -109,6 +110,39 @@ def test_nothing_is_sent_after_a_cancel_that_came_between_decision_and_sending(
 
     assert publisher.retained == {}
     assert store.rollout(rollout.id).state is RolloutState.CANCELED
+
+
+def test_who_was_not_told_before_the_end_waits_again(store, driver, tables, make_signed, monkeypatch):
+    monkeypatch.setattr("cloud.rollouts.driving._MOST_SENT", 2)
+    rollout = start(store, "digits", tables, Plan(canary_share=1.0), at=1.0)
+    driver.look()
+    by_hand = make_signed(7, device="pi-5")
+    store.set_desired(by_hand)
+
+    assert end(store, canceled(store.rollout(rollout.id), at=2.0))
+
+    ended = store.rollout(rollout.id)
+    assert ended.state is RolloutState.CANCELED
+    assert [(each.state.value, each.stage, each.sent_at is None) for each in ended.members] == [
+        *[("sent", 1, False)] * 2,
+        *[("waiting", 0, True)] * 2,
+        ("overtaken", 1, False),
+    ]
+    assert store.desired("pi-5", "digits").signed == by_hand
+    assert not end(store, canceled(rollout, at=2.0))
+
+
+def test_who_was_not_told_before_a_device_failed_waits_again(store, publisher, driver, tables, monkeypatch):
+    monkeypatch.setattr("cloud.rollouts.driving._MOST_SENT", 1)
+    rollout = start(store, "digits", tables, Plan(canary_share=1.0), at=1.0)
+
+    driver.look()
+    answer(store, publisher, failing="pi-1")
+    driver.look()
+
+    stopped = store.rollout(rollout.id)
+    assert stopped.state is RolloutState.STOPPED
+    assert stopped.counts() == {"rolled_back": 1, "waiting": 4}
 
 
 def test_a_large_stage_is_sent_bit_by_bit(store, publisher, driver, make_signed, monkeypatch):
