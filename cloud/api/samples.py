@@ -15,6 +15,7 @@ from cloud.api.given import Count, Moment, QueryModel, query_of
 from cloud.api.record_queries import RecordQuery
 from cloud.api.records import Records, answer, answered_as, json_lines
 from cloud.exports.columns import SAMPLES
+from cloud.fleet.known import check_known
 from cloud.services import services
 from cloud.store.records.port import Kept
 
@@ -66,6 +67,7 @@ class MinuteQuery(QueryModel):
 def list_minutes(device: str) -> Response:
     """Older samples of a device, put together by the minute, as JSON lines, latest first."""
     asked = query_of(MinuteQuery)
+    check_known(services().store, device)
     minutes = services().store.sample_minutes(device, since=asked.since, limit=asked.limit)
     return json_lines(minute.to_json() for minute in minutes)
 

@@ -12,6 +12,8 @@ from cloud.api.access import allowed
 from cloud.api.described import Operation, described
 from cloud.api.documents import SignedTableDocument, TableReportDocument
 from cloud.api.given import Count, QueryModel, query_of
+from cloud.api.path_values import check_names
+from cloud.fleet.known import check_known
 from cloud.services import services
 from cloud.store.tables.port import TableVersion, signed_unknown
 from cloud.tables.standing import standings
@@ -58,7 +60,10 @@ class HistoryQuery(QueryModel):
 @described(Operation(query=HistoryQuery, answers={200: list[TableVersion]}))
 def get_history(device: str, network: str) -> Response:
     """What the device was ever to use for the network, newest version first, at most `limit`."""
-    versions = services().store.history(device, network, limit=query_of(HistoryQuery).limit)
+    store = services().store
+    check_names(device, network)
+    check_known(store, device)
+    versions = store.history(device, network, limit=query_of(HistoryQuery).limit)
     return jsonify([version.to_json() for version in versions])
 
 

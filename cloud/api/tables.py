@@ -13,6 +13,7 @@ from cloud.api.described import Operation, described
 from cloud.api.documents import SignedTableDocument, TableReportDocument
 from cloud.api.path_values import check_names
 from cloud.api.requests import json_object
+from cloud.fleet.known import check_known
 from cloud.services import services
 from cloud.tables.publishing import publish_desired
 from protocol.errors import InvalidInput
@@ -60,6 +61,8 @@ def put_desired(device: str, network: str) -> Response:
 def get_tables(device: str, network: str) -> Response:
     """The desired table and what the device last reported, null where there is none."""
     store = services().store
+    check_names(device, network)
+    check_known(store, device)
     desired, reported = store.desired(device, network), store.reported(device, network)
     return jsonify(
         {

@@ -166,6 +166,14 @@ def test_what_was_withdrawn_is_to_be_cleared_until_somebody_did(store):
     assert store.unpublished_desired() == [("pi-1", "digits")]
 
 
+def test_a_device_has_tables_once_it_was_to_use_one_or_spoke_of_one(store):
+    store.set_desired(signed(1))
+    store.note_report("pi-2", TableReport("digits", "c" * 64, 0, TableState.REJECTED, "old"), at=1.0)
+    retired(store)
+
+    assert [store.has_tables(device) for device in ("pi-1", "pi-2", "pi-3")] == [True, True, False]
+
+
 def test_what_nobody_has_can_be_noted_as_published(store):
     store.note_published("pi-1", "digits", digest=NO_TABLE)
 

@@ -95,6 +95,10 @@ class MemoryTables(MemoryRollouts):
         with self._tables_lock:
             return {device: version for (device, of), version in self._last_versions.items() if of == network}
 
+    def has_tables(self, device: str) -> bool:
+        with self._tables_lock:
+            return any(of == device for of, _ in [*self._last_versions, *self._reported])
+
     def withdrawn(self, device: str) -> list[str]:
         with self._tables_lock:
             return sorted(network for of, network in self._withdrawn if of == device)

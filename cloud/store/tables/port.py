@@ -110,6 +110,10 @@ class TableStore(Protocol):
         """The newest version that each device was ever to use for a network, by device; also those that shall use none now."""
         ...
 
+    def has_tables(self, device: str) -> bool:
+        """Whether it was ever to use a table of any network, or spoke of one."""
+        ...
+
     def withdrawn(self, device: str) -> list[str]:
         """The networks for which it was once to use a table, and shall use none since it was removed."""
         ...

@@ -90,6 +90,10 @@ class SqlTables(SqlAccess):
         rows = self._all(sa.select(columns.device, columns.version).where(columns.network == network))
         return {row.device: row.version for row in rows}
 
+    def has_tables(self, device: str) -> bool:
+        of_tables = (sa.exists().where(table.c.device == device) for table in (schema.desired, schema.reported))
+        return bool(self._all(sa.select(sa.or_(*of_tables)))[0][0])
+
     def withdrawn(self, device: str) -> list[str]:
         columns = schema.desired.c
         mine = (columns.device == device) & (columns.digest == NO_TABLE)

@@ -13,6 +13,7 @@ from cloud.tables.publishing import publish_desired
 from protocol import topics
 from protocol.errors import ServiceMissing
 from protocol.messages import TableReport, TableState
+from protocol.presence import Availability
 from protocol.signing import SignedTable
 
 PATH = "/api/v1/devices/pi-1/tables/digits"
@@ -166,3 +167,37 @@ def test_who_uses_which_table_is_told_by_network(backend, make_signed):
     assert (found[1]["reported"], found[2]["desired"]) == (None, None)
     assert found[2]["reported"]["state"] == "rolled_back"
     assert backend.call("GET", "/api/v1/networks/nothing/tables").get_json() == []
+
+
+PLACES = ["tables/digits", "tables/digits/history", "sample-minutes"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_device_that_nobody_knows_has_no_tables_and_no_minutes(backend, place):
+    response = backend.call("GET", f"/api/v1/devices/nosuch/{place}")
+
+    assert (response.status_code, response.get_json()["error"]) == (404, "device 'nosuch' is not registered")
+
+
+@pytest.mark.parametrize(
+    "place", [f"a%20b/{place}" for place in PLACES] + ["pi-1/tables/a+b", "pi-1/tables/%2B/history"]
+)
+def test_what_cannot_be_a_name_is_400(backend, place):
+    backend.device("pi-1")
+
+    assert backend.call("GET", f"/api/v1/devices/{place}").status_code == 400
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_one_that_is_registered_or_was_to_use_a_table_or_was_heard_of_is_known(backend, make_signed, place):
+    backend.device("pi-1")
+    backend.store.set_desired(make_signed(device="pi-2", network="faces"))
+    backend.store.note_report("pi-3", TableReport("faces", "f" * 64, 4, TableState.APPLIED), at=6.0)
+    backend.store.note_availability("pi-4", Availability.ONLINE, at=1.0)
+    backend.device("pi-5")
+    backend.store.set_desired(make_signed(device="pi-5"))
+    backend.call("DELETE", "/api/v1/devices/pi-5")
+
+    codes = {backend.call("GET", f"/api/v1/devices/pi-{number}/{place}").status_code for number in range(1, 6)}
+
+    assert codes == {200}
