@@ -41,6 +41,7 @@ def _written(arrow: Any, schema: Any, columns: Sequence[Column], records: Iterat
                 for column, kind in zip(columns, schema, strict=True)
             ]
             writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+            group.clear()  # or two of them would be in memory while the next one is read
             yield sink.take()
     yield sink.take()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import sys
-import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -145,21 +144,6 @@ def test_a_number_that_came_as_a_large_integer_breaks_no_file(kept, inference, n
 def test_nothing_is_a_file_without_rows():
     assert rows_of(csv_pieces(columns.INFERENCES, [])) == []
     assert table_of(parquet_pieces(columns.INFERENCES, [])).num_rows == 0
-
-
-@pytest.mark.parametrize("write", [csv_pieces, parquet_pieces])
-def test_memory_does_not_grow_with_the_number_of_rows(kept, write):
-    def most_bytes(count: int) -> int:
-        tracemalloc.start()
-        written = sum(len(piece) for piece in write(columns.INFERENCES, (kept for _ in range(count))))
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert written > 0
-        return peak
-
-    most_bytes(6_000)
-
-    assert most_bytes(24_000) < 1.5 * most_bytes(6_000)
 
 
 def test_without_pyarrow_parquet_is_refused_in_one_line(monkeypatch, kept):
