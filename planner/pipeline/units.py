@@ -94,7 +94,9 @@ class Units:
         """[U, U]: joules per byte that sending and receiving take above doing nothing."""
         send = np.array([node.send_w for node in self.instance.nodes])
         receive = np.array([node.receive_w for node in self.instance.nodes])
-        return self._between(self.inverse_rate * (send[:, None] + receive[None, :]), sum)
+        linked = np.isfinite(self.inverse_rate)
+        joules = np.where(linked, self.inverse_rate, 0.0) * (send[:, None] + receive[None, :])
+        return self._between(np.where(linked, joules, np.inf), sum)
 
     def of_members(self, per_node: Floats) -> Floats:
         """[U]: the mean over members of a figure of each node [N]."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.pipeline.instance import Codec, Instance, Medium, Node, Pieces
+from planner.pipeline.instance import Codec, Floats, Instance, Medium, Node, Pieces
 from planner.pipeline.loads import energy_j, evaluate
 from planner.pipeline.plan import Plan, Stage
 from planner.pipeline.search import Objective, best
@@ -20,7 +20,10 @@ def small(seed: int, medium: Medium, *, replicas: int) -> Instance:
     rng = np.random.default_rng(seed)
     nodes, pieces, codecs = int(rng.integers(1, 5)), int(rng.integers(1, 5)), int(rng.integers(1, 3))
     rate = rng.uniform(1, 10, (nodes, nodes)) * (rng.random((nodes, nodes)) < 0.85)
-    some = lambda *shape: rng.uniform(0, 2, shape) * (rng.random(shape) < 0.7)  # noqa: E731
+
+    def some(*shape: int) -> Floats:
+        return rng.uniform(0, 2, shape) * (rng.random(shape) < 0.7)
+
     return Instance(
         name="small",
         pieces=Pieces(tuple(map(str, range(pieces + 1))), rng.uniform(0, 10, pieces), some(pieces)),
@@ -32,7 +35,7 @@ def small(seed: int, medium: Medium, *, replicas: int) -> Instance:
             Node(
                 str(node),
                 float(rng.uniform(5, 40)),
-                *(float(watts) for watts in (1, 1 + rng.random() * 3, *rng.random(2))),
+                *(float(watts) for watts in (1, 1 + rng.random() * 3, *some(2))),
             )
             for node in range(nodes)
         ),
