@@ -15,7 +15,8 @@ from cloud.api.requests import body
 from cloud.services import services
 from cloud.store.bundles.port import StoredBundle
 from protocol.documents import checked, parse_object
-from protocol.errors import BundleMismatch, InvalidInput
+from protocol.errors import BundleMismatch
+from protocol.repository import asked_bundle
 
 blueprint = Blueprint("repository_v2", __name__)
 
@@ -50,7 +51,7 @@ def unload(network: str) -> Response:
     """Stops serving the network, or only the bundle of parameter `bundle`; other processes follow within a second."""
     made = services()
     digests = [bundle.digest for bundle in made.catalogue.of_network(network)]
-    if chosen := _parameter_bundle():
+    if chosen := asked_bundle(_content()):
         digests = [_meant(network, chosen).digest]
     made.store.set_loaded(digests, loaded=False)
     made.catalogue.forget()
@@ -61,20 +62,13 @@ def unload(network: str) -> Response:
 
 def _meant(network: str, digest: str = "") -> StoredBundle:
     bundles = services().catalogue.of_network(network)
-    wanted = digest or _parameter_bundle()
+    wanted = digest or asked_bundle(_content())
     if not wanted:
         return bundles[-1]
     for bundle in bundles:
         if bundle.digest == wanted:
             return bundle
     raise BundleMismatch(f"{network} has no bundle {wanted:.12}; it has {', '.join(b.digest[:12] for b in bundles)}")
-
-
-def _parameter_bundle() -> str:
-    parameters = checked(_content().get("parameters", {}), dict, what="'parameters'")
-    if overridden := [name for name in parameters if name == "config" or name.startswith("file:")]:
-        raise InvalidInput(f"parameter '{overridden[0]:.60}' is not supported here: a bundle is served as it is")
-    return str(checked(parameters.get("bundle", ""), str, what="parameter 'bundle'"))
 
 
 def _content() -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from edge.requests.asked import Asked
 from protocol.content_encoding import MAX_BODY_BYTES, decompress
 from protocol.documents import checked, parse_object
 from protocol.errors import BundleMismatch, NotAllowed, Overloaded, ServiceMissing
+from protocol.repository import asked_bundle
 
 
 def create_app(served: Served) -> Flask:
@@ -125,10 +126,9 @@ def _add_repository(app: Flask, served: Served) -> None:
 
     @app.post("/v2/repository/models/<network>/load")
     def load(network: str) -> Response:
-        """Fetches the bundle of parameter `bundle`, opens it, and serves pinned configurations with it."""
+        """Fetches the bundle of parameter `bundle` (else the network's own), opens it, and serves pinned configurations with it."""
         _operator_only(served)
-        parameters = checked(_content().get("parameters", {}), dict, what="'parameters'")
-        digest = checked(parameters.get("bundle"), str, what="parameter 'bundle'")
+        digest = asked_bundle(_content()) or served.networks.get(network).bundle.digest
         if not served.loading.acquire(blocking=False):  # each takes one of the few threads that answer health checks
             raise Overloaded("another bundle is being loaded; try again when that is done")
         try:

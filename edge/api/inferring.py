@@ -18,6 +18,7 @@ from edge.api.refusals import failure, is_operator, refusal
 from edge.api.served import Served
 from edge.api.web_server import gone, waited_s
 from edge.requests.asked import Asked
+from edge.requests.decision import Answer
 from protocol.content_encoding import CONTENT_ENCODING, MAX_BODY_BYTES
 from protocol.errors import DynaSplitError, TooLarge
 from protocol.inference import HEADER_LENGTH, Message, Wire, pack_reply, select_outputs, unpack_request
@@ -68,17 +69,20 @@ class Inferring:
         descriptions.check_version(version)
         known = served.networks.get(network).name
         try:
-            wire = _answered(served, known, environ, arrived_s, request_id)
+            wire, answer = _answered(served, known, environ, arrived_s, request_id)
         except DynaSplitError as error:
             served.tally.failed(known, served.clock() - arrived_s)
             served.complaints.refused(known, error)
             raise
-        served.tally.served(known, served.clock() - arrived_s)
+        queued_s, ran_s = answer.chosen_s - arrived_s, answer.done_s - answer.chosen_s
+        served.tally.served(known, served.clock() - arrived_s, queued_s=queued_s, ran_s=ran_s)
         served.complaints.answered(known)
         return known, wire
 
 
-def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s: float, request_id: str) -> Wire:
+def _answered(
+    served: Served, network: str, environ: WSGIEnvironment, arrived_s: float, request_id: str
+) -> tuple[Wire, Answer]:
     message = unpack_request(_headers(environ), _body(environ))
     asked = Asked.parse(
         message.parameters,
@@ -102,7 +106,7 @@ def _answered(served: Served, network: str, environ: WSGIEnvironment, arrived_s:
     )
     served.agent.parted(answer)
     logger.debug("request %s: %s answered in %.1f ms", request_id, network, (served.clock() - arrived_s) * 1e3)
-    return wire
+    return wire, answer
 
 
 def _called(response: Response, request_id: str) -> Response:

@@ -13,6 +13,8 @@ from typing import Any
 class _Counts:
     served: int = 0
     served_ns: int = 0
+    queued_ns: int = 0
+    ran_ns: int = 0
     failed: int = 0
     failed_ns: int = 0
     last_ms: int = 0
@@ -25,11 +27,14 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
 
-    def served(self, network: str, took_s: float) -> None:
+    def served(self, network: str, took_s: float, *, queued_s: float, ran_s: float) -> None:
+        """A request was answered, of whose time it waited for its turn, and ran, on the device and in the cloud."""
         with self._lock:
             counts = self._counts[network]
             counts.served += 1
             counts.served_ns += int(took_s * 1e9)
+            counts.queued_ns += int(queued_s * 1e9)
+            counts.ran_ns += int(ran_s * 1e9)
             counts.last_ms = int(time.time() * 1e3)
 
     def failed(self, network: str, took_s: float) -> None:
@@ -51,5 +56,7 @@ class Tally:
                 "inference_stats": {
                     "success": {"count": counts.served, "ns": counts.served_ns},
                     "fail": {"count": counts.failed, "ns": counts.failed_ns},
+                    "queue": {"count": counts.served, "ns": counts.queued_ns},
+                    "compute_infer": {"count": counts.served, "ns": counts.ran_ns},
                 },
             }

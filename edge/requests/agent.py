@@ -123,7 +123,7 @@ class Agent:
         self._learn(decision, outcome, done_s, took_ms=(done_s - chosen_s) * 1e3, overlapped=overlapped)
         served = served_as(decision, outcome, asked, done_s, parting_ms=self._parting_ms(asked))
         measurement = self._record(network, decision, served, asked)
-        return Answer(outcome.outputs, decision.subject, asked.strategy, served, done_s, measurement)
+        return Answer(outcome.outputs, decision.subject, asked.strategy, served, chosen_s, done_s, measurement)
 
     def _parting_ms(self, asked: Asked) -> float:
         """What is measured is not what keeping it takes."""

@@ -20,12 +20,14 @@ from protocol.tensors import Array
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The outputs by name, and how they came about. `done_s` is when they were there, on the monotonic clock."""
+    """The outputs by name, and how they came about. Its turn had come at `chosen_s` and they were there at `done_s`, on the
+    monotonic clock."""
 
     outputs: Mapping[str, Array]
     subject: Subject
     strategy: str
     served: Served
+    chosen_s: float
     done_s: float
     measurement: Measurement | None = None
 

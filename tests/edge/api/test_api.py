@@ -447,13 +447,21 @@ def test_statistics_count_answers_and_failures(serving, inputs):
     (stats,) = serving.client.get("/v2/models/digits/stats").get_json()["model_stats"]
     assert stats["inference_count"] == 1
     assert stats["inference_stats"]["fail"]["count"] == 1
+    assert stats["inference_stats"]["compute_infer"]["ns"] > 0
+
+
+def test_a_network_is_loaded_anew_by_its_name_alone_and_never_with_another_configuration(serving, digits):
+    load = "/v2/repository/models/digits/load"
+    assert serving.post(load, b"{}", token=OPERATOR).status_code == 200
+    assert "config" in error_of(serving.post(load, b'{"parameters": {"config": "{}"}}', token=OPERATOR), 400)
+    assert serving.client.get("/v2/models/digits").get_json()["parameters"]["bundle"] == digits.digest
 
 
 def test_loading_needs_the_token_and_the_right_network(serving, digits):
     content = json.dumps({"parameters": {"bundle": digits.digest}}).encode()
     error_of(serving.post("/v2/repository/models/digits/load", content), 403)
     error_of(serving.post("/v2/repository/models/other/load", content, token=OPERATOR), 409)
-    error_of(serving.post("/v2/repository/models/digits/load", b"{}", token=OPERATOR), 400)
+    error_of(serving.post("/v2/repository/models/nope/load", b"{}", token=OPERATOR), 404)
     missing = json.dumps({"parameters": {"bundle": "0" * 64}}).encode()
     error_of(serving.post("/v2/repository/models/digits/load", missing, token=OPERATOR), 404)
 
