@@ -12,6 +12,7 @@ import yaml
 
 import cloud
 from cloud.settings import load_backend, load_ingest
+from cloud.watching.backend_metrics import BackendMetrics
 
 FOLDER = Path(cloud.__file__).parent / "kubernetes"
 KUSTOMIZATION = "kustomization.yaml"
@@ -100,3 +101,16 @@ def test_requests_reach_the_backend_and_what_scales_and_guards_it_finds_it():
     scaled = of_kind("HorizontalPodAutoscaler")["backend"]["spec"]
     assert (scaled["scaleTargetRef"]["kind"], scaled["scaleTargetRef"]["name"]) == ("Deployment", "backend")
     assert of_kind("PodDisruptionBudget")["backend"]["spec"]["minAvailable"] < scaled["minReplicas"]
+
+
+def test_the_autoscaler_goes_by_a_metric_that_the_backend_tells_and_the_guide_hands_on():
+    named = [each["pods"]["metric"]["name"] for each in scaling_metrics() if each["type"] == "Pods"]
+    told = {metric.name for metric in BackendMetrics().registry.collect()}
+    guide = (FOLDER.parents[1] / "docs" / "guide" / "cloud.md").read_text()
+    assert named
+    assert set(named) <= told
+    assert all(f"seriesQuery: '{name}{{" in guide for name in named)
+
+
+def scaling_metrics() -> list[dict[str, Any]]:
+    return list(of_kind("HorizontalPodAutoscaler")["backend"]["spec"]["metrics"])
