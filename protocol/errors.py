@@ -37,6 +37,13 @@ class Conflict(DynaSplitError, ValueError):
     exit_code = 2
 
 
+class ProvenInfeasible(DynaSplitError, ValueError):
+    """What is asked for cannot exist, and that is proven; the message names the constraint."""
+
+    http_status = 409
+    exit_code = 3
+
+
 class BundleBroken(InvalidInput):
     """A bundle's files are missing, damaged or do not match their digests."""
 

@@ -1,6 +1,6 @@
 """`dynasplit <verb>`: finds the verb's module, parses, and turns errors into one line and an exit code.
 
-Exit codes: 0 good; 1 a check failed; 2 bad input or refused; 4 a service is missing; 130 interrupted.
+Exit codes: 0 good; 1 a check failed; 2 bad input or refused; 3 proven infeasible; 4 a service is missing; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ VERBS = {
     "profile": "tools.profile_device",
     "optimize": "tools.optimize",
     "simulate": "tools.simulate",
+    "plan-cluster": "tools.plan_cluster",
     "keys": "tools.keys",
     "certs": "tools.certs",
     "token": "tools.access_tokens",

@@ -1,0 +1,114 @@
+"""`dynasplit plan-cluster`: the plan for machines and people, and one line for whatever is wrong."""
+
+import json
+import signal
+
+import pytest
+
+from tools.cli import main
+from tools.clusters.stopping import Stopping
+
+SMALL = {
+    "name": "small",
+    "model": {"transfer_mbit": [1.0, 8.0, 2.0, 0.0], "segment_mem_bytes": [60.0, 60.0, 60.0]},
+    "cluster": {"bandwidth_mbps": [[0, 4, 1], [4, 0, 2], [1, 2, 0]], "mem_capacity_bytes": [100, 150, 100]},
+}
+
+
+@pytest.fixture
+def planned(tmp_path, capsys):
+    """Plans an instance with these options: the exit code, the facts, and what people read."""
+
+    def plan(content, *options):
+        path = tmp_path / "instance.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        code = main(["plan-cluster", str(path), *options, "--json", "-"])
+        captured = capsys.readouterr()
+        return code, json.loads(captured.out) if captured.out else None, captured.err
+
+    return plan
+
+
+def cluster(**changes):
+    return SMALL | {"cluster": SMALL["cluster"] | changes}
+
+
+def test_the_best_plan_is_told_with_its_proof_and_what_limits_it(planned):
+    code, facts, told = planned(SMALL)
+
+    assert code == 0
+    assert (facts["bottleneck_s"], facts["cuts"], facts["nodes"]) == (0.5, [2], [1, 0])
+    assert facts["proved_optimal"]
+    assert facts["lower_bound_s"] == 0.5
+    assert facts["limit"] == {"resource": "link", "nodes": [1, 0], "words": "the link from 1 to 0"}
+    assert facts["provenance"] == {"bottleneck_s": ["estimated"], "latency_s": ["estimated"]}
+    assert "limited by the link from 1 to 0" in " ".join(told.split())
+
+
+def test_a_network_that_fits_one_node_costs_nothing(planned):
+    code, facts, _ = planned(cluster(mem_capacity_bytes=[100, 500, 100]))
+
+    assert code == 0
+    assert (facts["bottleneck_s"], facts["cuts"], facts["nodes"]) == (0.0, [], [1])
+    assert (facts["per_second"], facts["limit"]) == (None, None)
+
+
+def test_what_cannot_be_exits_3_with_the_reason(planned):
+    code, facts, told = planned(cluster(mem_capacity_bytes=[100, 60, 100]))
+
+    assert code == 3
+    assert facts["infeasible"] in told
+    assert (facts["bottleneck_s"], facts["proved_optimal"]) == (None, False)
+
+
+def test_a_floor_that_no_plan_reaches_is_infeasible(planned):
+    assert planned(SMALL, "--floor", "1.9")[0] == 0
+    assert planned(SMALL, "--floor", "2.1")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "named"),
+    [
+        ("[1]", [], "object"),
+        ("{", [], "instance.json"),
+        ({}, [], "'model'"),
+        (cluster(bandwidth_mbps=[[0, 1], [1, 0]]), [], "cluster.bandwidth_mbps"),
+        (cluster(bandwidth_mbps=[[0, -1, 1], [1, 0, 1], [1, 1, 0]]), [], "cluster.bandwidth_mbps[0][1]"),
+        (SMALL, ["--floor", "nan"], "--floor"),
+        (SMALL, ["--time-limit", "0"], "--time-limit"),
+        (SMALL, ["--objective", "energy", "--floor", "1"], "watts"),
+    ],
+)
+def test_bad_input_is_one_line(planned, content, options, named):
+    code, _, told = planned(content, *options)
+
+    assert code == 2
+    assert named in told
+    assert len(told.strip().splitlines()) == 1
+
+
+def test_a_search_that_may_not_begin_says_that_nothing_is_known(planned):
+    code, facts, told = planned(SMALL, "--time-limit", "1e-9")
+
+    assert code == 1
+    assert (facts["bottleneck_s"], facts["proved_optimal"], facts["infeasible"]) == (None, False, None)
+    assert "no plan was found yet" in told
+
+
+def test_the_first_interruption_stops_the_search_and_the_second_ends_the_process():
+    with Stopping() as stopping:
+        signal.raise_signal(signal.SIGINT)
+        assert stopping()
+        assert stopping.interrupted
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_limit_counts_from_the_start_of_the_search():
+    now_s = 10.0
+    stopping = Stopping(5.0, clock=lambda: now_s)
+    now_s = 20.0
+    with stopping:
+        assert not stopping()
+        now_s = 25.0
+        assert stopping()
