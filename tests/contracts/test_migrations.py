@@ -21,6 +21,7 @@ from cloud.database.schema import metadata
 from cloud.store.records.port import Selection
 from cloud.store.sql import SqlStore
 from protocol.configuration import Configuration
+from protocol.errors import Conflict
 from protocol.link import REFERENCE_LINK
 from protocol.table import Row, Table
 
@@ -81,6 +82,11 @@ def counts(connection: sa.Connection) -> dict[str, int]:
     return {name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0 for name, table in found}
 
 
+def drop_minutes(connection: sa.Connection) -> None:
+    """What keeps a schema from going back before it had them."""
+    connection.execute(sa.text("DELETE FROM sample_minutes"))
+
+
 @pytest.mark.parametrize("place", range(1, len(REVISIONS)), ids=lambda place: REVISIONS[place])
 def test_a_step_keeps_the_rows_of_the_tables_that_stay_up_and_down(connection, place):
     below, above = REVISIONS[place - 1], REVISIONS[place]
@@ -90,6 +96,8 @@ def test_a_step_keeps_the_rows_of_the_tables_that_stay_up_and_down(connection, p
     migrate(connection, command.upgrade, above)
     after = counts(connection)
     fill(connection)
+    if below == BEFORE_LETTERS:
+        drop_minutes(connection)
     migrate(connection, command.downgrade, below)
     again = counts(connection)
     migrate(connection, command.upgrade, above)
@@ -105,6 +113,7 @@ def test_a_step_keeps_the_rows_of_the_tables_that_stay_up_and_down(connection, p
 def test_all_steps_down_leave_nothing(connection):
     migrate(connection, command.upgrade, "head")
     fill(connection)
+    drop_minutes(connection)
 
     migrate(connection, command.downgrade, "base")
 
@@ -194,3 +203,14 @@ def test_older_drafts_are_listed_and_can_be_deleted(database, connection):
     }
     assert listed[0].added_at > 1.7e9
     assert len(left) == 249
+
+
+def test_samples_by_the_minute_are_not_lost_by_going_back(connection):
+    migrate(connection, command.upgrade, "0005")
+    before = fill(connection)
+
+    with pytest.raises(Conflict, match="no room for the 2 samples by the minute") as refusal:
+        migrate(connection, command.downgrade, BEFORE_LETTERS)
+
+    assert "\n" not in str(refusal.value)
+    assert counts(connection) == before

@@ -1,6 +1,6 @@
 """Dead letters in place of rejected records, samples by the minute, columns for charts, when a presence was told.
 
-Going back loses the samples by the minute for good: what they were put together of is gone already.
+Going back is refused while there are samples by the minute: what they were put together of is gone already.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+
+from protocol.errors import Conflict
 
 revision = "0005"
 down_revision = "0004"
@@ -62,6 +64,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _check_no_minutes()
     for name in ("ix_inferences_network", "ix_inferences_device", "ix_inferences_run"):
         op.drop_index(name, "inferences")
     op.create_index("ix_inferences_run", "inferences", ["run"])
@@ -73,6 +76,15 @@ def downgrade() -> None:
     _rejected_table()
     _rejected_of_letters()
     op.drop_table("dead_letters")
+
+
+def _check_no_minutes() -> None:
+    minutes = sa.table("sample_minutes")
+    if count := op.get_bind().scalar(sa.select(sa.func.count()).select_from(minutes)):
+        raise Conflict(
+            f"schema 0004 has no room for the {count} samples by the minute in sample_minutes, whose samples are gone: "
+            "back the database up, export them (GET /api/v1/devices/<device>/sample-minutes), and delete them first"
+        )
 
 
 def _dead_letters_table() -> None:
