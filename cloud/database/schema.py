@@ -100,6 +100,15 @@ desired = sa.Table(
     sa.Index("ix_desired_network", "network"),
 )
 
+# Nearly all are published: what is left is looked for each second.
+sa.Index(
+    "ix_desired_unpublished",
+    desired.c.device,
+    desired.c.network,
+    sqlite_where=sa.not_(desired.c.published),
+    postgresql_where=sa.not_(desired.c.published),
+)
+
 reported = sa.Table(
     "reported",
     metadata,
@@ -251,6 +260,13 @@ job_lists = sa.Table(
     sa.Column("device", _NAME, primary_key=True),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("published", sa.BigInteger, nullable=False),
+)
+
+sa.Index(
+    "ix_job_lists_unpublished",
+    job_lists.c.device,
+    sqlite_where=job_lists.c.published < job_lists.c.revision,
+    postgresql_where=job_lists.c.published < job_lists.c.revision,
 )
 
 enrolments = sa.Table(

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from cloud.database import schema
 from cloud.store.charts.port import Grouping
+from cloud.store.computations.port import Computation, TableOrder
 from cloud.store.records.port import Selection
+from cloud.store.rollouts.values import Plan, Rollout
 from cloud.store.sql import SqlStore
 from cloud.store.upkeep.port import Perishable
 
@@ -54,6 +56,10 @@ QUESTIONS: dict[str, tuple[Ask, str]] = {
     "rollouts that ended long ago": (lambda store: store.forget(Perishable.ROLLOUTS, before=-1.0), "_ended_at"),
     "computations that ended long ago": (lambda store: store.forget(Perishable.COMPUTATIONS, before=-1.0), "_ended_at"),
     "jobs that ended long ago": (lambda store: store.forget(Perishable.JOBS, before=-1.0), "_ended_at"),
+    "tables to be published": (lambda store: store.unpublished_desired(), "ix_desired_unpublished"),
+    "lists of jobs to be published": (lambda store: store.devices_with_unpublished_jobs(), "ix_job_lists_unpublished"),
+    "rollouts that go on": (lambda store: store.unfinished_rollouts(), "ix_rollouts_ended_at"),
+    "computations that go on": (lambda store: store.unfinished_computations(), "ix_computations_ended_at"),
     "samples of a device": (lambda store: list(store.samples(DAY)), "ix_samples_received_at"),
     "dead letters": (lambda store: store.dead_letters(), "ix_dead_letters_received_at"),
 }
@@ -113,19 +119,26 @@ def _fill(connection: sa.Connection) -> None:
 def _fill_what_ended(connection: sa.Connection) -> None:
     """A hundred of these have not."""
     numbers = range(4000)
-    for table in (schema.rollouts, schema.computations):
-        network = {"network": "digits"} if "network" in table.c else {}
-        rows = [
-            {"id": f"{number}", "created_at": 0.0, "revision": 0, "content": {"members": []}, **network, **_end(number)}
-            for number in numbers
-        ]
-        connection.execute(sa.insert(table), rows)
+    order = TableOrder("digits", "pi-1", "b", ("pi-1",))
+    for table, more, content in (
+        (schema.rollouts, {"network": "digits"}, Rollout("r", "digits", Plan(), (), 0.0).to_json()),
+        (schema.computations, {}, Computation("c", order, 0.0).to_json()),
+    ):
+        shared = {"created_at": 0.0, "revision": 0, "content": content, **more}
+        connection.execute(sa.insert(table), [{"id": f"{number}", **shared, **_end(number)} for number in numbers])
     job = {"kind": "restart", "parameters": {}, "timeout_s": 1.0, "cancel": False, "done": 0, "total": 0, "reason": ""}
     jobs = [
         {"id": f"{number}", "device": f"pi-{number % 100}", "created_at": 0.0, **job, **_end(number)}
         for number in numbers
     ]
     connection.execute(sa.insert(schema.jobs), jobs)
+    desired = [
+        {"device": f"pi-{number}", "network": "digits", "version": 1, "digest": "d", "published": number % 400 > 0}
+        for number in numbers
+    ]
+    connection.execute(sa.insert(schema.desired), desired)
+    lists = [{"device": f"pi-{number}", "revision": 2, "published": 2 - (number % 400 == 0)} for number in numbers]
+    connection.execute(sa.insert(schema.job_lists), lists)
     facts = {"network": "digits", "device": "pi-1", "bundle": "b", "rows": 1, "content": {}}
     drafts = [
         {"digest": f"{number}", "content_digest": f"{number}", "added_at": float(number), **facts} for number in numbers

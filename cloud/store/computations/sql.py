@@ -29,7 +29,8 @@ class SqlComputations(SqlAccess):
 
     def unfinished_computations(self) -> list[Computation]:
         columns = schema.computations.c
-        query = sa.select(columns.content).where(columns.state.in_(_UNFINISHED))
+        # Says of the end what follows from the state: by it the few are found.
+        query = sa.select(columns.content).where(columns.state.in_(_UNFINISHED), columns.ended_at.is_(None))
         rows = self._all(query.order_by(columns.created_at, columns.id))
         return [Computation.from_json(row.content) for row in rows]
 

@@ -14,7 +14,10 @@ from cloud.store.rollouts.values import Rollout, RolloutState
 _STARTING_LOCK = 0x44594E43
 """The key of the PostgreSQL advisory lock under which rollouts start: of two at once the later one must see the other. SQLite has
 one writer anyhow."""
-UNFINISHED_ROLLOUTS = schema.rollouts.c.state.in_([state.value for state in RolloutState if not state.final])
+UNFINISHED_ROLLOUTS = schema.rollouts.c.state.in_(
+    [state.value for state in RolloutState if not state.final]
+) & schema.rollouts.c.ended_at.is_(None)
+"""Says of the end what follows from the state: by it the few are found."""
 
 
 class SqlRollouts(SqlAccess):
