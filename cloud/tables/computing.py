@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +23,9 @@ from protocol.table import Table
 
 logger = logging.getLogger(__name__)
 
-_LEASE_S = 900.0
+_LEASE_S = 30.0
+"""For so long nobody takes up what a process left behind; one that computes renews it."""
+_RENEWED_S = 10.0
 _MOST_ATTEMPTS = 3
 _UNDERWAY_S = 60.0
 _MOST_MEASUREMENTS = 50_000
@@ -86,9 +89,14 @@ class Computing:
                 self._compute(self._store.computation(claim.id))
 
     def _compute(self, claim: Computation) -> None:
-        ended = self._outcome(claim)
+        renewing = Renewing(self._store, claim, wall_clock=self._wall_clock)
+        renewing.start()
+        try:
+            ended = self._outcome(claim)
+        finally:
+            latest = renewing.stop()
         logger.info("computation %s of %s: %s %s", claim.id, claim.order.network, ended.state.value, ended.reason)
-        self._store.save_computation(replace(ended, ended_at=self._wall_clock()))
+        self._store.save_computation(replace(ended, revision=latest.revision, ended_at=self._wall_clock()))
 
     def _outcome(self, claim: Computation) -> Computation:
         try:
@@ -107,6 +115,53 @@ class Computing:
             return replace(claim, state=ComputationState.FAILED, reason=reason)
         drafts = {table.device: table.digest for table in tables}
         return replace(claim, state=ComputationState.SUCCEEDED, drafts=drafts, facts=facts)
+
+
+class Renewing:
+    """Renews a claim on a computation, on a thread of its own, from its start until it is stopped.
+
+    One that another process has taken up meanwhile is not renewed; what is saved of it then changes nothing.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        claim: Computation,
+        *,
+        wall_clock: Callable[[], float],
+        every_s: float = _RENEWED_S,
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self._wall_clock = wall_clock
+        self._every_s = every_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="renewing a claim", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> Computation:
+        """The claim as it was saved last."""
+        self._stopping.set()
+        self._thread.join()
+        return self._claim
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._every_s) and self.once():
+            pass
+
+    def once(self) -> bool:
+        """Renews it now; False where it is another's by now. A store that is away is asked again."""
+        renewed = replace(self._claim, claimed_until=self._wall_clock() + _LEASE_S)
+        try:
+            if not self._store.save_computation(renewed):
+                return False
+        except ServiceMissing as error:
+            logger.debug("the claim on computation %s is renewed later: %s", renewed.id, error)
+        else:
+            self._claim = replace(renewed, revision=renewed.revision + 1)
+        return True
 
 
 def _claimed(computation: Computation, *, at: float) -> Computation | None:

@@ -10,7 +10,7 @@ import pytest
 from cloud.store.computations.port import ComputationState, TableOrder
 from cloud.store.memory import MemoryStore
 from cloud.store.records.port import Arrival
-from cloud.tables.computing import Computing, ask, compute
+from cloud.tables.computing import Computing, Renewing, ask, compute
 from protocol.configuration import Configuration
 from protocol.errors import Conflict, InvalidInput, NotFound, ServiceMissing
 from protocol.jobs import Job, JobKind, JobReport, JobState
@@ -157,7 +157,7 @@ def test_what_a_process_left_behind_another_takes_up_but_not_for_ever(store, mon
             dying.look()
         dying.look()  # another process is at it, as far as anybody knows
         assert store.computation(asked.id).attempts == attempt
-        clock.now += 900.0
+        clock.now += 30.0
     dying.look()
 
     ended = store.computation(asked.id)
@@ -212,3 +212,51 @@ def test_what_never_comes_is_not_waited_for_for_ever(store):
     Computing(store, wall_clock=clock).look()
 
     assert store.computation(asked.id).state is ComputationState.SUCCEEDED
+
+
+def test_a_claim_is_renewed_for_as_long_as_it_is_computed_and_the_outcome_is_kept(store, monkeypatch):
+    asked, clock = ask(store, ORDER, at=1.0), Clock()
+    renewals: list[float] = []
+
+    class Renewed(Renewing):
+        def start(self):
+            """By hand, below."""
+
+        def stop(self):
+            for _ in range(3):
+                clock.now += 25.0
+                assert self.once()
+                renewals.append(store.computation(asked.id).claimed_until - clock.now)
+                Computing(store, wall_clock=clock).look()  # another process, which leaves it alone
+            return self._claim
+
+    monkeypatch.setattr("cloud.tables.computing.Renewing", Renewed)
+    Computing(store, wall_clock=clock).look()
+
+    ended = store.computation(asked.id)
+    assert (ended.state, ended.attempts, renewals) == (ComputationState.SUCCEEDED, 1, [30.0] * 3)
+
+
+def test_a_claim_that_another_process_has_taken_up_is_renewed_no_more(store):
+    asked = ask(store, ORDER, at=1.0)
+    renewing = Renewing(store, asked, wall_clock=Clock())
+    assert store.save_computation(replace(asked, attempts=2))
+
+    assert not renewing.once()
+
+    assert store.computation(asked.id).attempts == 2
+
+
+def test_a_store_that_is_away_is_asked_again_for_a_claim(store, monkeypatch):
+    asked, clock = ask(store, ORDER, at=1.0), Clock()
+    renewing = Renewing(store, asked, wall_clock=clock, every_s=0.001)
+
+    def away(_computation):
+        raise ServiceMissing("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "save_computation", away)
+        assert renewing.once()
+    assert renewing.once()
+
+    assert store.computation(asked.id).claimed_until == clock.now + 30.0
