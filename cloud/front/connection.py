@@ -16,11 +16,15 @@ from cloud.front.limits import Limits
 from cloud.front.paced import Paced
 
 _READ_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 12
+"""A head is seldom longer; what is read of the body with it is copied once more."""
+
 _REST_S = 0.05
 """What the rest of a body that the app left may take: a thread waits for it."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket says that does not wait."""
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -65,7 +69,7 @@ class Connection(TConn):  # type: ignore[misc]
             while self.arrival.stage in (Stage.HEAD, Stage.BODY):
                 if not self._read_once():
                     return False
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             self._continue()
             return True
         except OSError:
@@ -74,18 +78,21 @@ class Connection(TConn):  # type: ignore[misc]
         return True
 
     def next_request(self, limits: Limits) -> Any:
-        """What arrived, as gunicorn's parser reads it. For the thread that serves it."""
+        """What arrived, as gunicorn's parser reads it. For the thread that serves it, which waits for the client only where
+        something is left to be read."""
         arrival = self.arrival
         streamed = arrival.stage is Stage.STREAMED
         self.parser.unreader.sock = Paced(self.sock, limits, began_s=self.began_s) if streamed else self.sock
         self.parser.unreader.unread(bytes(arrival.head))
         if streamed:
+            self.sock.settimeout(limits.stall_s)
             self.parser.unreader.buf.seek(0, 2)
             self.parser.unreader.buf.write(arrival.surplus)
             arrival.surplus = b""
             return next(self.parser)
         request = next(self.parser)
-        self._give_body(request, arrival)
+        if not self._gave_body(request, arrival):
+            self.sock.settimeout(limits.stall_s)
         return request
 
     def is_read(self) -> bool:
@@ -105,14 +112,14 @@ class Connection(TConn):  # type: ignore[misc]
         """Takes what is there and forgets it; False when the client has gone, or nothing more can be said to it."""
         try:
             return bool(self.sock.recv(_READ_BYTES))
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             return True
         except OSError:
             return False
 
     def _read_once(self) -> bool:
         if self.arrival.stage is Stage.HEAD:
-            data = self.sock.recv(_READ_BYTES)
+            data = self.sock.recv(_HEAD_BYTES)
             self.arrival.add(data)
             return bool(data)
         count = self.sock.recv_into(self.arrival.room())
@@ -124,13 +131,14 @@ class Connection(TConn):  # type: ignore[misc]
             self._continued = True
             self.send(_CONTINUE)
 
-    def _give_body(self, request: Any, arrival: Arrival) -> None:
+    def _gave_body(self, request: Any, arrival: Arrival) -> bool:
         """What was read is the body, if the parser thinks so too; otherwise it reads on by itself."""
         reader = getattr(request.body, "reader", None)
         if isinstance(reader, LengthReader) and reader.length == len(arrival.body):
             request.body = ReceivedBody(arrival.body, self.arrived_s)
             if self._continued:
                 request._expected_100_continue = False
-        else:
-            self.parser.unreader.unread(bytes(arrival.body) + arrival.surplus)
-            arrival.surplus = b""
+            return True
+        self.parser.unreader.unread(bytes(arrival.body) + arrival.surplus)
+        arrival.surplus = b""
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -10,10 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from cloud.front.connection import WOULD_BLOCK
 from cloud.front.limits import Limits
 
 _PIECE_BYTES = 64 * 1024
 """Of what a socket is given at a time: in TLS it takes all of it or waits."""
+
+
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class Sending:
@@ -28,23 +33,51 @@ class Sending:
         self._limits = limits
         self._clock = clock
         self._left_s = limits.stall_s
+        self._head: bytes | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def sendall(self, data: Any) -> None:
-        """As the socket does; TimeoutError when the reader is too slow by now."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._step(partial(self._sock.send, rest[:_PIECE_BYTES])) :]
+        """As the socket does, but for an answer's head: that waits for what follows, so that its reader is woken up once.
+        TimeoutError when the reader is too slow by now."""
+        if self._head is None and data[-len(_END_OF_HEAD) :] == _END_OF_HEAD:
+            self._head = data
+            return
+        head, self._head = self._head or b"", b""
+        if head and len(data) > _PIECE_BYTES:
+            self._send(head)
+            self._send(data)
+        else:
+            self._send(head + data if head else data)
+
+    def flush(self) -> None:
+        """Nothing follows the head."""
+        head, self._head = self._head or b"", b""
+        self._send(head)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """As the socket does, without TLS; TimeoutError when the reader is too slow by now."""
+        self.flush()
         end = os.fstat(file.fileno()).st_size if count is None else offset + count
         place = offset
         while place < end and (taken := self._step(partial(self._sent_of, file, place, end - place))):
             place += taken
         return place - offset
+
+    def _send(self, data: Any) -> None:
+        rest = memoryview(data)
+        while rest:
+            piece = rest[:_PIECE_BYTES]
+            rest = rest[self._at_once(piece) or self._step(partial(self._sock.send, piece)) :]
+
+    def _at_once(self, piece: memoryview) -> int:
+        """How many bytes were taken without a wait: all of most answers. None once somebody had to be waited for."""
+        if self._sock.gettimeout() == 0:
+            with contextlib.suppress(*WOULD_BLOCK):
+                taken: int = self._sock.send(piece)
+                return taken
+        return 0
 
     def _sent_of(self, file: Any, place: int, count: int) -> int:
         waiting = select.poll()

@@ -38,6 +38,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._streams = ThreadPoolExecutor(max_workers=self.limits.streams)
         self._arriving: dict[Connection, None] = {}
         self._lingering: deque[Connection] = deque()
+        self._whole: list[tuple[Connection, ThreadPoolExecutor]] = []
         self._held_bytes = self._under_way = self._streamed = 0
         self._swept_s = self._stopping_since_s = 0.0
         # Of those that gunicorn stops listening at; more are let go before that.
@@ -102,10 +103,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Serves a request; whether another one may follow. In a thread."""
         request = None
         try:
-            connection.sock.settimeout(self.limits.stall_s)
             request = connection.next_request(self.limits)
-            answered = Answered(Sending(connection.sock, self.limits), connection.client, connection.server)
-            return bool(self.handle_request(request, answered)) and connection.is_read()
+            sending = Sending(connection.sock, self.limits)
+            more = self.handle_request(request, Answered(sending, connection.client, connection.server))
+            sending.flush()
+            return bool(more) and connection.is_read()
         except (NoMoreData, StopIteration, OSError) as error:
             self.log.debug("a connection ended: %s", error)
         except Exception as error:  # noqa: BLE001 - the outermost place of a request
@@ -168,8 +170,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _serve(self, connection: Connection, threads: ThreadPoolExecutor) -> None:
         del self._arriving[connection]
         self.poller.unregister(connection.sock)
-        serving = threads.submit(self.handle, connection)
-        serving.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
+        self._whole.append((connection, threads))
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """A thread gets its request when all that the loop has to do is to wait: were there more, each would take the
+        interpreter from the other for some steps, and the loop ask for it all through the tail."""
+        whole, self._whole = self._whole, []
+        for connection, threads in whole:
+            serving = threads.submit(self.handle, connection)
+            serving.add_done_callback(partial(self.method_queue.defer, self.finish_request, connection))
+        super().wait_for_and_dispatch_events(timeout)
 
     def _turn_away(self, connection: Connection) -> None:
         """More wait for a thread than may; as the whole request is here, its connection stays."""

@@ -21,20 +21,53 @@ _TRUSTED_S = 1.0
 must not be refused for good."""
 
 
+class Pace:
+    """How long one tail takes: the moving average of what it took, begun anew after a pause.
+
+    The first time, when it was perhaps opened, does not count; one that is not known yet is taken to take no time.
+    """
+
+    def __init__(self) -> None:
+        self._opened = False
+        self._measured_s = -math.inf
+        self._runs_s: deque[float] = deque(maxlen=_REMEMBERED)
+        self.expected_s = 0.0
+
+    def learn(self, took_s: float, *, now_s: float) -> None:
+        """It ran once more."""
+        if not self._opened:
+            self._opened = True
+            return
+        self.expected_s = self.expected_s + _WEIGHT * (took_s - self.expected_s) if self._is_fresh(now_s) else took_s
+        self._measured_s = now_s
+        self._runs_s.append(took_s)
+
+    def least_s(self, now_s: float) -> float:
+        """What it takes at least; nothing when that was not measured lately."""
+        return min(self._runs_s) if self._is_fresh(now_s) else 0.0
+
+    def _is_fresh(self, now_s: float) -> bool:
+        return now_s - self._measured_s <= _TRUSTED_S
+
+
 @dataclass(eq=False)
 class Place:
-    """One call in line: which tail it is, and since when it runs (None: it waits)."""
+    """One call in line: which tail it is of its bundle, what that takes, and since when it runs (None: it waits)."""
 
-    tail: tuple[str, int]
+    cut: int
+    pace: Pace
     running_since_s: float | None = None
+
+    def left_s(self, now_s: float) -> float:
+        """How long it will still run, by what is expected."""
+        spent_s = 0.0 if self.running_since_s is None else now_s - self.running_since_s
+        return max(0.0, self.pace.expected_s - spent_s)
 
 
 class Line:
     """The calls of one process, whose tails run one after the other: LiteRT holds the interpreter throughout. Thread-safe.
 
-    `most_waiting` may wait beside the one that runs. How long a tail takes is the moving average of what it took, begun
-    anew after a pause; the first time, when it was perhaps opened, does not count, and a tail that is not known yet is taken to
-    take no time.
+    `most_waiting` may wait beside the one that runs.
     """
 
     def __init__(self, most_waiting: int, *, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -42,9 +75,7 @@ class Line:
         self._clock = clock
         self._lock = threading.Lock()
         self._places: list[Place] = []
-        self._took_s: dict[tuple[str, int], float | None] = {}
-        self._measured_s: dict[tuple[str, int], float] = {}
-        self._runs_s: defaultdict[tuple[str, int], deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._paces: defaultdict[tuple[str, int], Pace] = defaultdict(Pace)
 
     @contextmanager
     def place(self, digest: str, cut: int, *, patience_s: float | None) -> Iterator[Place]:
@@ -53,8 +84,8 @@ class Line:
         Busy when as many wait as may; DeadlineHopeless when those before it, and it itself by the quickest of its last runs,
         would take longer than `patience_s` (None: it has time).
         """
-        mine = Place((digest, cut))
         with self._lock:
+            mine = Place(cut, self._paces[digest, cut])
             self._check(mine, patience_s)
             self._places.append(mine)
         try:
@@ -69,7 +100,8 @@ class Line:
         place.running_since_s = began_s = self._clock()
         yield
         with self._lock:
-            self._learn(place.tail, self._clock() - began_s)
+            now_s = self._clock()
+            place.pace.learn(now_s - began_s, now_s=now_s)
 
     def wait_s(self) -> float:
         """How long a call that comes now would wait."""
@@ -82,7 +114,7 @@ class Line:
             raise Busy(
                 f"{len(self._places) - 1} requests wait in this process already; try again later", retry_after_s=ahead_s
             )
-        needed_s = ahead_s + self._lately_s(mine)
+        needed_s = ahead_s + mine.pace.least_s(self._clock())
         if patience_s is not None and needed_s > patience_s:
             before = "those before it and " if self._places else ""
             raise DeadlineHopeless(
@@ -91,28 +123,6 @@ class Line:
                 retry_after_s=ahead_s,
             )
 
-    def _lately_s(self, mine: Place) -> float:
-        """What its tail takes at least; nothing when that was not measured lately."""
-        return min(self._runs_s[mine.tail]) if self._is_trusted(mine.tail) else 0.0
-
-    def _is_trusted(self, tail: tuple[str, int]) -> bool:
-        return self._clock() - self._measured_s.get(tail, -math.inf) <= _TRUSTED_S
-
     def _ahead_s(self) -> float:
-        return sum(self._left_s(place) for place in self._places)
-
-    def _left_s(self, place: Place) -> float:
-        spent_s = 0.0 if place.running_since_s is None else self._clock() - place.running_since_s
-        return max(0.0, self._expected_s(place) - spent_s)
-
-    def _expected_s(self, place: Place) -> float:
-        return self._took_s.get(place.tail) or 0.0
-
-    def _learn(self, tail: tuple[str, int], took_s: float) -> None:
-        if tail not in self._took_s:
-            self._took_s[tail] = None
-            return
-        known_s = self._took_s[tail] if self._is_trusted(tail) else None
-        self._took_s[tail] = took_s if known_s is None else known_s + _WEIGHT * (took_s - known_s)
-        self._measured_s[tail] = self._clock()
-        self._runs_s[tail].append(took_s)
+        now_s = self._clock()
+        return sum(place.left_s(now_s) for place in self._places)

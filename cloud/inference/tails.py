@@ -100,7 +100,7 @@ class Tails:
     def _ran(self, runner: Runner, place: Place, boundary: Sequence[Array], began_s: float) -> Ran:
         turn_s = self._clock()
         with self.line.running(place):
-            outputs = runner.tail(place.tail[1], boundary)
+            outputs = runner.tail(place.cut, boundary)
         return Ran(outputs, waited_s=turn_s - began_s, ran_s=self._clock() - turn_s)
 
     def _wait(self, turn: _Turn, patience_s: float | None) -> None:

@@ -24,6 +24,9 @@ class Taking:
     def clock(self) -> float:
         return self.now_s
 
+    def gettimeout(self) -> float:
+        return 30.0
+
     def settimeout(self, timeout_s: float) -> None:
         assert timeout_s > 0
 
@@ -31,6 +34,29 @@ class Taking:
         self.now_s += self.step_s
         self.taken += data[: self.piece]
         return min(self.piece, len(data))
+
+
+class Roomy:
+    """Takes `room` bytes at once, and more only when it is waited for."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.takes: list[bytes] = []
+        self.timeout_s = 0.0
+
+    def gettimeout(self) -> float:
+        return self.timeout_s
+
+    def settimeout(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+
+    def send(self, data: memoryview) -> int:
+        if self.timeout_s == 0 and not self.room:
+            raise BlockingIOError
+        count = len(data) if self.timeout_s else min(self.room, len(data))
+        self.room = max(0, self.room - count)
+        self.takes.append(bytes(data[:count]))
+        return count
 
 
 def sending(reader: Taking) -> Sending:
@@ -43,6 +69,39 @@ def test_a_reader_at_the_lowest_rate_gets_all_of_it():
     sending(reader).sendall(answer)
 
     assert reader.taken == answer
+
+
+def test_an_answer_that_fits_in_is_sent_as_a_whole_and_nobody_waits():
+    reader = Roomy(room=1000)
+    answer = Sending(reader, LIMITS)
+
+    answer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    answer.sendall(b"body")
+
+    assert reader.takes == [b"HTTP/1.1 200 OK\r\n\r\nbody"]
+    assert reader.timeout_s == 0
+
+
+def test_a_head_that_nothing_follows_is_sent_at_the_end():
+    reader = Roomy(room=1000)
+    answer = Sending(reader, LIMITS)
+
+    answer.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    answer.flush()
+
+    assert reader.takes == [b"HTTP/1.1 204 No Content\r\n\r\n"]
+
+
+@pytest.mark.parametrize("body", [b"x" * 50, b"x" * 200_000])
+def test_what_does_not_fit_in_is_waited_for(body):
+    reader = Roomy(room=30)
+    answer = Sending(reader, LIMITS)
+
+    answer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    answer.sendall(body)
+
+    assert b"".join(reader.takes) == b"HTTP/1.1 200 OK\r\n\r\n" + body
+    assert reader.timeout_s > 0
 
 
 def test_a_slower_one_is_given_up_however_often_it_takes_a_little():

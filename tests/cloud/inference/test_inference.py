@@ -261,8 +261,8 @@ def test_a_refusal_for_lack_of_time_says_when_to_come_again(stocked, whole_reque
     assert stocked.infer(whole_request).status_code == 200
     (bundle,) = services.store.bundles()
     ahead = services.tails.line
-    monkeypatch.setattr(ahead, "_took_s", {(bundle.digest, 0): 2.5})
-    with ahead.place(bundle.digest, 0, patience_s=None):
+    with ahead.place(bundle.digest, 0, patience_s=None) as first:
+        monkeypatch.setattr(first.pace, "expected_s", 2.5)
         for name in ("remaining_ms", "deadline_ms"):
             response = stocked.infer(replace(whole_request, parameters={name: 2000}))
 
