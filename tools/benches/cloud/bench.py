@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -16,9 +15,9 @@ from typing import Any
 from rich.console import Console
 
 from protocol.errors import ServiceMissing
-from tools.benches.circumstances import circumstances
+from tools.benches.parts import Part, measured
 from tools.benches.tables import table_of, targets_table
-from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.output import add_json_argument, check_json_target, console
 
 SUMMARY = "the backend: its share beside a bare loop, its overhead, and many clients at once"
 
@@ -29,20 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    started_s = time.monotonic()
     check_json_target(arguments.json)
     serving = _serving()
     effort = serving.QUICK if arguments.quick else serving.Effort()
-    out = console()
-    out.print("measuring the backend …")
     with tempfile.TemporaryDirectory() as folder:
-        found = serving.facts(Path(folder), effort)
-    targets = serving.targets(found)
-    facts = circumstances() | {"quick": arguments.quick, "serving": found}
-    facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
-    facts["seconds"] = round(time.monotonic() - started_s, 1)
-    write_json(arguments.json, facts)
-    _show(facts, out)
+        facts = measured(arguments, [Part("serving", lambda: serving.facts(Path(folder), effort), serving.targets)])
+    _show(facts, console())
     return 0 if facts["met"] else 1
 
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from protocol.errors import ServiceMissing
-from tools.benches.circumstances import circumstances
 from tools.benches.edge import idle, sampling
 from tools.benches.edge.summary import show
-from tools.benches.figures import Target
-from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.benches.parts import Part, measured
+from tools.output import add_json_argument, check_json_target, console
 
 SUMMARY = "the agent: its overhead, its power sampler, and what it takes while idle"
 
@@ -37,8 +34,6 @@ class Effort:
 
 QUICK = Effort(sampling_s=4.0, idle_s=3.0, requests=40, decisions=200)
 
-Part = tuple[str, Callable[[], dict[str, Any]], Callable[[Mapping[str, Any]], list[Target]]]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -48,23 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    started_s = time.monotonic()
     check_json_target(arguments.json)
     overhead = _overhead()
-    out = console()
-    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick}
-    targets: list[Target] = []
     with tempfile.TemporaryDirectory() as folder:
-        parts = _parts(QUICK if arguments.quick else Effort(), Path(folder), overhead)
-        for done, (name, measure, held_to) in enumerate(parts, start=1):
-            out.print(f"measuring {name} …")
-            facts[name] = measure()
-            targets += held_to(facts[name])
-            facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
-            facts |= {"seconds": round(time.monotonic() - started_s, 1), "complete": done == len(parts)}
-            if arguments.json != "-" or facts["complete"]:
-                write_json(arguments.json, facts)
-    show(facts, out)
+        facts = measured(arguments, _parts(QUICK if arguments.quick else Effort(), Path(folder), overhead))
+    show(facts, console())
     return 0 if facts["met"] else 1
 
 
@@ -83,11 +66,11 @@ def _overhead() -> ModuleType:
 def _parts(effort: Effort, folder: Path, overhead: ModuleType) -> Sequence[Part]:
     """The idle agent first: what the others start and load is then not in this process's pages, which its own share."""
     return (
-        ("idle", lambda: idle.facts(seconds=effort.idle_s), idle.targets),
-        (
+        Part("idle", lambda: idle.facts(seconds=effort.idle_s), idle.targets),
+        Part(
             "overhead",
             lambda: overhead.facts(folder, requests=effort.requests, decisions=effort.decisions),
             overhead.targets,
         ),
-        ("sampling", lambda: sampling.facts(seconds=effort.sampling_s), sampling.targets),
+        Part("sampling", lambda: sampling.facts(seconds=effort.sampling_s), sampling.targets),
     )

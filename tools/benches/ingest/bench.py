@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,11 +17,10 @@ from typing import Any
 from rich.console import Console
 
 from protocol.errors import InvalidInput, ServiceMissing
-from tools.benches.circumstances import circumstances
 from tools.benches.databases import DATABASES, empty_database
-from tools.benches.figures import Target
+from tools.benches.parts import Part, measured
 from tools.benches.tables import table_of, targets_table
-from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.output import add_json_argument, check_json_target, console
 
 SUMMARY = "ingest: records a second into SQLite and PostgreSQL"
 
@@ -39,24 +38,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    started_s = time.monotonic()
     check_json_target(arguments.json)
     records = _QUICK_RECORDS if arguments.quick else arguments.records
     if records < 1000 or not 1 <= arguments.processes <= _MOST_PROCESSES:
         raise InvalidInput(f"--records must be 1000 or more, --processes 1 to {_MOST_PROCESSES}")
-    measuring, out = _measuring(), console()
-    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick, "databases": {}}
-    targets: list[Target] = []
-    for name in [arguments.database] if arguments.database else DATABASES:
-        out.print(f"measuring {name} …")
+    measuring = _measuring()
+
+    def measure(name: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder, empty_database(name) as url:
-            found = measuring.facts(url, Path(folder), records=records, processes=arguments.processes)
-        facts["databases"][name] = found
-        targets += measuring.targets(name, found)
-    facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
-    facts |= {"seconds": round(time.monotonic() - started_s, 1), "complete": True}
-    write_json(arguments.json, facts)
-    _show(facts, out)
+            found: dict[str, Any] = measuring.facts(url, Path(folder), records=records, processes=arguments.processes)
+            return found
+
+    names = [arguments.database] if arguments.database else DATABASES
+    parts = [Part(name, partial(measure, name), partial(measuring.targets, name)) for name in names]
+    facts = measured(arguments, parts, within="databases")
+    _show(facts, console())
     return 0 if facts["met"] else 1
 
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from pathlib import Path
-from typing import Any
 
 from protocol.errors import InvalidInput
-from tools.benches.circumstances import circumstances
-from tools.benches.figures import Target
+from tools.benches.parts import Part, measured
 from tools.benches.planner import composition, replaying, searching
 from tools.benches.planner.summary import show
-from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.output import add_json_argument, check_json_target, console
 
 SUMMARY = "composing, searching and choosing, on the published trials"
 
@@ -40,27 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    started_s = time.monotonic()
     check_json_target(arguments.json)
     reference = _folder(arguments.reference)
-    out = console()
     seeds, search_seeds = (_QUICK_SEEDS, _QUICK_SEEDS) if arguments.quick else (_SEEDS, _SEARCH_SEEDS)
     parts = (
-        ("composition", composition.facts, composition.targets),
-        ("searching", lambda folder: searching.facts(folder, search_seeds), searching.targets),
-        ("replaying", lambda folder: replaying.facts(folder, seeds), replaying.targets),
+        Part("composition", lambda: composition.facts(reference), composition.targets),
+        Part("searching", lambda: searching.facts(reference, search_seeds), searching.targets),
+        Part("replaying", lambda: replaying.facts(reference, seeds), replaying.targets),
     )
-    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick}
-    targets: list[Target] = []
-    for done, (name, measure, held_to) in enumerate(parts, start=1):
-        out.print(f"measuring {name} …")
-        facts[name] = measure(reference)
-        targets += held_to(facts[name])
-        facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
-        facts |= {"seconds": round(time.monotonic() - started_s, 1), "complete": done == len(parts)}
-        if arguments.json != "-" or facts["complete"]:
-            write_json(arguments.json, facts)
-    show(facts, out)
+    facts = measured(arguments, parts)
+    show(facts, console())
     return 0 if facts["met"] else 1
 
 

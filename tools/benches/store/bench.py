@@ -9,14 +9,16 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from protocol.errors import InvalidInput, ServiceMissing
-from tools.benches.circumstances import circumstances
 from tools.benches.databases import DATABASES, empty_database
 from tools.benches.figures import Target
-from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.benches.parts import Part, measured
+from tools.output import add_json_argument, check_json_target, console
 
 SUMMARY = "the store: what a dashboard asks, with ten million inferences in it"
 
@@ -33,22 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tools.benches.store.summary import show
 
-    started_s = time.monotonic()
     check_json_target(arguments.json)
     count = _QUICK_ROWS if arguments.quick else arguments.rows
     if count < 1:
         raise InvalidInput(f"--rows must be 1 or more, not {count}")
-    out = console()
-    facts: dict[str, Any] = circumstances() | {"quick": arguments.quick, "rows": count, "databases": {}}
-    targets: list[Target] = []
-    for name in [arguments.database] if arguments.database else DATABASES:
-        out.print(f"measuring {name} …")
-        facts["databases"][name] = _measure(name, count)
-        targets += _targets(name, facts["databases"][name])
-    facts |= {"targets": [target.to_json() for target in targets], "met": all(target.met for target in targets)}
-    facts |= {"seconds": round(time.monotonic() - started_s, 1), "complete": True}
-    write_json(arguments.json, facts)
-    show(facts, out)
+    names = [arguments.database] if arguments.database else DATABASES
+    parts = [Part(name, partial(_measure, name, count), partial(_targets, name)) for name in names]
+    facts = measured(arguments, parts, within="databases", rows=count)
+    show(facts, console())
     return 0 if facts["met"] else 1
 
 
@@ -81,7 +75,7 @@ def _measure(name: str, count: int) -> dict[str, Any]:
             store.close()
 
 
-def _targets(name: str, found: dict[str, Any]) -> list[Target]:
+def _targets(name: str, found: Mapping[str, Any]) -> list[Target]:
     from tools.benches.store import questions
 
     return questions.targets(name, found)
