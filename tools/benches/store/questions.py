@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cloud.store.port import Store
@@ -40,7 +40,7 @@ def facts(store: Store, *, repeats: int) -> dict[str, Any]:
     }
 
 
-def targets(dialect: str, found: dict[str, Any]) -> list[Target]:
+def targets(dialect: str, found: Mapping[str, Any]) -> list[Target]:
     """A page and a chart of a day of one device."""
     return [
         Target(f"{dialect}: {NAMES[name]}, median", found[name]["ms"]["median"], LIMIT_MS, "ms")
