@@ -26,6 +26,7 @@ VERBS = {
     "profile": "tools.profile_device",
     "optimize": "tools.optimize",
     "simulate": "tools.simulate",
+    "make-cluster": "tools.make_cluster",
     "plan-cluster": "tools.plan_cluster",
     "keys": "tools.keys",
     "certs": "tools.certs",
