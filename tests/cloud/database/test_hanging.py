@@ -8,7 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,7 +33,8 @@ class Server:
         first = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
         others = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, text=True, check=True).stdout
         for pid in (first, *map(int, others.split())):
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # it has ended since it was listed
+                os.kill(pid, number)
 
 
 @pytest.fixture
