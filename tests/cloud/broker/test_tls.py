@@ -56,4 +56,4 @@ def test_a_broker_of_another_authority_is_refused_in_one_clear_line(shipped_brok
 
 def test_without_tls_the_listener_answers_nobody(shipped_broker):
     with pytest.raises(ServiceMissing):
-        check_login(address(shipped_broker, ca_file=Path("/"), scheme="mqtt"), client_id="test")
+        check_login(address(shipped_broker, ca_file=Path("/"), scheme="mqtt"), client_id="test", timeout_s=1.0)

@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,18 +131,22 @@ def test_who_shows_no_good_token_learns_nothing_more(stocked, pristine, token):
     assert answers[0].data == answers[1].data
 
 
+def zstd_of_unknown_size(content: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_content_size=False).compress(content)
+
+
 @pytest.mark.parametrize(
-    ("encoding", "bomb"),
+    ("encoding", "compress"),
     [
-        ("gzip", gzip.compress(BOMB)),
-        ("deflate", zlib.compress(BOMB)),
-        ("zstd", zstandard.ZstdCompressor().compress(BOMB)),
-        ("zstd", zstandard.ZstdCompressor(write_content_size=False).compress(BOMB)),
+        ("gzip", partial(gzip.compress, compresslevel=1)),
+        ("deflate", zlib.compress),
+        ("zstd", zstandard.ZstdCompressor().compress),
+        ("zstd", zstd_of_unknown_size),
     ],
     ids=["gzip", "deflate", "zstd", "zstd of unknown size"],
 )
-def test_a_bomb_is_413(stocked, encoding, bomb):
-    response = stocked.call("POST", PATH, data=bomb, headers={"Content-Encoding": encoding})
+def test_a_bomb_is_413(stocked, encoding, compress):
+    response = stocked.call("POST", PATH, data=compress(BOMB), headers={"Content-Encoding": encoding})
 
     assert response.status_code == 413
 

@@ -44,8 +44,9 @@ def test_a_sensor_that_does_not_answer_is_an_error(tmp_path, make_settings):
 def test_a_command_is_read_and_not_repeated_since_it_may_hold_a_password(tmp_path, make_settings):
     make_pi4(tmp_path / "sys")
 
-    (found,) = check_power(Device.of(make_settings(meter="exec:echo 3.5 # hunter2")))
+    (found,) = check_power(Device.of(make_settings(meter="exec:sh -c 'echo 3.5 # hunter2'")))
 
+    assert "3.50 W" in found.seen
     assert "hunter2" not in found.seen
 
 
