@@ -24,8 +24,9 @@ demo: .venv/installed-demo
 	@$(BIN)/dynasplit demo $(ARGS)
 
 # What was compiled is kept, even where the environment says otherwise: the tests start hundreds of processes. And where tests
-# run on every core, threads of linear algebra would only wait for each other.
-PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=logical --dist=loadfile
+# run on every core, threads of linear algebra would only wait for each other. Files are handed out in the order that
+# tests/conftest.py gives them.
+PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=logical --dist=loadfile --no-loadscope-reorder
 
 test: check
 	$(PYTEST) $(ARGS)

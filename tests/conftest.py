@@ -32,6 +32,8 @@ from cloud.broker.dynamic_security import rights
 from tools import cli
 
 _BROKER_PATIENCE_S = 30.0
+_DEAREST_FIRST = ("alone", "docker", "arm64", "system", "convert", "postgresql", "mosquitto")
+"""Marks of what takes minutes, and so on down; who must be alone waits least at the beginning."""
 
 settings.register_profile("by hand", max_examples=25, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "by hand")
@@ -46,7 +48,24 @@ def _reference_folder(config: pytest.Config) -> Path | None:
     return Path(chosen) if chosen else None
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _leave_out_reference(config, items)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        _dear_files_first(items)
+
+
+def _dear_files_first(items: list[pytest.Item]) -> None:
+    """The order in which xdist hands out files: with one of minutes at the end, all cores but one would wait for it."""
+    rank: dict[Path, int] = {}
+    for item in items:
+        marks = [place for place, mark in enumerate(_DEAREST_FIRST) if item.get_closest_marker(mark)]
+        rank[item.path] = min([*marks, rank.get(item.path, len(_DEAREST_FIRST))])
+    whole = Path(__file__).parent / "system"
+    items.sort(key=lambda item: (rank[item.path], whole not in item.path.parents))
+
+
+def _leave_out_reference(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without the published data the tests that need it are deselected, and a line says so."""
     if _reference_folder(config):
         return

@@ -35,7 +35,7 @@ BETWEEN = 60
 REQUESTS = BETWEEN * (len(KILLED) + 2)
 BACK_S = 90.0
 
-pytestmark = [pytest.mark.docker, pytest.mark.system, pytest.mark.alone]
+pytestmark = [pytest.mark.docker, pytest.mark.system]
 
 
 @pytest.fixture(scope="module")
