@@ -25,8 +25,8 @@ ROW = Row(Configuration(3, 1_500_000), 4.5, 12.0, 2.5, 1000, 40, 1.5, 60.0, None
 
 
 @pytest.fixture
-def store(database_or_memory) -> Iterator[Store]:
-    made: Store = SqlStore(database_or_memory) if database_or_memory else MemoryStore()
+def store(migrated_or_memory) -> Iterator[Store]:
+    made: Store = SqlStore(migrated_or_memory) if migrated_or_memory else MemoryStore()
     yield made
     made.close()
 
