@@ -113,17 +113,29 @@ def transmissions(instance: Instance, plan: Plan) -> Iterator[Transmission]:
     Inference i is run by node i mod r of a stage of r nodes, so between stages of r and s nodes there are lcm(r, s) pairs.
     """
     last = len(plan.stages)
-    entry, leave = instance.transfer_bytes[0, 0], instance.transfer_bytes[0, -1]
     for node in plan.stages[0].nodes:
-        share = 1 / len(plan.stages[0].nodes)
-        yield Transmission(0, DISPATCHER, node, share, _seconds(entry, instance.rate_in[node]))
-    for index, (before, after) in enumerate(pairwise(plan.stages)):
-        size = instance.transfer_bytes[plan.codecs[index], before.last]
-        for sender, receiver, share in pairs(before.nodes, after.nodes):
-            yield Transmission(index + 1, sender, receiver, share, _seconds(size, instance.rate[sender, receiver]))
+        yield _transmission(instance, plan, 0, (DISPATCHER, node, 1 / len(plan.stages[0].nodes)))
+    for boundary, (before, after) in enumerate(pairwise(plan.stages), start=1):
+        for pair in pairs(before.nodes, after.nodes):
+            yield _transmission(instance, plan, boundary, pair)
     for node in plan.stages[-1].nodes:
-        share = 1 / len(plan.stages[-1].nodes)
-        yield Transmission(last, node, DISPATCHER, share, _seconds(leave, instance.rate_out[node]))
+        yield _transmission(instance, plan, last, (node, DISPATCHER, 1 / len(plan.stages[-1].nodes)))
+
+
+def _transmission(instance: Instance, plan: Plan, boundary: int, pair: tuple[int, int, float]) -> Transmission:
+    sender, receiver, share = pair
+    return Transmission(boundary, sender, receiver, share, transmit_s(instance, plan, boundary, (sender, receiver)))
+
+
+def transmit_s(instance: Instance, plan: Plan, boundary: int, ends: tuple[int, int]) -> float:
+    """Seconds that one inference takes over a boundary, from sender to receiver."""
+    sender, receiver = ends
+    if boundary == 0:
+        return _seconds(instance.transfer_bytes[0, 0], instance.rate_in[receiver])
+    if boundary == len(plan.stages):
+        return _seconds(instance.transfer_bytes[0, -1], instance.rate_out[sender])
+    size = instance.transfer_bytes[plan.codecs[boundary - 1], plan.stages[boundary].first]
+    return _seconds(size, instance.rate[sender, receiver])
 
 
 def pairs(senders: tuple[int, ...], receivers: tuple[int, ...]) -> Iterator[tuple[int, int, float]]:

@@ -1,71 +1,15 @@
 """The search, against trying every plan there is."""
 
 import math
-from itertools import combinations, permutations, product
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_clusters import every_plan, small
 
-from planner.pipeline.instance import Codec, Floats, Instance, Medium, Node, Pieces
+from planner.pipeline.instance import Instance, Medium
 from planner.pipeline.loads import energy_j, evaluate
-from planner.pipeline.plan import Plan, Stage
 from planner.pipeline.search import Objective, best
-from protocol.errors import InvalidInput
-
-
-def small(seed: int, medium: Medium, *, replicas: int) -> Instance:
-    """A random instance of up to 4 nodes, 4 pieces and 2 codecs; some links and some memory are missing."""
-    rng = np.random.default_rng(seed)
-    nodes, pieces, codecs = int(rng.integers(1, 5)), int(rng.integers(1, 5)), int(rng.integers(1, 3))
-    rate = rng.uniform(1, 10, (nodes, nodes)) * (rng.random((nodes, nodes)) < 0.85)
-
-    def some(*shape: int) -> Floats:
-        return rng.uniform(0, 2, shape) * (rng.random(shape) < 0.7)
-
-    return Instance(
-        name="small",
-        pieces=Pieces(tuple(map(str, range(pieces + 1))), rng.uniform(0, 10, pieces), some(pieces)),
-        codecs=tuple(
-            Codec(str(codec), rng.uniform(0, 20, pieces + 1), some(nodes, pieces + 1) / 4, some(nodes, pieces + 1) / 4)
-            for codec in range(codecs)
-        ),
-        nodes=tuple(
-            Node(
-                str(node),
-                float(rng.uniform(5, 40)),
-                *(float(watts) for watts in (1, 1 + rng.random() * 3, *some(2))),
-            )
-            for node in range(nodes)
-        ),
-        compute_s=rng.uniform(0, 3, (nodes, pieces)) * float(rng.random() < 0.8),
-        rate=rate,
-        rate_in=np.where(rng.random(nodes) < 0.3, np.inf, rng.uniform(1, 10, nodes)),
-        rate_out=np.where(rng.random(nodes) < 0.3, np.inf, rng.uniform(1, 10, nodes)),
-        medium=medium,
-        replicas=replicas,
-    )
-
-
-def every_plan(instance: Instance):
-    """All plans, those that cannot run left out."""
-    points, nodes = instance.pieces.count, range(len(instance.nodes))
-    groups = [group for size in range(1, instance.replicas + 1) for group in combinations(nodes, size)]
-    for cut_count in range(min(points, len(instance.nodes))):
-        for cuts in combinations(range(1, points), cut_count):
-            ends = (0, *cuts, points)
-            for units in permutations(groups, cut_count + 1):
-                if len(set(sum(units, ()))) < len(sum(units, ())):
-                    continue
-                stages = tuple(Stage(*each) for each in zip(ends, ends[1:], units, strict=False))
-                for codecs in product(range(len(instance.codecs)), repeat=cut_count):
-                    plan = Plan(stages, codecs)
-                    try:
-                        evaluation = evaluate(instance, plan)
-                    except InvalidInput:
-                        continue
-                    yield plan, evaluation
 
 
 def value(instance: Instance, objective: Objective, plan, evaluation, period_s: float) -> float:
