@@ -1,11 +1,11 @@
 """The pipeline of the least cost in which no resource is busy longer than a threshold, whatever the medium and the costs.
 
-Labels are beginnings of pipelines: a unit, the port at which its stage begins, what it cost so far, what its radio and the
-air already carry, and the nodes that it used. They are extended cheapest first, by cost plus the least that the rest can cost
-(were nodes free to serve twice), so that the first whole pipeline is the best. A label goes when another at the same place
-is no worse in anything. Which nodes were used is looked at only for nodes that a best pipeline used twice before (decremental
-state space relaxation: Righini and Salani, "New dynamic programming algorithms for the resource constrained elementary
-shortest path problem", Networks 51(3), 2008).
+Labels are beginnings of pipelines: a unit, the port at which its stage begins, what it cost so far, what its radio already
+carries, what it took of each budget (the air that all share is one), and the nodes that it used. They are extended cheapest
+first, by cost plus the least that the rest can cost (were nodes free to serve twice), so that the first whole pipeline is
+the best. A label goes when another at the same place is no worse in anything. Which nodes were used is looked at only for
+nodes that a best pipeline used twice before (decremental state space relaxation: Righini and Salani, "New dynamic
+programming algorithms for the resource constrained elementary shortest path problem", Networks 51(3), 2008).
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 
+from planner.pipeline.accounts import Accounts, Budget, Outlook
 from planner.pipeline.effort import Effort, OutOfEffort
 from planner.pipeline.instance import Flags, Floats, Medium
 from planner.pipeline.plan import Plan, Stage
@@ -38,7 +39,7 @@ class Label:
     port: int
     cost: float
     carried: tuple[float, ...]
-    air_s: float
+    taken: tuple[float, ...]
     used: int
     before: Label | None
 
@@ -57,23 +58,33 @@ class Cheapest:
         return self.bound >= self.cost
 
 
-def cheapest(units: Units, terms: Terms, *, most_s: float, effort: Effort, any_will_do: bool = False) -> Cheapest:
-    """The pipeline of the least cost with all loads at or below `most_s`; `any_will_do`: the first that is found.
-
-    When the effort runs out, the best so far with a proven bound.
+def cheapest(
+    units: Units,
+    terms: Terms,
+    *,
+    most_s: float,
+    effort: Effort,
+    any_will_do: bool = False,
+    budgets: Sequence[Budget] = (),
+) -> Cheapest:
+    """The pipeline of the least cost within all budgets, with all loads at or below `most_s`; `any_will_do`: the first that
+    is found. When the effort runs out, the best so far with a proven bound.
     """
-    return _Labels(units, terms, most_s, effort).run(any_will_do=any_will_do)
+    if units.instance.medium is Medium.SHARED:
+        budgets = (*budgets, Budget(air(units), most_s))
+    return _Labels(units, terms, most_s, budgets, effort).run(any_will_do=any_will_do)
 
 
 class _Labels:
-    def __init__(self, units: Units, terms: Terms, most_s: float, effort: Effort) -> None:
+    def __init__(self, units: Units, terms: Terms, most_s: float, budgets: Sequence[Budget], effort: Effort) -> None:
         self._units, self._terms, self._effort = units, terms, effort
         self._limit = most_s * _SLACK
         self._radios = Radios(units)
         self._medium = units.instance.medium
         self._possible = units.busiest_s <= self._limit
-        self._to_go = _least_to_go(units, terms, self._possible, self._crossable())
-        self._air_to_go = self._least_air() if self._medium is Medium.SHARED else np.zeros_like(self._to_go)
+        outlook = Outlook(units, self._possible, self._crossable())
+        self._to_go = outlook.least_to_go(terms)
+        self._accounts = Accounts(outlook, budgets)
         self._bound = 0.0
 
     def run(self, *, any_will_do: bool) -> Cheapest:
@@ -128,8 +139,8 @@ class _Labels:
     def _no_worse(self, one: Label, other: Label, critical: int) -> bool:
         return (
             one.cost <= other.cost
-            and one.air_s <= other.air_s
             and not one.used & critical & ~other.used
+            and all(mine <= theirs for mine, theirs in zip(one.taken, other.taken, strict=True))
             and all(mine <= theirs for mine, theirs in zip(one.carried, other.carried, strict=True))
         )
 
@@ -138,11 +149,11 @@ class _Labels:
         for unit, members in enumerate(self._units.members):
             cost = float(self._terms.entry[unit])
             arriving = size * float(self._units.slowest_entry[unit])
-            air_s = size * float(self._units.entry[unit]) if self._medium is Medium.SHARED else 0.0
             if self._medium is not Medium.SHARED and arriving > self._limit:
                 continue
-            if air_s + self._air_to_go[unit, 0] <= self._limit and math.isfinite(cost + self._to_go[unit, 0]):
-                yield Label(unit, 0, cost, self._arriving(members, size), air_s, self._units.masks[unit], None)
+            taken = self._accounts.entered(unit)
+            if taken is not None and math.isfinite(cost + self._to_go[unit, 0]):
+                yield Label(unit, 0, cost, self._arriving(members, size), taken, self._units.masks[unit], None)
 
     def _arriving(self, members: tuple[int, ...], size: float) -> tuple[float, ...]:
         if self._medium is not Medium.HALF_DUPLEX:
@@ -153,18 +164,19 @@ class _Labels:
         kind = self._terms.kinds[label.unit]
         possible = self._possible[self._units.kinds[label.unit], label.port]
         costs = label.cost + np.where(possible, self._terms.stage[kind, label.port], np.inf)
-        yield from self._finished(label, float(costs[self._units.ports.end]))
-        yield from self._followed(label, costs, critical)
+        staged = self._accounts.staged(label.taken, label.unit, label.port)
+        yield from self._finished(label, float(costs[self._units.ports.end]), staged)
+        yield from self._followed(label, costs, staged, critical)
 
-    def _finished(self, label: Label, cost: float) -> Iterator[tuple[float, Label]]:
+    def _finished(self, label: Label, cost: float, staged: Floats) -> Iterator[tuple[float, Label]]:
         units, unit, end = self._units, label.unit, self._units.ports.end
         total = cost + float(self._terms.leave[unit])
-        if not math.isfinite(total):
+        taken = self._accounts.left(staged, unit)
+        if taken is None or not math.isfinite(total):
             return
         size = float(units.port_bytes[end])
-        air_s = label.air_s + size * float(units.leave[unit])
         if self._medium is Medium.SHARED:
-            fits = air_s <= self._limit
+            fits = True
         elif self._medium is Medium.LINKS:
             fits = size * float(units.slowest_leave[unit]) <= self._limit
         else:
@@ -175,34 +187,32 @@ class _Labels:
                 for node, carried in zip(members, label.carried, strict=True)
             )
         if fits:
-            yield total, Label(unit, end, total, (), air_s, label.used, label)
+            yield total, Label(unit, end, total, (), taken, label.used, label)
 
-    def _followed(self, label: Label, costs: Floats, critical: int) -> Iterator[tuple[float, Label]]:
+    def _followed(self, label: Label, costs: Floats, staged: Floats, critical: int) -> Iterator[tuple[float, Label]]:
         units = self._units
         size = units.port_bytes
         with np.errstate(invalid="ignore"):
             reached = costs[None, :] + self._terms.link[label.unit][:, None] * size[None, :]
             totals = reached + self._to_go
-            fits = np.isfinite(totals) & units.ports.inner[None, :] & self._carries(label)
+            taken, affordable = self._accounts.followed(staged, label.unit)
+            fits = np.isfinite(totals) & units.ports.inner[None, :] & affordable & self._carries(label)
         for follower, port in zip(*np.nonzero(fits), strict=True):
             unit, place = int(follower), int(port)
             if label.used & critical & units.masks[unit]:
                 continue
             carried = self._received(label.unit, unit, place)
-            air_s = label.air_s
-            if self._medium is Medium.SHARED:
-                air_s += float(size[place] * units.mean[label.unit, unit])
+            spent = tuple(taken[:, unit, place].tolist())
             used = label.used | units.masks[unit]
             yield (
                 float(totals[unit, place]),
-                Label(unit, place, float(reached[unit, place]), carried, air_s, used, label),
+                Label(unit, place, float(reached[unit, place]), carried, spent, used, label),
             )
 
     def _carries(self, label: Label) -> Flags:
         units, size = self._units, self._units.port_bytes[None, :]
         if self._medium is Medium.SHARED:
-            sending = units.mean[label.unit][:, None] * size
-            return np.asarray(label.air_s + sending + self._air_to_go <= self._limit)
+            return np.ones(self._to_go.shape, dtype=np.bool_)
         if self._medium is Medium.LINKS:
             return np.asarray(units.link[label.unit][:, None] * size <= self._limit)
         fits: Flags = np.ones(self._to_go.shape, dtype=np.bool_)
@@ -221,26 +231,6 @@ class _Labels:
         factor = self._units.mean if self._medium is Medium.SHARED else self._units.link
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(np.isinf(factor), -1.0, self._limit / factor)
-
-    def _least_air(self) -> Floats:
-        return _least_to_go(self._units, air(self._units), self._possible, self._crossable())
-
-
-def _least_to_go(units: Units, terms: Terms, possible: Flags, crossable: Floats) -> Floats:
-    """[U, Q]: the least that the rest costs from a unit and a port on, were nodes free to serve twice."""
-    ports, size = units.ports, units.port_bytes
-    least = np.full((len(units.members), ports.count), np.inf)
-    onward = np.full((len(units.members), ports.count), np.inf)
-    onward[:, ports.end] = terms.leave
-    kinds, own = list(terms.kinds), list(units.kinds)
-    for port in (*(int(each) for each in np.flatnonzero(ports.inner)[::-1]), 0):
-        stage = np.where(possible[own, port], terms.stage[kinds, port], np.inf)
-        least[:, port] = (stage + onward).min(axis=1)
-        if port:
-            with np.errstate(invalid="ignore"):
-                crossing = np.where(crossable >= size[port], terms.link * size[port], np.inf)
-            onward[:, port] = (crossing + least[None, :, port]).min(axis=1)
-    return least
 
 
 def _served_twice(units: Units, label: Label) -> int:

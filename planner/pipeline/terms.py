@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.pipeline.instance import Floats
+from planner.pipeline.instance import Flags, Floats, Instance
 from planner.pipeline.units import Units
 
 
@@ -59,25 +59,33 @@ def energy(units: Units, period_s: float) -> Terms:
     )
 
 
-def moved_bytes(units: Units, held: Sequence[Sequence[tuple[int, int]]]) -> Terms:
-    """Bytes of weights that units lack: `held` names per node the ranges of pieces that it has."""
-    missing = np.stack([_missing(units, ranges) for ranges in held])
+def moved_bytes(units: Units, held: Flags, *, allowed: Flags | None = None) -> Terms:
+    """Bytes of weights that units lack: `held` [N, P] says which pieces' weights a node has.
+
+    `allowed` [N, P+1, P+1]: the stages, from point to point, that a node may run at all.
+    """
+    per_node = missing_bytes(units.instance, held)
+    if allowed is not None:
+        per_node = np.where(allowed, per_node, np.inf)
     point = np.arange(units.ports.count) // units.ports.codecs
-    per_node = missing[:, point[:, None], point[None, :]]
+    per_node = per_node[:, point[:, None], point[None, :]]
     stage = np.stack([per_node[list(group)].sum(axis=0) for group in units.members])
     stage = np.where(np.isinf(units.busiest_s[list(units.kinds)]), np.inf, stage)
     none = np.zeros(len(units.members))
     return Terms(stage, range(len(units.members)), np.where(np.isinf(units.mean), np.inf, 0.0), none, none)
 
 
+def missing_bytes(instance: Instance, held: Flags) -> Floats:
+    """[N, P+1, P+1]: the weights of the pieces from point to point that a node does not hold."""
+    return between_points(np.where(held, 0.0, instance.pieces.weight_bytes))
+
+
+def between_points(per_piece: Floats) -> Floats:
+    """[N, P+1, P+1]: what figures of each piece [N, P] add up to from point to point, 0 where that is no stage."""
+    steps = np.concatenate((np.zeros((len(per_piece), 1)), np.cumsum(per_piece, axis=1)), axis=1)
+    return np.asarray(np.maximum(steps[:, None, :] - steps[:, :, None], 0.0))
+
+
 def _ways(units: Units) -> tuple[Floats, Floats]:
     size = units.port_bytes
     return size[0] * units.entry, size[units.ports.end] * units.leave
-
-
-def _missing(units: Units, ranges: Sequence[tuple[int, int]]) -> Floats:
-    lacking = units.instance.pieces.weight_bytes.copy()
-    for first, last in ranges:
-        lacking[first:last] = 0.0
-    steps = np.concatenate(([0.0], np.cumsum(lacking)))
-    return np.asarray(np.maximum(steps[None, :] - steps[:, None], 0.0))
