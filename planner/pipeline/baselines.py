@@ -50,8 +50,10 @@ def greedy(instance: Instance) -> Plan | None:
 def at_random(instance: Instance, rng: np.random.Generator) -> Plan | None:
     """Each cut drawn from those that the smallest node can reach from the one before, then as many nodes, all drawn alike.
 
-    None where none of 1000 draws can run.
+    None where the smallest node allows no cuts, or none of 1000 draws can run.
     """
+    if least_sum(instance) is None:
+        return None
     fits = _fits(instance)
     for _ in range(_DRAWS):
         cuts = _drawn_cuts(instance, fits, rng)
