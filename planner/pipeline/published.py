@@ -21,13 +21,13 @@ def read_published(content: object, *, name: str = "instance") -> Instance:
     """The instance that a published JSON document describes. Raises InvalidInput, which says what is wrong and where."""
     model, cluster = _part(content, "model"), _part(content, "cluster")
     memory = _numbers(model, "model", "segment_mem_bytes", 1)
+    if not len(memory):
+        raise InvalidInput("model.segment_mem_bytes is empty: a network has at least one piece")
     transfer = _numbers(model, "model", "transfer_mbit", 1) * _MBIT_BYTES
     if len(transfer) != len(memory) + 1:
         raise InvalidInput(
             f"model.transfer_mbit must have one entry more than model.segment_mem_bytes ({len(memory)}), not {len(transfer)}"
         )
-    if not len(memory):
-        raise InvalidInput("model.segment_mem_bytes is empty: a network has at least one piece")
     capacity = _numbers(cluster, "cluster", "mem_capacity_bytes", 1)
     rate = _numbers(cluster, "cluster", "bandwidth_mbps", 2) * _MBIT_BYTES
     if rate.shape != (len(capacity), len(capacity)):
@@ -35,6 +35,7 @@ def read_published(content: object, *, name: str = "instance") -> Instance:
             f"cluster.bandwidth_mbps must be {len(capacity)} x {len(capacity)}, as mem_capacity_bytes has "
             f"{len(capacity)} nodes, not {' x '.join(map(str, rate.shape))}"
         )
+    _check_links(rate)
     return instance(
         name,
         memory,
@@ -72,6 +73,18 @@ def instance(
         rate_in=np.full(nodes, np.inf),
         rate_out=np.full(nodes, np.inf),
     )
+
+
+def _check_links(rate: Floats) -> None:
+    """InvalidInput for what is no cluster: one node alone, or one that nobody has a link to."""
+    if len(rate) < 2:
+        raise InvalidInput(f"cluster.mem_capacity_bytes has {len(rate)} node(s): a cluster has at least two")
+    between = np.where(np.eye(len(rate), dtype=bool), 0.0, rate)
+    alone = np.flatnonzero(~(between.any(axis=0) | between.any(axis=1)))
+    if len(alone):
+        raise InvalidInput(
+            f"cluster.bandwidth_mbps: node {alone[0]} cannot be reached, its row and its column are 0: leave it out"
+        )
 
 
 def _part(content: object, key: str) -> Mapping[str, Any]:
