@@ -10,6 +10,7 @@ import sys
 
 from tools.benches import models
 from tools.benches.cloud import bench as cloud
+from tools.benches.cluster import bench as cluster
 from tools.benches.edge import bench as edge
 from tools.benches.ingest import bench as ingest
 from tools.benches.planner import bench as planner
@@ -20,6 +21,7 @@ SUMMARY = "measure what DynaSplit costs on this machine, against its targets"
 SUBJECTS = {
     "models": models,
     "planner": planner,
+    "cluster": cluster,
     "edge": edge,
     "cloud": cloud,
     "store": store,

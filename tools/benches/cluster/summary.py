@@ -1,0 +1,98 @@
+"""The figures of cluster planning for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.benches.tables import table_of, targets_table
+
+
+def show(facts: Mapping[str, Any], out: Console) -> None:
+    """Prints each part, then what all figures were held against."""
+    out.print(_instances(facts["instances"]))
+    out.print(_large(facts["large"]))
+    out.print(_mixed(facts["mixed"]))
+    out.print(targets_table(facts["targets"]))
+    out.print(
+        f"Bottlenecks: estimated, bytes over rates. CPU times: measured on {facts['cpu']} ({facts['cores']} cores, load "
+        f"{facts['load']}), Python {facts['python']}; {facts['seconds']:.0f} s in all."
+    )
+
+
+def _instances(found: Mapping[str, Any]) -> Table:
+    table = table_of(
+        "published instances: seconds between inferences (published in brackets)",
+        *("instance", "exact", "CPU s", "kpath, of 20 seeds", "greedy", "random, mean", "best of 200"),
+    )
+    for name, each in found.items():
+        was, kpath, random = each["published"], each["kpath"], each["random"]
+        table.add_row(
+            name,
+            _beside(each["exact"]["value_s"], was["exact_s"]),
+            f"{each['cpu_s']:.3f}",
+            _beside(kpath and kpath["median"], was["kpath_s"], _range(kpath)),
+            _beside(each["greedy_s"], was["greedy_s"]),
+            _beside(random and random["mean_s"], was["random_mean_s"]),
+            _figure(random and random["best_s"]),
+        )
+    return table
+
+
+def _large(found: Sequence[Mapping[str, Any]]) -> Table:
+    table = table_of("large clusters", "network", "nodes", "MiB", "seed", "bottleneck s", "stages", "gap %", "CPU s")
+    for each in found:
+        gap = "proven" if each["proven"] else "?" if each["gap"] is None else f"{each['gap'] * 100:.2f}"
+        table.add_row(
+            each["network"],
+            *(str(each[name]) for name in ("nodes", "memory_mib", "seed")),
+            _figure(each["value_s"]),
+            str(each["stages"] or "none"),
+            gap,
+            f"{each['cpu_s']:.2f}",
+        )
+    return table
+
+
+def _mixed(found: Sequence[Mapping[str, Any]]) -> Table:
+    table = table_of(
+        "mixed memory, 15 nodes: all as the smallest, over each as it is",
+        *(
+            "network",
+            "base MiB",
+            "seeds",
+            "median",
+            "quartiles",
+            "range",
+            "then one node",
+            "one node anyway",
+            "none as smallest",
+        ),
+    )
+    for each in found:
+        loss = each["loss"]
+        table.add_row(
+            each["network"],
+            f"{each['base_mib']:g}",
+            str(loss["repeats"] if loss else 0),
+            f"{loss['median']:.3f}" if loss else "",
+            f"{loss['lower']:.3f} to {loss['upper']:.3f}" if loss else "",
+            f"{loss['least']:.3f} to {loss['most']:.3f}" if loss else "",
+            *(str(each[name]) for name in ("fits_one_node", "nothing_to_lose", "no_plan_as_smallest")),
+        )
+    return table
+
+
+def _beside(ours: float | None, published: float | None, spread: str = "") -> str:
+    return f"{_figure(ours)}{spread} ({_figure(published)})"
+
+
+def _figure(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
+def _range(found: Mapping[str, float] | None) -> str:
+    return f", {found['least']:.4g} to {found['most']:.4g}" if found and found["least"] < found["most"] else ""
