@@ -21,7 +21,8 @@ def found(monkeypatch):
         facts = {name: middle([20.0]) for name in names}
         facts |= {"share": middle([share]), "share_of_one_alone": middle([0.97]), "overhead_ms": middle([overhead_ms])}
         facts |= {"crowd": {"clients": 200, "served": 9, "refused": 4, "errors": errors}}
-        facts |= {"tail_macs": 9e8, "boundary_bytes": 602112}
+        facts |= {"tail_macs": 9e8, "boundary_bytes": 602112, "least_overhead_ms": middle([0.7])}
+        facts["heavy"] = {"tail_macs": 5.8e9, "request_cpu_ms": middle([150.0]), "share": middle([0.98])}
         monkeypatch.setattr(serving, "facts", lambda *_: facts)
 
     return making
@@ -44,11 +45,12 @@ def test_a_target_that_is_missed_is_exit_code_1(found, missed):
     assert main(["bench", "cloud", "--quick"]) == 1
 
 
-def test_the_drawn_network_has_the_boundary_that_is_told(tmp_path):
-    manifest = network.make(tmp_path).manifest
+@pytest.mark.parametrize(("drawn", "least_macs"), [(network.LIGHT, 0.5e9), (network.HEAVY, 5e9)])
+def test_the_drawn_networks_have_the_boundary_that_is_told(tmp_path, drawn, least_macs):
+    manifest = drawn.make(tmp_path).manifest
 
     assert manifest.cut(network.CUT).boundary_bytes == 602_112
-    assert manifest.tail_work(network.CUT).total_macs > 500e6
+    assert manifest.tail_work(network.CUT).total_macs > least_macs
 
 
 def test_clients_tell_answers_refusals_and_errors_apart(monkeypatch, tmp_path):

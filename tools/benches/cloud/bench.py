@@ -60,6 +60,12 @@ def _show(facts: Mapping[str, Any], out: Console) -> None:
             name, f"{figures['median']:.{digits}f}", f"{figures['lower']:.{digits}f}-{figures['upper']:.{digits}f}"
         )
     out.print(table)
+    heavy = found["heavy"]
+    out.print(
+        f"A tail of {heavy['tail_macs'] / 1e6:.0f} million MACs with the same boundary: "
+        f"{heavy['request_cpu_ms']['median']:.1f} ms of CPU a request, {heavy['share']['median']:.3f} of the loops' "
+        f"({heavy['share']['lower']:.3f}-{heavy['share']['upper']:.3f})."
+    )
     crowd = found["crowd"]
     out.print(
         f"{crowd['clients']} clients: {crowd['served']} served, {crowd['refused']} asked to come again, {crowd['errors']} errors."
@@ -75,6 +81,7 @@ _ROWS = {
     "the tail in a bare loop, ms": ("tail_ms", 2),
     "one client, ms": ("request_ms", 2),
     "beside the tail, ms": ("overhead_ms", 2),
+    "the same of a server that only takes, runs and sends, ms": ("least_overhead_ms", 2),
     "of it loopback, ms": ("loopback_ms", 2),
     "CPU of as many bare loops as workers, ms a tail": ("bare_cpu_ms", 2),
     "of one alone on the machine": ("bare_alone_cpu_ms", 2),

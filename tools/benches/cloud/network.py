@@ -1,7 +1,8 @@
-"""A network to serve, drawn here: convolutions and pooling as in VGG (arXiv 1409.1556), random weights, a boundary of 602 KB."""
+"""Networks to serve, drawn here: convolutions and pooling as in VGG (arXiv 1409.1556), random weights, a boundary of 602 KB."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,41 @@ from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.network.tflite import AlignedBuffer, pack
 
-NAME = "bench-vgg"
 CUT = 1
-"""Behind the first convolution: 56 x 56 x 48 values in FP32 cross."""
+"""Behind the first convolution."""
 
-_SIDE, _BOUNDARY_CHANNELS, _CLASSES = 224, 48, 10
-_BLOCKS = ((96,), (192, 192), (384, 384))
-"""Channels of the convolutions before each pooling."""
-
+_SIDE, _CLASSES = 224, 10
 _SEED = 7
 
 
-def make(folder: Path) -> Bundle:
-    """The bundle, with heads and tails for its one cut inside."""
-    file = folder / f"{NAME}.tflite"
-    file.write_bytes(_drawn())
-    return make_bundle(file, folder / NAME, name=NAME, cuts=(CUT,))
+@dataclass(frozen=True)
+class Drawn:
+    """A network: the first convolution takes patches of `stride` and gives `boundary_channels`, then each block its channels."""
+
+    name: str
+    stride: int
+    boundary_channels: int
+    blocks: tuple[tuple[int, ...], ...]
+
+    def make(self, folder: Path) -> Bundle:
+        """The bundle, with heads and tails for its one cut inside."""
+        file = folder / f"{self.name}.tflite"
+        file.write_bytes(_drawn(self))
+        return make_bundle(file, folder / self.name, name=self.name, cuts=(CUT,))
+
+
+LIGHT = Drawn("bench-vgg", 4, 48, ((96,), (192, 192), (384, 384)))
+"""56 x 56 x 48 values in FP32 cross; a tail of 0.9 G multiply-accumulates."""
+
+HEAVY = Drawn("bench-vgg16", 8, 192, ((512, 512, 512), (512, 512, 512)))
+"""28 x 28 x 192 values in FP32 cross; what follows are VGG16's last two blocks, 5.8 G multiply-accumulates."""
 
 
 class _Drawing:
     """A flatbuffer under construction; `last` is the tensor that was made last."""
 
-    def __init__(self, shape: list[int]) -> None:
+    def __init__(self, name: str, shape: list[int]) -> None:
+        self._name = name
         self._random = np.random.default_rng(_SEED)
         self._buffers = [AlignedBuffer(None)]
         self._tensors: list[Any] = []
@@ -81,7 +95,7 @@ class _Drawing:
         )
         return pack(
             schema.ModelT(
-                version=3, operatorCodes=self._codes, subgraphs=[graph], buffers=self._buffers, description=NAME
+                version=3, operatorCodes=self._codes, subgraphs=[graph], buffers=self._buffers, description=self._name
             )
         )
 
@@ -104,10 +118,10 @@ class _Drawing:
         return self._tensor(f"constant_{len(self._tensors)}", list(data.shape), len(self._buffers) - 1)
 
 
-def _drawn() -> bytes:
-    drawing = _Drawing([1, _SIDE, _SIDE, 3])
-    drawing.convolve(_BOUNDARY_CHANNELS, side=4, stride=4)
-    for block in _BLOCKS:
+def _drawn(network: Drawn) -> bytes:
+    drawing = _Drawing(network.name, [1, _SIDE, _SIDE, 3])
+    drawing.convolve(network.boundary_channels, side=network.stride, stride=network.stride)
+    for block in network.blocks:
         for channels in block:
             drawing.convolve(channels)
         drawing.pool()

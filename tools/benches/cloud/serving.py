@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from models.bundle import Bundle
 from tools.benches.cloud import network
 from tools.benches.cloud.bare import Loop
 from tools.benches.cloud.clients import Clients
-from tools.benches.cloud.pairs import Pair
 from tools.benches.cloud.server import Server, serving
+from tools.benches.cloud.turns import Turns
 from tools.benches.companion import Companion
 from tools.benches.figures import Target, middle
 from tools.benches.loopback import mirrored
@@ -35,35 +35,46 @@ _MIRRORED = 50
 class Effort:
     """How often things are compared, and how long each side of a comparison takes."""
 
-    pairs: int = 60
-    pair_runs: int = 8
+    turns: int = 60
+    turn_runs: int = 8
     slices: int = 16
     slice_s: float = 0.5
+    heavy_slice_s: float = 2.0
     crowd_s: float = 8.0
 
 
-QUICK = Effort(pairs=10, slices=3, crowd_s=3.0)
+QUICK = Effort(turns=10, slices=3, crowd_s=3.0, heavy_slice_s=1.0)
 
 
 def facts(folder: Path, effort: Effort) -> dict[str, Any]:
-    """Of the drawn network, whose tail takes its boundary in FP32 as it is. As many workers as cores."""
-    bundle, workers = network.make(folder), os.cpu_count() or 1
+    """Of drawn networks whose tails take their boundary in FP32 as it is. As many workers as cores."""
+    workers = os.cpu_count() or 1
     with serving(folder / "backend", workers=workers) as server:
-        server.backend.upload_bundle(bundle)
-        request = folder / "request"
-        request.write_bytes(server.request(bundle, network.CUT))
-        bench = _Bench(bundle, server, request, folder / "weights", effort)
-        bench.open_everywhere(connections=4 * workers)
-        return {
+        light = _bench(network.LIGHT, folder, server, effort)
+        heavy = _bench(network.HEAVY, folder, server, replace(effort, slice_s=effort.heavy_slice_s))
+        light.open_everywhere(connections=4 * workers)
+        found = {
             "workers": workers,
-            "boundary_bytes": bundle.manifest.cut(network.CUT).boundary_bytes,
-            "tail_macs": bundle.manifest.tail_work(network.CUT).total_macs,
-            **bench.overhead(),
-            **bench.throughput(loops=workers, connections=_CLIENTS_PER_WORKER * workers),
-            "loopback_ms": bench.loopback_ms(),
-            "crowd": bench.crowd(),
-            "memory_mib": server.memory_mib(),
+            **light.network_facts(),
+            **light.overhead(),
+            **light.throughput(loops=workers, connections=_CLIENTS_PER_WORKER * workers),
+            "loopback_ms": light.loopback_ms(),
+            "crowd": light.crowd(),
         }
+        heavy.open_everywhere(connections=2 * workers)
+        found["heavy"] = {
+            **heavy.network_facts(),
+            **heavy.throughput(loops=workers, connections=workers),
+        }
+        return {**found, "memory_mib": server.memory_mib()}
+
+
+def _bench(drawn: network.Drawn, folder: Path, server: Server, effort: Effort) -> _Bench:
+    bundle = drawn.make(folder)
+    server.backend.upload_bundle(bundle)
+    request = folder / f"{drawn.name}.request"
+    request.write_bytes(server.request(bundle, network.CUT))
+    return _Bench(bundle, server, request, folder / f"{drawn.name}.weights", effort)
 
 
 def targets(found: Mapping[str, Any]) -> list[Target]:
@@ -90,15 +101,26 @@ class _Bench:
             clients.ask(seconds=4 * self.effort.slice_s, connections=connections)
             loop.ask(seconds=0.0)
 
-    def overhead(self) -> dict[str, Any]:
-        """What one client waits beside what the tail takes in the loop: pairs of both, and the median of their differences."""
-        where = {"port": self.server.port, "request": str(self.request)}
-        with Companion(Pair, **self._tail(), **where) as pair:
-            pairs = [pair.ask(runs=self.effort.pair_runs) for _ in range(self.effort.pairs)]
+    def network_facts(self) -> dict[str, Any]:
+        """What is served."""
+        manifest = self.bundle.manifest
         return {
-            "tail_ms": middle([each["bare_ms"] for each in pairs]),
-            "request_ms": middle([each["served_ms"] for each in pairs]),
-            "overhead_ms": middle([each["served_ms"] - each["bare_ms"] for each in pairs]),
+            "boundary_bytes": manifest.cut(network.CUT).boundary_bytes,
+            "tail_macs": manifest.tail_work(network.CUT).total_macs,
+        }
+
+    def overhead(self) -> dict[str, Any]:
+        """What one client waits beside what the tail takes in the loop, at the backend and at the least of servers: by turns,
+        and the medians of their differences."""
+        where = {"port": self.server.port, "request": str(self.request)}
+        body_bytes = self.network_facts()["boundary_bytes"]
+        with Companion(Turns, **self._tail(), **where, body_bytes=body_bytes) as turns:
+            rounds = [turns.ask(runs=self.effort.turn_runs) for _ in range(self.effort.turns)]
+        return {
+            "tail_ms": middle([each["bare_ms"] for each in rounds]),
+            "request_ms": middle([each["served_ms"] for each in rounds]),
+            "overhead_ms": middle([each["served_ms"] - each["bare_ms"] for each in rounds]),
+            "least_overhead_ms": middle([each["least_ms"] - each["bare_ms"] for each in rounds]),
         }
 
     def throughput(self, *, loops: int, connections: int) -> dict[str, Any]:
