@@ -11,13 +11,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 if not __package__:  # run by path: the project's folder takes the place of this one
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from planner.farthest import naming_the_farthest
 from planner.findings import Findings, Wanted, check_account, corner, facts_of, findings, suspect_facts
 from planner.searching.campaign import asks_of, budget_from
 from protocol.configuration import Account
@@ -109,10 +110,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         world = _recorded(arguments)
     check_account(world.there, account)
-    outcome = _searched(arguments, world, account)
+    with naming_the_farthest(world.there, _places(world, world.there)):
+        outcome = _searched(arguments, world, account)
     measurements = [known_accuracy(item) for item in outcome.measurements]
-    found = findings(measurements, world.space, _wanted(arguments, world, account))
-    facts = _facts(arguments, world, outcome, found) | {"seconds": time.perf_counter() - started_s}
+    with naming_the_farthest(measurements, _places(world, measurements)):
+        found = findings(measurements, world.space, _wanted(arguments, world, account))
+        facts = _facts(arguments, world, outcome, found) | {"seconds": time.perf_counter() - started_s}
     if arguments.output:
         write_text(arguments.output, json.dumps(found.table.to_json(), indent=2) + "\n")
     if arguments.plot:
@@ -191,6 +194,11 @@ def _searched(arguments: argparse.Namespace, world: World, account: Account) -> 
     with steps(f"searching with {order.method}", asks_of(order.budget, world.space)) as step:
         told = standing(world, account)
         return search(world, order, watched=lambda campaign: step(told(campaign)))
+
+
+def _places(world: World, measurements: Sequence[Measurement]) -> list[str]:
+    """Where each stands; its configuration, where it was measured just now."""
+    return [world.place_of(item) or str(item.configuration) for item in measurements]
 
 
 def _wanted(arguments: argparse.Namespace, world: World, account: Account) -> Wanted:

@@ -14,7 +14,7 @@ from cloud.store.computations.port import Computation, ComputationState, TableOr
 from cloud.store.jobs.port import StoredJob
 from cloud.store.port import Store
 from cloud.store.records.port import Selection
-from planner.farthest import farthest
+from planner.farthest import naming_the_farthest
 from planner.findings import Findings, Wanted, findings
 from planner.recording import Content, recorded
 from protocol.configuration import Account
@@ -57,16 +57,8 @@ def compute(store: Store, order: TableOrder, *, most: int = _MOST_MEASUREMENTS) 
     filters = {name: getattr(order, name) for name in ("network", "device", "bundle", "run")}
     found = recorded(_contents(store, order, most=most), filters, skip_bad=order.skip_bad)
     wanted = Wanted(Account.EDGE_NODE, partial=order.partial or found.sampled, trust_all=order.trust_all)
-    try:
+    with naming_the_farthest(found.measurements, found.where):
         result = findings(found.measurements, found.space, wanted)
-    except DynaSplitError:
-        raise
-    except (ArithmeticError, ValueError) as error:
-        logger.warning("measurements of %s on %s do not compose", order.network, order.device, exc_info=error)
-        raise InvalidInput(
-            f"these measurements cannot be composed ({error!s:.60}); the one unlike the others is {farthest(found)}: measure "
-            "that configuration again, under another tag (run)"
-        ) from error
     tables = [replace(result.table, device=device) for device in order.devices]
     return tables, _facts(result, skipped=len(found.skipped))
 
@@ -106,6 +98,7 @@ class Computing:
         except ServiceMissing:
             raise
         except DynaSplitError as error:
+            logger.debug("computation %s fails", claim.id, exc_info=error)
             return replace(claim, state=ComputationState.FAILED, reason=str(error))
         except (
             Exception

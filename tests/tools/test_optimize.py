@@ -166,6 +166,23 @@ def test_a_bad_line_is_named(optimize, tmp_path):
     assert "bad.jsonl:4" in told.replace("\n", "")
 
 
+@pytest.mark.parametrize(("part", "name", "value"), [("cost", "head_mj", 5e-324), ("configuration", "cpu_khz", 1)])
+@pytest.mark.parametrize("arguments", [(), ("--budget", "100%")], ids=["all", "searched"])
+def test_a_measurement_that_makes_nonsense_of_all_is_named(optimize, tmp_path, part, name, value, arguments):
+    few = Space(cuts=(0, 2, LAST), clocks_khz=(600_000, 1_800_000), codecs=(Codec.RAW,)).configurations()
+    contents = [measured(item).to_json() for item in few]
+    for each in contents:
+        each["cost"] |= {"head_ms": 1.0 + each["configuration"]["cut"], "head_mj": 4.0}
+    contents[3][part][name] = value
+    path = tmp_path / "odd.jsonl"
+    path.write_text("\n".join(map(json.dumps, contents)))
+
+    code, _, _, told = optimize(str(path), *arguments)
+
+    assert (code, "Traceback" in told) == (2, False)
+    assert f"{path}:4, with {name} {value:g} where the middle one is" in told
+
+
 @pytest.mark.parametrize("name", ["network", "device", "bundle"])
 def test_of_several_origins_one_must_be_chosen(optimize, name):
     mixed = [*profile(), *profile(**{name: "other"})]
