@@ -1,4 +1,4 @@
-"""What is known of a kind of board before it is measured: how to recognise it, its clocks, perhaps its power."""
+"""What is known of a kind of board before it is measured: how to recognise it, its clocks, perhaps its power and its speed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hardware.power.points import PowerPoints
+from hardware.work_times import WorkTimes
 from protocol.documents import checked, field
 from protocol.errors import InvalidInput, NotFound
 
@@ -33,7 +34,8 @@ class BoardProfile:
 
     `compatible` are its names in the device tree, `chassis` its kinds of case. `clocks_khz` has every such board;
     `lowest_khz` is the lowest that the hardware really runs at, whatever the kernel offers (0: no such limit). `power` is
-    what a whole board draws on average by `power_source`; None where no source is known.
+    what a whole board draws on average by `power_source`, `work` how long one takes by `work_source`; None where no source
+    is known.
     """
 
     name: str
@@ -44,6 +46,8 @@ class BoardProfile:
     lowest_khz: int = 0
     power: PowerPoints | None = None
     power_source: str = ""
+    work: WorkTimes | None = None
+    work_source: str = ""
 
     @classmethod
     def from_toml(cls, name: str, text: str) -> BoardProfile:
@@ -55,6 +59,7 @@ class BoardProfile:
             raise InvalidInput(f"{what} is not valid TOML: {error}") from error
         points = field({"power": [], **content}, "power", list, what=what)
         power = PowerPoints.from_content(points, what=f"{what}: power") if points else None
+        work = field({"work": {}, **content}, "work", dict, what=what)
         return cls(
             name=name,
             title=field(content, "title", str, what=what),
@@ -64,6 +69,8 @@ class BoardProfile:
             lowest_khz=checked(content.get("lowest_khz", 0), int, what=f"{what}: lowest_khz"),
             power=power,
             power_source=field(content, "power_source", str, what=what) if power else "",
+            work=WorkTimes.from_content(work, what=f"{what}: work") if work else None,
+            work_source=field(work, "source", str, what=f"{what}: work") if work else "",
         )
 
 
