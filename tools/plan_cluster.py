@@ -1,8 +1,9 @@
 """Plan one network over the nodes of a cluster: where it is cut, and which node runs which stage of the pipeline.
 
-The problem is a published instance (JSON: what crosses each cut over a matrix of bandwidths). The plan that is printed is
-the best one, and proven to be, unless it is said how far it may be from it. Exit codes: 0 good, 1 nothing was found in
-time, 2 bad input, 3 no plan can exist (the reason is told), 130 interrupted: the best plan until then is printed.
+The problem is a bundle on the nodes of a cluster file, or a published instance (JSON: what crosses each cut over a matrix
+of bandwidths). The plan that is printed is the best one, and proven to be, unless it is said how far it may be from it.
+Exit codes: 0 good, 1 nothing was found in time, 2 bad input, 3 no plan can exist (the reason is told), 130 interrupted: the
+best plan until then is printed.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from planner.pipeline.instance import Medium
 from planner.pipeline.plan import Found
 from planner.pipeline.search import Objective
+from protocol.configuration import Codec
 from protocol.errors import InvalidInput, ProvenInfeasible
+from tools.clusters.document import document_of
 from tools.clusters.facts import facts_of
 from tools.clusters.printing import show
-from tools.clusters.problem import read_instance
+from tools.clusters.reading import MODELS, Source, read_problem
 from tools.clusters.solving import METHODS, Order, solve
 from tools.clusters.stopping import Stopping
 from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.tokens import add_backend_token
 
 SUMMARY = "plan one network over several devices that form a pipeline"
 
@@ -30,7 +35,51 @@ _NOTHING_IN_TIME, _INTERRUPTED = 1, 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("instance", type=Path, metavar="INSTANCE.json", help="a published instance")
+    _add_problem(parser)
+    _add_search(parser)
+    add_json_argument(parser)
+
+
+def _add_problem(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("instance", type=Path, nargs="?", metavar="INSTANCE.json", help="a published instance")
+    parser.add_argument("--bundle", type=Path, metavar="BUNDLE", help="plan this bundle, on the nodes of --nodes")
+    parser.add_argument(
+        "--nodes", type=Path, metavar="NODES.toml", help="the cluster: boards, memory, and rates between"
+    )
+    parser.add_argument(
+        "--model",
+        choices=MODELS,
+        help="what costs time: what crosses a cut alone (published instances), or all (full: bundles)",
+    )
+    parser.add_argument(
+        "--measurements",
+        action="append",
+        default=[],
+        metavar="FILE|URL",
+        help="what devices took for this bundle: JSON lines, a database's URL, or a backend's address; repeatable",
+    )
+    add_backend_token(parser)
+    parser.add_argument(
+        "--codec",
+        action="append",
+        choices=[codec.value for codec in Codec],
+        help="how what crosses a cut may be written; repeatable (default: raw)",
+    )
+    parser.add_argument(
+        "--medium",
+        choices=[medium.value for medium in Medium],
+        help="which transmissions hinder each other, whatever the file says",
+    )
+    parser.add_argument(
+        "--replicas",
+        type=int,
+        default=1,
+        metavar="R",
+        help="so many nodes may take turns at a stage (default: %(default)s)",
+    )
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objective",
         choices=[each.value for each in Objective],
@@ -42,18 +91,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", type=float, metavar="S", help="search so long at most, and print the best so far"
     )
-    add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     order = _order(arguments)
-    problem = read_instance(arguments.instance)
+    problem = read_problem(_source(arguments))
     started_s = time.perf_counter()
     with Stopping(arguments.time_limit) as stopping:
         found = solve(problem, order, stopping)
         facts = facts_of(problem, order, found, seconds=time.perf_counter() - started_s)
     if found.plan is None:
         return _without_plan(arguments.json, found, facts, interrupted=stopping.interrupted)
+    if problem.origin:
+        facts["plan"] = document_of(problem, found.plan, floor_period_s=order.period_s).to_json()
     show(facts, console())
     write_json(arguments.json, facts)
     return _INTERRUPTED if stopping.interrupted else 0
@@ -66,6 +116,20 @@ def _order(arguments: argparse.Namespace) -> Order:
         if value is not None and not (math.isfinite(value) and value > 0):
             raise InvalidInput(f"{option} must be a number above 0, not {value}")
     return Order(Objective(arguments.objective), arguments.method, arguments.floor)
+
+
+def _source(arguments: argparse.Namespace) -> Source:
+    return Source(
+        instance=arguments.instance,
+        bundle=arguments.bundle,
+        nodes=arguments.nodes,
+        model=arguments.model,
+        measurements=tuple(arguments.measurements),
+        token=arguments.token,
+        codecs=tuple(dict.fromkeys(Codec(name) for name in arguments.codec)) if arguments.codec else (),
+        medium=Medium(arguments.medium) if arguments.medium else None,
+        replicas=arguments.replicas,
+    )
 
 
 def _without_plan(target: str | None, found: Found, facts: dict[str, Any], *, interrupted: bool) -> int:

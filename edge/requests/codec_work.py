@@ -19,9 +19,10 @@ def encoding_work(boundary: Sequence[TensorSpec], codec: Codec) -> Work:
     writes at most as much again. The bound is taken, since a board must be told before the sizes are known.
     """
     read = sum(spec.nbytes for spec in boundary)
-    written = sum(_encoded_bytes(spec, codec) for spec in boundary)
+    written = sum(encoded_bytes(spec, codec) for spec in boundary)
     return Work(activation_bytes=read + written + (2 * written if codec.compressed else 0))
 
 
-def _encoded_bytes(spec: TensorSpec, codec: Codec) -> int:
+def encoded_bytes(spec: TensorSpec, codec: Codec) -> int:
+    """What a tensor takes as the codec's element, before zstd."""
     return spec.elements * _BYTES_PER_FP32[codec.element] if spec.datatype == "FP32" else spec.nbytes

@@ -31,6 +31,7 @@ def facts_of(problem: Problem, order: Order, found: Found, *, seconds: float) ->
         "unit": "J" if order.objective is Objective.ENERGY else "s",
         "gap": _finite(found.gap) if found.plan else None,
         "infeasible": None,
+        "notes": list(problem.notes),
         "seconds": seconds,
     }
     if found.plan:

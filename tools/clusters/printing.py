@@ -61,7 +61,7 @@ def _lines(facts: Mapping[str, Any]) -> Sequence[str]:
             f"{facts['energy_j']:.3g} J an inference with one every {_seconds(facts['period_s'])}, "
             f"of all nodes that take part ({kinds})"
         )
-    return [*lines, f"{_proof(facts)} ({facts['seconds']:.2f} s)"]
+    return [*lines, f"{_proof(facts)} ({facts['seconds']:.2f} s)", *facts["notes"]]
 
 
 def _proof(facts: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from planner.recording import Filters, Recorded, recorded, selected
+from planner.recording import Content, Filters, Recorded, recorded, selected
 from protocol.errors import InvalidInput, ServiceMissing
 from tools.measurements.csv_lines import columns_of
 from tools.measurements.published import is_published, read_published
@@ -34,6 +34,21 @@ def read(source: str, filters: Filters, *, token: str = "", skip_bad: bool = Fal
     return _from_file(Path(source), filters, skip_bad=skip_bad)
 
 
+def contents(source: str, filters: Filters, *, token: str = "") -> list[tuple[str, Content]]:
+    """All that a source holds, each measurement with its place, of as many devices as there are; not yet read.
+
+    `source` as `read` takes it, though published CSV, which is of no bundle, is InvalidInput.
+    """
+    if source.startswith(("http://", "https://")):
+        return list(_from_backend(source, filters, token))
+    if "://" in source:
+        return list(_from_database(source, filters))
+    if is_sqlite(Path(source)):
+        return contents(f"sqlite:///{Path(source).absolute()}", filters)
+    text = read_text(Path(source), what="measurements").removeprefix("\ufeff")
+    return _lines(Path(source), text)
+
+
 def _from_file(path: Path, filters: Filters, *, skip_bad: bool) -> Recorded:
     if is_sqlite(path):
         return read(f"sqlite:///{path.absolute()}", filters, skip_bad=skip_bad)
@@ -41,13 +56,20 @@ def _from_file(path: Path, filters: Filters, *, skip_bad: bool) -> Recorded:
     if is_published(columns_of(text)):
         published = read_published(path, skip_bad=skip_bad, network=filters.get("network", ""))
         return selected(published, filters)
-    lines = [(f"{path}:{number}", line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    if lines and not any(line.lstrip().startswith("{") for _, line in lines):
+    return recorded(_lines(path, text), filters, skip_bad=skip_bad)
+
+
+def _lines(path: Path, text: str) -> list[tuple[str, Content]]:
+    """A measurement a line; InvalidInput for a file of which none is one."""
+    lines: list[tuple[str, Content]] = [
+        (f"{path}:{number}", line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()
+    ]
+    if lines and not any(str(line).lstrip().startswith("{") for _, line in lines):
         raise InvalidInput(
             f"{lines[0][0]}: neither measurements as JSON lines (dynasplit profile -o) nor published trials as CSV: "
             f"{lines[0][1]!r:.60}"
         )
-    return recorded(lines, filters, skip_bad=skip_bad)
+    return lines
 
 
 def is_sqlite(path: Path) -> bool:

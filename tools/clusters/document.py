@@ -1,0 +1,47 @@
+"""A plan as the document that agents take."""
+
+from __future__ import annotations
+
+import math
+
+from planner.pipeline.loads import energy_j, evaluate
+from planner.pipeline.plan import Plan
+from protocol.configuration import Codec
+from protocol.errors import InvalidInput
+from protocol.pipeline_plan import PipelinePlan, PlanStage, Predicted
+from tools.clusters.facts import kinds_of
+from tools.clusters.problem import Problem
+
+
+def document_of(problem: Problem, plan: Plan, *, floor_period_s: float = math.inf) -> PipelinePlan:
+    """The plan of a bundle; its energy is that with an inference every `floor_period_s`, else at full rate.
+
+    InvalidInput for a published instance, of which no node holds a bundle.
+    """
+    origin, instance = problem.origin, problem.instance
+    if origin is None:
+        raise InvalidInput(f"{instance.name} is of no bundle, so that no agent could run a plan of it")
+    evaluation, kinds = evaluate(instance, plan), kinds_of(problem, plan)
+    period_s = max(evaluation.bottleneck_s, floor_period_s if math.isfinite(floor_period_s) else 0.0)
+    codecs = [Codec(instance.codecs[index].name) for index in plan.codecs]
+    return PipelinePlan(
+        network=origin.network,
+        bundle=origin.bundle,
+        medium=instance.medium.value,
+        stages=tuple(
+            PlanStage(
+                origin.cuts[stage.first],
+                origin.cuts[stage.last],
+                tuple(origin.nodes[node] for node in stage.nodes),
+                codec,
+            )
+            for stage, codec in zip(plan.stages, [*codecs, None], strict=True)
+        ),
+        predicted=Predicted(
+            evaluation.bottleneck_s,
+            evaluation.latency_s,
+            energy_j(instance, plan, period_s) if "energy_j" in kinds else None,
+            period_s,
+            {name: tuple(sorted(each)) for name, each in kinds.items()},
+        ),
+    )
