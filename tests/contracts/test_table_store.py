@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -115,9 +116,14 @@ def test_the_latest_reports_are_told_by_network(store):
     assert (received.report, received.at) == (applied, 2.0)
 
 
+def running(store, rollout: str) -> None:
+    store.add_rollout(Rollout(rollout, "digits", Plan(), (), created_at=1.0))
+    store.save_rollout(replace(store.rollout(rollout), state=RolloutState.RUNNING))
+
+
 def test_a_table_of_a_rollout_becomes_desired_only_while_it_runs(store):
-    store.add_rollout(Rollout("one", "digits", Plan(), (), created_at=1.0))
-    store.save_rollout(replace(store.rollout("one"), state=RolloutState.RUNNING))
+    store.add_device("pi-1", token_sha256="pi-1")
+    running(store, "one")
     store.set_desired(signed(1), at=1.0, rollout="one")
 
     store.save_rollout(replace(store.rollout("one"), state=RolloutState.CANCELED))
@@ -130,6 +136,32 @@ def test_a_table_of_a_rollout_becomes_desired_only_while_it_runs(store):
 def retired(store, device: str = "pi-1") -> None:
     store.add_device(device, token_sha256=device)
     store.remove_device(device)
+
+
+def test_a_rollout_gives_no_table_to_a_device_that_was_retired(store):
+    running(store, "one")
+    store.set_desired(signed(1))
+    retired(store)
+
+    for device in ("pi-1", "pi-2"):
+        with pytest.raises(Conflict, match=f"device {device} is not registered"):
+            store.set_desired(signed(2, device=device), rollout="one")
+
+    assert (store.desired("pi-1", "digits"), store.withdrawn("pi-1")) == (None, ["digits"])
+    assert store.last_versions("digits") == {"pi-1": 1}
+
+
+def test_of_a_rollout_and_a_retirement_at_once_no_table_is_left(store):
+    running(store, "one")
+    for turn in range(10):
+        store.add_device("pi-1", token_sha256=f"{turn}")
+
+        with ThreadPoolExecutor(2) as threads:
+            sending = threads.submit(store.set_desired, signed(turn + 1), rollout="one")
+            threads.submit(store.remove_device, "pi-1").result()
+
+        assert isinstance(sending.exception(), (Conflict, type(None)))
+        assert store.desired("pi-1", "digits") is None
 
 
 def test_a_device_that_is_removed_shall_use_nothing_until_it_gets_a_newer_table(store):

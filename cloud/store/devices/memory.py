@@ -41,6 +41,10 @@ class MemoryDevices:
                 raise device_unknown(name)
             self._labels.pop(name, None)
 
+    def _is_registered(self, name: str) -> bool:
+        with self._devices_lock:
+            return name in self._tokens
+
     def device_with_token(self, token_sha256: str) -> str | None:
         with self._devices_lock:
             return next((name for name, token in self._tokens.items() if token == token_sha256), None)

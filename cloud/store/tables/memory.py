@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cloud.store.devices.memory import MemoryDevices
 from cloud.store.rollouts.memory import MemoryRollouts
 from cloud.store.rollouts.values import RolloutState
 from cloud.store.tables.port import (
@@ -17,13 +18,14 @@ from cloud.store.tables.port import (
     TableVersion,
     not_newer,
     not_running,
+    retired_meanwhile,
     signed_unknown,
 )
 from protocol.messages import TableReport
 from protocol.signing import SignedTable
 
 
-class MemoryTables(MemoryRollouts):
+class MemoryTables(MemoryRollouts, MemoryDevices):
     """A `TableStore` that forgets everything with its process."""
 
     def __init__(self) -> None:
@@ -52,6 +54,8 @@ class MemoryTables(MemoryRollouts):
         with self._rollouts_lock, self._tables_lock:
             if rollout is not None and self._rollouts[rollout].state is not RolloutState.RUNNING:
                 raise not_running(rollout)
+            if rollout is not None and not self._is_registered(signed.table.device):
+                raise retired_meanwhile(signed.table.device)
             last = self._last_versions.get(key, 0)
             if last >= signed.table.version and not _unpublished(self._desired.get(key), signed):
                 raise not_newer(signed, last)

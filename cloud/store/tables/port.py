@@ -91,8 +91,8 @@ class TableStore(Protocol):
     def set_desired(self, signed: SignedTable, *, at: float | None = None, rollout: str | None = None) -> None:
         """Makes it the desired table of its device and network; Conflict unless its version is newer.
 
-        Also Conflict where it is for a rollout that does not run (any more). The same table again is no conflict as long
-        as it was not published. Two at once: only one of a version wins.
+        Also Conflict where it is for a rollout that does not run (any more), or for a device that was retired meanwhile. The
+        same table again is no conflict as long as it was not published. Two at once: only one of a version wins.
         """
         ...
 
@@ -148,6 +148,10 @@ def signed_unknown(digest: str) -> NotFound:
 
 def not_running(rollout: str) -> Conflict:
     return Conflict(f"rollout {rollout:.64} does not run any more")
+
+
+def retired_meanwhile(device: str) -> Conflict:
+    return Conflict(f"device {device:.64} is not registered (any more): no rollout gives it a table")
 
 
 def not_newer(signed: SignedTable, version: int) -> Conflict:

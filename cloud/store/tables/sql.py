@@ -19,6 +19,7 @@ from cloud.store.tables.port import (
     TableVersion,
     not_newer,
     not_running,
+    retired_meanwhile,
     signed_unknown,
 )
 from protocol.messages import TableReport
@@ -55,6 +56,8 @@ class SqlTables(SqlAccess):
         with self._database.writing() as connection:
             if rollout is not None and not _runs(connection, rollout):
                 raise not_running(rollout)
+            if rollout is not None and not _is_registered(connection, table.device):
+                raise retired_meanwhile(table.device)
             changed = changed_by(connection, newer)
             if changed:
                 self._keep_desired(connection, signed, at=at)
@@ -134,6 +137,12 @@ def _runs(connection: sa.Connection, rollout: str) -> bool:
     columns = schema.rollouts.c
     state = connection.scalar(sa.select(columns.state).where(columns.id == rollout).with_for_update())
     return bool(state == RolloutState.RUNNING.value)
+
+
+def _is_registered(connection: sa.Connection, device: str) -> bool:
+    """Whether it is, which stays so until the end of the transaction: who retires it waits, and withdraws the table then."""
+    named = sa.select(schema.devices.c.name).where(schema.devices.c.name == device)
+    return connection.scalar(named.with_for_update(read=True, key_share=True)) is not None
 
 
 def _joined() -> sa.ColumnElement[bool]:
