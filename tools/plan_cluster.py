@@ -2,7 +2,7 @@
 
 The problem is a bundle on the nodes of a cluster file, or a published instance (JSON: what crosses each cut over a matrix
 of bandwidths). The plan that is printed is the best one, and proven to be, unless it is said how far it may be from it.
-Exit codes: 0 good, 1 nothing was found in time, 2 bad input, 3 no plan can exist (the reason is told), 130 interrupted: the
+Exit codes: 0 good, 1 nothing was found, 2 bad input, 3 no plan can exist (the reason is told), 130 interrupted: the
 best plan until then is printed.
 """
 
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from planner.pipeline.infeasible import why_infeasible
 from planner.pipeline.instance import Medium
 from planner.pipeline.plan import Found
 from planner.pipeline.search import Objective
@@ -31,7 +32,7 @@ from tools.tokens import add_backend_token
 
 SUMMARY = "plan one network over several devices that form a pipeline"
 
-_NOTHING_IN_TIME, _INTERRUPTED = 1, 130
+_NOTHING_FOUND, _INTERRUPTED = 1, 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +88,9 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         help="what is to be best (default: %(default)s)",
     )
     parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="how to search (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of what kpath and random leave to chance (default: %(default)s)"
+    )
     parser.add_argument("--floor", type=float, metavar="N", help="inferences per second that the plan must do at least")
     parser.add_argument(
         "--time-limit", type=float, metavar="S", help="search so long at most, and print the best so far"
@@ -100,8 +104,11 @@ def run(arguments: argparse.Namespace) -> int:
     with Stopping(arguments.time_limit) as stopping:
         found = solve(problem, order, stopping)
         facts = facts_of(problem, order, found, seconds=time.perf_counter() - started_s)
+        reason = (
+            why_infeasible(problem.instance, period_s=order.period_s, stop=stopping) if _impossible(found) else None
+        )
     if found.plan is None:
-        return _without_plan(arguments.json, found, facts, interrupted=stopping.interrupted)
+        return _without_plan(arguments.json, facts | {"infeasible": reason}, interrupted=stopping.interrupted)
     if problem.origin:
         facts["plan"] = document_of(problem, found.plan, floor_period_s=order.period_s).to_json()
     show(facts, console())
@@ -115,7 +122,9 @@ def _order(arguments: argparse.Namespace) -> Order:
     for option, value in (("--floor", arguments.floor), ("--time-limit", arguments.time_limit)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise InvalidInput(f"{option} must be a number above 0, not {value}")
-    return Order(Objective(arguments.objective), arguments.method, arguments.floor)
+    if arguments.seed < 0:
+        raise InvalidInput(f"--seed must be 0 or more, not {arguments.seed}")
+    return Order(Objective(arguments.objective), arguments.method, arguments.floor, arguments.seed)
 
 
 def _source(arguments: argparse.Namespace) -> Source:
@@ -132,15 +141,17 @@ def _source(arguments: argparse.Namespace) -> Source:
     )
 
 
-def _without_plan(target: str | None, found: Found, facts: dict[str, Any], *, interrupted: bool) -> int:
+def _impossible(found: Found) -> bool:
+    return found.plan is None and found.proven
+
+
+def _without_plan(target: str | None, facts: dict[str, Any], *, interrupted: bool) -> int:
     """Why there is none: ProvenInfeasible with the reason, else a line and the exit code."""
-    if found.proven:
-        reason = "no plan can exist: no order of nodes and cuts holds all pieces and has all links"
-        write_json(target, facts | {"infeasible": reason})
-        raise ProvenInfeasible(reason)
     write_json(target, facts)
-    console().print("no plan was found yet; none is proven to be impossible either")
-    return _INTERRUPTED if interrupted else _NOTHING_IN_TIME
+    if facts["infeasible"]:
+        raise ProvenInfeasible(f"no plan can exist: {facts['infeasible']}")
+    console().print("no plan was found; none is proven to be impossible either")
+    return _INTERRUPTED if interrupted else _NOTHING_FOUND
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def test_a_search_that_may_not_begin_says_that_nothing_is_known(planned):
 
     assert code == 1
     assert (facts["bottleneck_s"], facts["proved_optimal"], facts["infeasible"]) == (None, False, None)
-    assert "no plan was found yet" in told
+    assert "no plan was found" in told
 
 
 def test_the_first_interruption_stops_the_search_and_the_second_ends_the_process():
@@ -112,3 +112,20 @@ def test_a_limit_counts_from_the_start_of_the_search():
         assert not stopping()
         now_s = 25.0
         assert stopping()
+
+
+@pytest.mark.parametrize("method", ["kpath", "greedy", "random"])
+def test_the_published_methods_prove_nothing_and_are_never_better(planned, method):
+    code, facts, told = planned(SMALL, "--method", method)
+
+    assert code == 0
+    assert not facts["proved_optimal"]
+    assert facts["bottleneck_s"] >= 0.5
+    assert f"found by {method}" in told
+
+
+def test_a_published_method_that_finds_nothing_proves_nothing(planned):
+    code, facts, _ = planned(cluster(mem_capacity_bytes=[100, 60, 100]), "--method", "greedy")
+
+    assert code == 1
+    assert facts["infeasible"] is None

@@ -73,10 +73,8 @@ class NodeModel:
 
 
 def node_model(node: NodeEntry) -> NodeModel:
-    """What is known of a node. InvalidInput for a board that nobody knows, and a clock that it has not."""
-    if node.board is None:
-        raise InvalidInput(f'node {node.name} names no board, so that nothing tells how fast it is: add board = "…"')
-    board = known_board(node.board, what=f"node {node.name}")
+    """What is known of a node. InvalidInput for a board that nobody knows, and a clock at which it does not run."""
+    board = known_board(node.board, what=f"node {node.name}") if node.board is not None else _NOTHING_KNOWN
     clock_khz = _clock_khz(node, board)
     return NodeModel(node, clock_khz, board.times, board.kind, _watts(node, board, clock_khz))
 

@@ -71,13 +71,9 @@ def read_instance(path: Path) -> Problem:
 
 
 def _check(source: Source) -> None:
-    if bool(source.instance) == bool(source.bundle):
-        raise InvalidInput("give either a published INSTANCE.json, or --bundle with --nodes")
-    if source.bundle and not source.nodes:
-        raise InvalidInput(
-            "--bundle needs --nodes: the cluster on which it is to run (dynasplit make-cluster makes one)"
-        )
-    if source.instance:
+    if source.bundle and source.model == PUBLISHED:
+        raise InvalidInput("--model published is for published instances: of a bundle all that costs time is counted")
+    if source.instance and not source.bundle:
         given = {"--nodes": source.nodes, "--measurements": source.measurements, "--codec": source.codecs}
         if stray := [option for option, value in given.items() if value]:
             raise InvalidInput(f"{stray[0]} is for a bundle: give --bundle and --nodes instead of {source.instance}")

@@ -5,22 +5,29 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from planner.pipeline.baselines import at_random, greedy, kpath
 from planner.pipeline.effort import Stop
-from planner.pipeline.plan import Found
+from planner.pipeline.instance import Instance
+from planner.pipeline.loads import energy_j, evaluate
+from planner.pipeline.plan import Found, Plan
 from planner.pipeline.search import Objective, best
 from protocol.errors import InvalidInput
 from tools.clusters.problem import Problem
 
-METHODS = ("exact",)
+EXACT, KPATH, GREEDY, RANDOM = METHODS = ("exact", "kpath", "greedy", "random")
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be found. `floor_per_s`: inferences per second that the plan must do at least; None: any."""
+    """What is to be found. `floor_per_s`: inferences per second that the plan must do at least; None: any. `seed`: of what
+    `kpath` and `random` leave to chance."""
 
     objective: Objective = Objective.THROUGHPUT
     method: str = METHODS[0]
     floor_per_s: float | None = None
+    seed: int = 0
 
     @property
     def period_s(self) -> float:
@@ -34,4 +41,35 @@ def solve(problem: Problem, order: Order, stop: Stop) -> Found:
         problem.check_energy()
         if order.floor_per_s is None:
             raise InvalidInput("--objective energy needs --floor N: the inferences per second that the cluster must do")
-    return best(problem.instance, order.objective, period_s=order.period_s, stop=stop)
+    if order.method == EXACT:
+        return best(problem.instance, order.objective, period_s=order.period_s, stop=stop)
+    return _judged(problem.instance, order, _baseline(problem.instance, order))
+
+
+def _baseline(instance: Instance, order: Order) -> Plan | None:
+    """What a published method finds, None where it finds nothing."""
+    rng = np.random.default_rng(order.seed)
+    match order.method:
+        case "kpath":
+            return kpath(instance, rng)
+        case "greedy":
+            return greedy(instance)
+    return at_random(instance, rng)
+
+
+def _judged(instance: Instance, order: Order, plan: Plan | None) -> Found:
+    """The plan with what it is worth by the objective, of which no bound is known."""
+    nothing = Found(None, math.inf, 0.0, proven=False)
+    if plan is None:
+        return nothing
+    evaluation = evaluate(instance, plan)
+    if evaluation.bottleneck_s > order.period_s:
+        return nothing
+    match order.objective:
+        case Objective.LATENCY:
+            value = evaluation.latency_s
+        case Objective.ENERGY:
+            value = energy_j(instance, plan, order.period_s)
+        case _:
+            value = evaluation.bottleneck_s
+    return Found(plan, value, 0.0, proven=False)
