@@ -33,6 +33,8 @@ _UNKNOWN_EXTENSIONS = ("classification", "shared_memory_region")
 _MOST_SIDES = 32
 """Of a tensor, as in numpy 1; the product of a thousand sides is a number that nobody can print."""
 
+_NUMBERS = {bool, int, float}
+
 
 @dataclass(frozen=True)
 class Message:
@@ -256,6 +258,7 @@ def _read_tensor(item: Mapping[str, Any], content: Body, offset: int, *, what: s
 
 def _from_json_data(item: Mapping[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...], *, what: str) -> Array:
     data = field(item, "data", list, what=what)
+    _check_numbers(data, what=what)
     try:
         exact: Array = np.array(data)
         with np.errstate(over="raise", invalid="raise"):
@@ -265,6 +268,17 @@ def _from_json_data(item: Mapping[str, Any], dtype: np.dtype[Any], shape: tuple[
     if dtype.kind in "iu" and not np.array_equal(array.ravel(), exact.ravel()):
         raise InvalidInput(f"{what}: 'data' holds numbers that {dtype} cannot")
     return array
+
+
+def _check_numbers(data: Sequence[Any], *, what: str, depth: int = 1) -> None:
+    """InvalidInput for anything but numbers, or lists of them: of one text numpy would make texts of its length of all."""
+    kinds = set(map(type, data))
+    if kinds <= _NUMBERS:
+        return
+    if kinds != {list} or depth >= _MOST_SIDES:
+        raise InvalidInput(f"{what}: 'data' must be numbers, or lists of numbers up to {_MOST_SIDES} deep, all alike")
+    for each in data:
+        _check_numbers(each, what=what, depth=depth + 1)
 
 
 def _object(value: Any, *, what: str) -> Mapping[str, Any]:

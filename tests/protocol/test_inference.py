@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -148,6 +149,29 @@ def test_a_tensor_that_does_not_add_up_is_refused(changes):
     assert unpack_request({}, _request()).tensors[0].array.tolist() == [1, 2]
     with pytest.raises(InvalidInput):
         unpack_request({}, _request(**changes))
+
+
+@pytest.mark.parametrize("texts", [["a" * 10_000], [["a" * 10_000]], [[1], "a" * 10_000]])
+def test_a_text_among_numbers_is_refused_before_it_takes_memory_for_each(texts):
+    body = _request(datatype="FP32", data=[*texts, *[1] * 1000])
+    tracemalloc.start()
+
+    with pytest.raises(InvalidInput, match="must be numbers, or lists of numbers"):
+        unpack_request({}, body)
+
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 1_000_000
+
+
+def test_numbers_may_be_nested_as_deep_as_a_tensor_has_sides():
+    deep: list = [1, 2]
+    for _ in range(31):
+        deep = [deep]
+
+    assert unpack_request({}, _request(data=deep)).tensors[0].array.tolist() == [1, 2]
+    with pytest.raises(InvalidInput, match="up to 32 deep"):
+        unpack_request({}, _request(data=[deep]))
 
 
 def test_floats_given_as_json_integers_are_taken():
