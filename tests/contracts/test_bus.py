@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,47 +64,59 @@ def _embedded(tmp_path: Path, port: int) -> list[str]:
 BROKERS = ["embedded", pytest.param("mosquitto", marks=pytest.mark.mosquitto)]
 
 
+@pytest.fixture(scope="module")
+def broker_url(tmp_path_factory) -> Iterator[Callable[[str], str]]:
+    """Where a broker of a kind is; the tests share it, and leave nothing there."""
+    running: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
+
+    def url(kind: str) -> str:
+        if kind not in running:
+            command, port = _mosquitto if kind == "mosquitto" else _embedded, free_port()
+            running[kind] = port, _broker(command(tmp_path_factory.mktemp(kind), port), port)
+        return f"mqtt://cloud:secret@127.0.0.1:{running[kind][0]}"
+
+    yield url
+    for _, process in running.values():
+        process.terminate()
+        process.wait()
+
+
 @pytest.fixture(params=["memory", *BROKERS])
-def make_bus(request, tmp_path) -> Iterator[MakeBus]:
+def make_bus(request, broker_url) -> Iterator[MakeBus]:
     """Makes buses that share one hub or broker."""
     if request.param == "memory":
         hub = InMemoryHub()
         yield lambda will=None: InMemoryBus(hub, will=will)
     else:
-        yield from _on_broker(request.param, tmp_path)
+        yield from _on_broker(broker_url(request.param))
 
 
 @pytest.fixture(params=["memory", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
-def make_sharing_bus(request, tmp_path) -> Iterator[MakeBus]:
+def make_sharing_bus(request, broker_url) -> Iterator[MakeBus]:
     """The same, where groups can share."""
     if request.param == "memory":
         hub = InMemoryHub()
         yield lambda: InMemoryBus(hub)
     else:
-        yield from _on_broker(request.param, tmp_path)
+        yield from _on_broker(broker_url(request.param))
 
 
 @pytest.fixture(params=BROKERS)
-def make_mqtt_bus(request, tmp_path) -> Iterator[MakeBus]:
+def make_mqtt_bus(request, broker_url) -> Iterator[MakeBus]:
     """The same, on brokers alone."""
-    yield from _on_broker(request.param, tmp_path)
+    yield from _on_broker(broker_url(request.param))
 
 
-def _on_broker(kind: str, tmp_path: Path) -> Iterator[MakeBus]:
+def _on_broker(url: str) -> Iterator[MakeBus]:
     made: list[Bus] = []
-    port = free_port()
-    process = _broker((_mosquitto if kind == "mosquitto" else _embedded)(tmp_path, port), port)
-    address = BrokerAddress.parse(f"mqtt://cloud:secret@127.0.0.1:{port}")
 
     def make(will: Will | None = None) -> Bus:
-        made.append(MqttBus(address, client_id=f"client-{len(made)}", will=will))
+        made.append(MqttBus(BrokerAddress.parse(url), client_id=f"client-{uuid.uuid4()}", will=will))
         return made[-1]
 
     yield make
     for bus in made:
         bus.stop()
-    process.terminate()
-    process.wait()
 
 
 def _started(bus: Bus) -> Bus:
@@ -140,6 +153,8 @@ def test_a_retained_message_waits_for_late_subscribers(make_bus):
     another.subscribe("dynasplit/v1/pi/#", lambda _topic, payload: late.append(payload))
     _started(another)
     wait_until(lambda: b"1" in late)
+    sender.publish("dynasplit/v1/pi/state", b"", retain=True)
+    wait_until(lambda: b"" in late)
 
 
 def test_nothing_is_published_before_the_bus_has_started(make_bus):
@@ -238,15 +253,11 @@ def test_a_broker_that_comes_and_goes_is_named_each_time(impatient, caplog, tmp_
     ] == ["cannot be reached", "lost broker", "cannot be reached"]
 
 
-def test_a_broker_that_refuses_the_password_is_named_once(impatient, caplog, tmp_path):
-    port = free_port()
-    process = _broker(_embedded(tmp_path, port), port)
-    bus, attempts = impatient(f"mqtt://cloud:wrong@127.0.0.1:{port}")
+def test_a_broker_that_refuses_the_password_is_named_once(impatient, caplog, broker_url):
+    bus, attempts = impatient(broker_url("embedded").replace("secret", "wrong"))
     bus.start()
     wait_until(lambda: len(attempts) > 3)
     bus.stop()
-    process.kill()
-    process.wait()
     assert ["check user and password" in warning for warning in _warnings(caplog)] == [True]
 
 
@@ -314,21 +325,13 @@ def test_a_group_divides_messages_among_its_members(make_sharing_bus):
 
 
 @pytest.mark.parametrize("offers", [pytest.param(True, marks=pytest.mark.mosquitto), False])
-def test_a_broker_is_asked_whether_it_shares(tmp_path, offers):
-    port = free_port()
-    process = _broker((_mosquitto if offers else _embedded)(tmp_path, port), port)
-    try:
-        address = BrokerAddress.parse(f"mqtt://cloud:secret@127.0.0.1:{port}")
-        assert offers_sharing(address, client_id="asks", timeout_s=DEADLINE_S if offers else 0.5) is offers
-    finally:
-        process.kill()
-        process.wait()
+def test_a_broker_is_asked_whether_it_shares(broker_url, offers):
+    address = BrokerAddress.parse(broker_url("mosquitto" if offers else "embedded"))
+    assert offers_sharing(address, client_id="asks", timeout_s=DEADLINE_S if offers else 0.5) is offers
 
 
-def test_what_a_broker_will_not_share_comes_whole(tmp_path, caplog):
-    port = free_port()
-    process = _broker(_embedded(tmp_path, port), port)
-    bus, heard = MqttBus(BrokerAddress.parse(f"mqtt://cloud:secret@127.0.0.1:{port}"), client_id="one"), []
+def test_what_a_broker_will_not_share_comes_whole(broker_url, caplog):
+    bus, heard = MqttBus(BrokerAddress.parse(broker_url("embedded")), client_id="one"), []
     try:
         bus.subscribe("dynasplit/v1/+/telemetry", lambda _topic, payload: heard.append(payload), group="g")
         bus.start()
@@ -337,6 +340,4 @@ def test_what_a_broker_will_not_share_comes_whole(tmp_path, caplog):
         wait_until(lambda: bus.publish("dynasplit/v1/pi/telemetry", b"x") and bool(heard))
     finally:
         bus.stop()
-        process.kill()
-        process.wait()
     assert "refuses the subscription to $share/g/dynasplit/v1/+/telemetry" in caplog.text

@@ -22,7 +22,7 @@ def value(instance: Instance, objective: Objective, plan, evaluation, period_s: 
 @pytest.mark.parametrize("objective", list(Objective))
 @pytest.mark.parametrize("replicas", [1, 2])
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_nothing_beats_the_plan_that_is_called_best(medium, objective, replicas, seed):
     instance = small(seed, medium, replicas=replicas)
     period_s = 6.0 if objective is not Objective.THROUGHPUT and seed % 3 else math.inf
