@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.benches.cluster import large, mixed
+from tools.benches.cluster import large
 from tools.benches.cluster.networks import published
 from tools.cli import main
 
@@ -36,12 +36,17 @@ def test_an_instance_without_published_results_is_named(tmp_path, capsys):
     assert f"instance {path} lacks the published results: 'results'" in capsys.readouterr().err
 
 
+def test_a_folder_of_networks_that_is_none_is_refused(tmp_path, capsys):
+    assert main(["bench", "cluster", "--reference", str(tmp_path), "--networks", str(tmp_path / "none")]) == 2
+
+    assert "none is no folder" in capsys.readouterr().err
+
+
 @pytest.mark.reference
 @pytest.mark.system
 def test_every_figure_stands_beside_its_target(reference: Path, tmp_path, monkeypatch, capsys):
     for name, value in (("FIFTY", 12), ("TWO_HUNDRED", 20), ("CAPACITIES_MIB", (64,))):
         monkeypatch.setattr(large, name, value)
-    monkeypatch.setattr(mixed, "NODES", 8)
     path = tmp_path / "facts.json"
 
     code = main(["bench", "cluster", "--quick", "--reference", str(reference), "--json", str(path)])
@@ -53,7 +58,8 @@ def test_every_figure_stands_beside_its_target(reference: Path, tmp_path, monkey
     assert all(each["exact"]["proven"] and each["off_published"] < 1e-9 for each in facts["instances"].values())
     assert "1 more of 64 MiB" in facts["instances"]["InceptionResNetV2-64MB-n5"]["infeasible"]
     assert {each["nodes"] for each in facts["large"]} == {12, 20}
-    assert all(each["loss"] is None or each["loss"]["least"] >= 1 for each in facts["mixed"])
+    assert all(each["loss"] is None or each["loss"]["least"] >= 1 for each in facts["mixed"].values())
+    assert all(each["gain"]["lower"] >= 1 - 1e-9 for each in facts["boards"].values())
     assert "target" in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from protocol.errors import InvalidInput
 from tools.benches.circumstances import circumstances
-from tools.benches.cluster import instances, large, mixed
+from tools.benches.cluster import boards, instances, large, mixed
 from tools.benches.cluster.networks import by_network, published
 from tools.benches.cluster.summary import show
 from tools.benches.figures import Target
@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the published data (default: DYNASPLIT_REFERENCE)",
     )
+    parser.add_argument(
+        "--networks",
+        type=Path,
+        metavar="DIR",
+        help="plan NAME-fp32.tflite of this folder on mixed boards, beside the digits",
+    )
     parser.add_argument("--quick", action="store_true", help="few seeds: a look, no result")
     add_json_argument(parser)
 
@@ -42,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     started_s = time.monotonic()
     check_json_target(arguments.json)
+    if arguments.networks and not arguments.networks.is_dir():
+        raise InvalidInput(f"--networks {arguments.networks} is no folder")
     if not arguments.reference:
         raise InvalidInput("give the folder of the published data with --reference or DYNASPLIT_REFERENCE")
     given = published(Path(arguments.reference))
@@ -51,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("instances", lambda: instances.facts(given), instances.targets),
         ("large", lambda: large.facts(by_network(given), large_seeds), large.targets),
         ("mixed", lambda: mixed.facts(given, mixed_seeds), lambda _: []),
+        ("boards", lambda: boards.facts(arguments.networks, mixed_seeds), lambda _: []),
     )
     facts: dict[str, Any] = circumstances() | {"quick": arguments.quick}
     targets: list[Target] = []
