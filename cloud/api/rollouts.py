@@ -98,7 +98,9 @@ def add_rollout() -> tuple[Response, int]:
         for number, content in enumerate(order.tables, start=1)
     ]
     network = topics.check_name(order.network, what="network")
-    rollout = start(services().store, network, tables, order.plan, at=time.time())
+    made = services()
+    known = made.settings.operator_public_key
+    rollout = start(made.store, network, tables, order.plan, at=time.time(), public_key=known)
     about(f"rollout {rollout.id} of {network} to {len(tables)} devices")
     return jsonify(_facts(rollout)), 201
 

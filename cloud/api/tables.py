@@ -15,6 +15,7 @@ from cloud.api.path_values import check_names
 from cloud.api.requests import json_object
 from cloud.fleet.known import check_known
 from cloud.services import services
+from cloud.tables.accepting import check_acceptable
 from cloud.tables.publishing import publish_desired
 from protocol.errors import InvalidInput
 from protocol.signing import SignedTable
@@ -43,13 +44,15 @@ class DeviceTable:
 @allowed(Scope.WRITE)
 @described(Operation(body=SignedTableDocument, answers={200: Pushed}, refusals=(409,)))
 def put_desired(device: str, network: str) -> Response:
-    """Makes a signed table the desired one and publishes it; 409 unless its version is newer.
+    """Makes a signed table the desired one and publishes it; 409 unless its version is newer. 400 for a signature that is not
+    of the operator's key, where the backend knows it.
 
     503 when the broker did not take it: it is stored, and the same request again publishes it.
     """
     made = services()
     signed = SignedTable.from_json(json_object(what="signed table"))
     _check_place(signed.table, device, network)
+    check_acceptable(made.store, [signed], public_key=made.settings.operator_public_key)
     made.store.set_desired(signed, at=time.time())
     publish_desired(made.store, made.publisher, device=device, network=network)
     return jsonify({"digest": signed.table.digest, "version": signed.table.version})
@@ -78,5 +81,3 @@ def _check_place(table: Table, device: str, network: str) -> None:
         raise InvalidInput(
             f"the table is for {table.network:.64} on {table.device:.64}, not for {network:.64} on {device:.64}"
         )
-    if not 0 < table.version < 2**63:
-        raise InvalidInput(f"a signed table needs a version of 1 or more, not {table.version}")

@@ -10,17 +10,22 @@ from cloud.store.devices.port import device_unknown
 from cloud.store.port import Store
 from cloud.store.rollouts.values import Member, Plan, Rollout
 from cloud.store.tables.port import not_newer
+from cloud.tables.accepting import check_acceptable
 from protocol.errors import InvalidInput
 from protocol.signing import SignedTable
 
 
-def start(store: Store, network: str, tables: Sequence[SignedTable], plan: Plan, *, at: float) -> Rollout:
+def start(
+    store: Store, network: str, tables: Sequence[SignedTable], plan: Plan, *, at: float, public_key: str = ""
+) -> Rollout:
     """Keeps the tables and a pending rollout of them; who moves rollouts on finds it.
 
-    InvalidInput for tables that are no rollout, NotFound for a device that is not registered, Conflict for a version that
-    is not newer and for a device that another rollout of the network still waits for.
+    SignatureInvalid unless all are signed by the operator's `public_key`, where it is known. InvalidInput for tables that are
+    no rollout, NotFound for a device that is not registered, Conflict for a version that is not newer and for a device that
+    another rollout of the network still waits for.
     """
     _check_tables(network, tables)
+    check_acceptable(store, tables, public_key=public_key)
     _check_devices(store, tables)
     _check_versions(store, network, tables)
     members = tuple(
@@ -41,8 +46,6 @@ def _check_tables(network: str, tables: Sequence[SignedTable]) -> None:
             raise InvalidInput(
                 f"rollout: the table for {each.table.device:.64} is for {each.table.network:.64}, not for {network:.64}"
             )
-        if not 0 < each.table.version < 2**63:
-            raise InvalidInput(f"a signed table needs a version of 1 or more, not {each.table.version}")
     device, count = Counter(each.table.device for each in tables).most_common(1)[0]
     if count > 1:
         raise InvalidInput(f"rollout: {device:.64} is to get {count} tables; give it one")

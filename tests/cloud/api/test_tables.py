@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from protocol import topics
 from protocol.errors import ServiceMissing
 from protocol.messages import TableReport, TableState
 from protocol.presence import Availability
-from protocol.signing import SignedTable
+from protocol.signing import SignedTable, generate_private_key, public_key_of, sign
 
 PATH = "/api/v1/devices/pi-1/tables/digits"
 TOPIC = topics.desired("pi-1", "digits")
@@ -37,6 +38,44 @@ def test_what_the_device_reported_stands_beside(backend):
     backend.store.note_report("pi-1", report, at=5.0)
 
     assert backend.call("GET", PATH).get_json() == {"desired": None, "reported": report.to_json()}
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["device", "rollout"])
+@pytest.mark.parametrize("signature", ["AAAA", "no base64", "", "another key's"])
+def test_a_table_that_the_operators_key_did_not_sign_is_refused_where_that_is_known(
+    make_backend, make_signed, signature, whole
+):
+    key = generate_private_key()
+    backend, good = make_backend(operator_public_key=public_key_of(key)), sign(make_signed(1).table, key)
+    backend.device("pi-1")
+    bad = sign(good.table.with_version(2), generate_private_key())
+    if signature != "another key's":
+        bad = replace(bad, signature=signature)
+    assert backend.call("PUT", PATH, json=good.to_json()).status_code == 200
+
+    order = {"network": "digits", "tables": [bad.to_json()]}
+    refused = (
+        backend.call("POST", "/api/v1/rollouts", json=order) if whole else backend.call("PUT", PATH, json=bad.to_json())
+    )
+
+    assert refused.status_code == 400
+    assert "was not signed by the operator's key" in refused.get_json()["error"]
+    assert (backend.store.desired("pi-1", "digits").signed, backend.store.rollouts()) == (good, [])
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["device", "rollout"])
+def test_one_push_cannot_use_up_a_devices_versions(backend, make_signed, whole):
+    backend.device("pi-1")
+    far, near = make_signed(2**63 - 1), make_signed(2**42)
+
+    order = {"network": "digits", "tables": [far.to_json()]}
+    refused = (
+        backend.call("POST", "/api/v1/rollouts", json=order) if whole else backend.call("PUT", PATH, json=far.to_json())
+    )
+
+    assert (refused.status_code, "sign it again under version 1" in refused.get_json()["error"]) == (400, True)
+    assert backend.call("PUT", PATH, json=near.to_json()).status_code == 200
+    assert backend.call("PUT", PATH, json=make_signed(2**42 + 1).to_json()).status_code == 200
 
 
 @pytest.mark.parametrize("version", [1, 2])
