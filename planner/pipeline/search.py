@@ -10,7 +10,7 @@ from planner.pipeline.instance import Instance, Medium
 from planner.pipeline.labels import cheapest
 from planner.pipeline.loads import evaluate
 from planner.pipeline.plan import Found
-from planner.pipeline.terms import energy, latency, nodes_used
+from planner.pipeline.terms import Terms, energy, latency, nodes_used
 from planner.pipeline.throughput import greatest_throughput
 from planner.pipeline.units import Units
 from protocol.errors import InvalidInput
@@ -39,7 +39,11 @@ def best(
     """
     units = Units.of(instance)
     if objective is Objective.THROUGHPUT:
-        found = greatest_throughput(units, stop=stop) if instance.medium is Medium.LINKS else _by_halves(units, stop)
+        found = (
+            greatest_throughput(units, stop=stop)
+            if instance.medium is Medium.LINKS
+            else fastest(units, nodes_used(units), stop)
+        )
         return _within(found, period_s)
     if objective is Objective.ENERGY and math.isinf(period_s):
         raise InvalidInput(
@@ -57,9 +61,12 @@ def _within(found: Found, period_s: float) -> Found:
     return Found(None, math.inf, found.bound, found.proven or found.bound > period_s)
 
 
-def _by_halves(units: Units, stop: Stop) -> Found:
-    """Where transmissions hinder each other, loads are sums: thresholds are halved until the best is known to 1e-9."""
-    terms = nodes_used(units)
+def fastest(units: Units, terms: Terms, stop: Stop) -> Found:
+    """The cheapest of the plans with the least bottleneck, of those that cost less than infinitely much.
+
+    For any medium: where transmissions hinder each other, loads are sums, and thresholds are halved until the best is known
+    to 1e-9.
+    """
     upper, plan, low = math.inf, None, 0.0
     threshold = math.inf
     while True:
@@ -76,5 +83,5 @@ def _by_halves(units: Units, stop: Stop) -> Found:
         return Found(None, math.inf, low, math.isinf(low))
     if upper - low > _CLOSE * upper:
         return Found(plan, upper, low, False)
-    fewest = cheapest(units, terms, most_s=upper, effort=Effort(stop))
-    return Found(fewest.plan or plan, upper, upper, True)
+    cheap = cheapest(units, terms, most_s=upper, effort=Effort(stop))
+    return Found(cheap.plan or plan, upper, upper, True)
