@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 
 from planner.pipeline.chains import Chain, Task, chains
 from planner.pipeline.circle import CLOSE, Circle, next_at
@@ -22,9 +23,9 @@ from planner.pipeline.loads import Kind, evaluate
 from planner.pipeline.plan import Plan
 from planner.pipeline.tightening import tightened
 
-_WIDER = (1.0, 1.02, 1.05, 1.1, 1.2, 1.4, 2.0, 4.0, 8.0, 16.0, 32.0)
+_WIDER = (1.0, 1.03, 1.06, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0)
 """How much wider than the bottleneck a first cycle may be, so that each task finds room."""
-_ATTEMPTS = 3
+_ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,14 @@ class Schedule:
         return self.period_s <= self.bottleneck_s * (1 + 2 * CLOSE)
 
 
+@dataclass(frozen=True)
+class _Timed:
+    """Seconds between inferences, and when the tasks of each of them start."""
+
+    period_s: float
+    inferences: tuple[tuple[Placed, ...], ...]
+
+
 def schedule(instance: Instance, plan: Plan, *, interval_s: float = 0.0) -> Schedule:
     """A schedule of the plan with one inference every `interval_s`, or as often as it allows.
 
@@ -77,17 +86,11 @@ def schedule(instance: Instance, plan: Plan, *, interval_s: float = 0.0) -> Sche
     wanted_s = max(bottleneck_s, interval_s)
     if not wanted_s:
         return Schedule(tuple(tuple(Placed(task, 0.0) for task in chain) for chain in work), 0.0, 0.0)
-    found = _greedy(work, wanted_s) or _regular(work, wanted_s)
-    if found is None:
-        found = min(_ordered(work, wanted_s), key=lambda each: (each[0], each[1][-1][-1].start_s))
-    return Schedule(found[1], found[0], bottleneck_s)
+    found = _greedy(work, wanted_s) or min(_ordered(work, wanted_s), key=lambda each: each.period_s)
+    return Schedule(found.inferences, found.period_s, bottleneck_s)
 
 
-Found = tuple[float, tuple[tuple[Placed, ...], ...]]
-"""A period, and the tasks of each inference."""
-
-
-def _greedy(work: Sequence[Chain], period_s: float) -> Found | None:
+def _greedy(work: Sequence[Chain], period_s: float) -> _Timed | None:
     """Each task as early as it finds room, inference by inference; None where one finds none."""
     circle = Circle(period_s * len(work))
     inferences = []
@@ -102,53 +105,58 @@ def _greedy(work: Sequence[Chain], period_s: float) -> Found | None:
             placed.append(Placed(task, start_s))
             ready_s = start_s + task.seconds
         inferences.append(tuple(placed))
-    return period_s, tuple(inferences)
+    return _Timed(period_s, tuple(inferences))
 
 
-def _regular(work: Sequence[Chain], period_s: float) -> Found | None:
-    """Tasks of the same place at equal distances, transmissions through the air without a gap; None where that cannot be."""
+def _ordered(work: Sequence[Chain], period_s: float) -> Iterator[_Timed]:
+    """Orders of the tasks, each as fast as it can be: the one that is known to do, or those that wider cycles give."""
+    regular = _regular(work, period_s)
+    if regular is not None:
+        yield _tight(regular, period_s)
+        return
+    found = (_greedy(work, period_s * wider) for wider in _WIDER)
+    for each in islice((each for each in found if each is not None), _ATTEMPTS):
+        yield _tight(each, period_s)
+
+
+def _regular(work: Sequence[Chain], period_s: float) -> _Timed | None:
+    """Tasks of the same place at equal distances, transmissions through the air without a gap; None where radios are."""
     if any(resource.kind is Kind.RADIO for chain in work for task in chain for resource in task.occupies):
         return None
     air = _one_after_another(work)
-    ready = [0.0] * len(work)
+    cycle_s = period_s * len(work)
+    ready = [turn * period_s for turn in range(len(work))]
     columns = []
     for tasks in zip(*work, strict=True):
-        if any(task in air for task in tasks):
-            starts = [
-                next_at(air[task], at_s, period_s * len(work)) if task in air else at_s
-                for task, at_s in zip(tasks, ready, strict=True)
-            ]
-        else:
-            delay = max(at_s - turn * period_s for turn, at_s in enumerate(ready))
-            starts = [delay + turn * period_s for turn in range(len(work))]
+        delay = max(at_s - turn * period_s for turn, at_s in enumerate(ready))
+        starts = [
+            next_at(air[task], at_s, cycle_s) if task in air else delay + turn * period_s
+            for turn, (task, at_s) in enumerate(zip(tasks, ready, strict=True))
+        ]
         columns.append([Placed(task, start) for task, start in zip(tasks, starts, strict=True)])
-        ready = [start + task.seconds for task, start in zip(tasks, starts, strict=True)]
-    return period_s, tuple(zip(*columns, strict=True))
+        ready = [placed.start_s + placed.task.seconds for placed in columns[-1]]
+    return _Timed(period_s, tuple(zip(*columns, strict=True)))
 
 
 def _one_after_another(work: Sequence[Chain]) -> dict[Task, float]:
-    """When each transmission through the air that all share begins, from the beginning of the cycle."""
+    """When each transmission through the air that all share begins in the cycle: one over each boundary in turn, of inferences
+    that lie so far apart as nodes take turns in between."""
     begins, now_s = {}, 0.0
-    for task in (task for chain in work for task in chain):
-        if any(resource.kind is Kind.AIR for resource in task.occupies):
-            begins[task] = now_s
-            now_s += task.seconds
+    apart = [0, *accumulate(len({task.ends for task in tasks}) for tasks in list(zip(*work, strict=True))[1::2])]
+    for slot in range(len(work)):
+        for boundary, behind in enumerate(apart):
+            task = work[(slot - behind) % len(work)][2 * boundary]
+            if any(resource.kind is Kind.AIR for resource in task.occupies):
+                begins[task] = now_s
+                now_s += task.seconds
     return begins
 
 
-def _ordered(work: Sequence[Chain], period_s: float) -> Iterator[Found]:
-    """The orders that wider cycles give, each as fast as it can be."""
-    left = _ATTEMPTS
-    for wider in _WIDER:
-        found = _greedy(work, period_s * wider)
-        if found is not None and left:
-            left -= 1
-            yield _tight(work, found, period_s)
-
-
-def _tight(work: Sequence[Chain], found: Found, least_s: float) -> Found:
-    tasks = [placed.task for inference in found[1] for placed in inference]
-    starts = [placed.start_s for inference in found[1] for placed in inference]
-    cycle_s, times = tightened(tasks, starts, found[0] * len(work), least_s * len(work))
+def _tight(found: _Timed, least_s: float) -> _Timed:
+    everything = [placed for inference in found.inferences for placed in inference]
+    turns = len(found.inferences)
+    tasks, starts = [placed.task for placed in everything], [placed.start_s for placed in everything]
+    cycle_s, times = tightened(tasks, starts, found.period_s * turns, least_s * turns)
     now = iter(times)
-    return cycle_s / len(work), tuple(tuple(Placed(task, next(now)) for task in chain) for chain in work)
+    inferences = tuple(tuple(Placed(each.task, next(now)) for each in inference) for inference in found.inferences)
+    return _Timed(cycle_s / turns, inferences)

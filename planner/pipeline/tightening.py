@@ -28,7 +28,10 @@ Indices = npt.NDArray[np.intp]
 def tightened(
     tasks: Sequence[Task], starts: Sequence[float], cycle_s: float, least_s: float
 ) -> tuple[float, list[float]]:
-    """The shortest cycle, at least `least_s`, with the order of a schedule of `cycle_s`, and when each task then starts."""
+    """The shortest cycle, at least `least_s`, with the order of a schedule of `cycle_s`, and the earliest start of each task then.
+
+    Inferences do not begin before their turn, were all turns of the same length.
+    """
     order = _Order.of(tasks, starts, cycle_s)
     times = order.times(least_s)
     if times is not None:
@@ -49,13 +52,13 @@ def tightened(
 
 @dataclass(frozen=True, eq=False)
 class _Order:
-    """Task `after` [E] starts at least `seconds` later than `before`, less `cycles` cycles."""
+    """Task `after` [E] starts at least `seconds` after `before`, less `cycles` cycles, none before its share `enters` of one."""
 
     before: Indices
     after: Indices
     seconds: Floats
     cycles: Floats
-    count: int
+    enters: Floats
 
     @classmethod
     def of(cls, tasks: Sequence[Task], starts: Sequence[float], cycle_s: float) -> _Order:
@@ -66,13 +69,14 @@ class _Order:
         ]
         before, after, cycles = (np.array(each) for each in zip(*edges, strict=True))
         seconds = np.array([task.seconds for task in tasks])[before]
-        return cls(before, after, seconds, cycles.astype(np.float64), len(tasks))
+        enters = np.array([task.turn for task in tasks]) / (tasks[-1].turn + 1)
+        return cls(before, after, seconds, cycles.astype(np.float64), enters)
 
     def times(self, cycle_s: float) -> Floats | None:
         """The earliest starts with a cycle of this length; None: it is too short."""
-        starts = np.zeros(self.count)
+        starts = self.enters * cycle_s
         least = self.seconds - self.cycles * cycle_s
-        for _ in range(self.count + 1):
+        for _ in range(len(starts) + 1):
             later = starts.copy()
             np.maximum.at(later, self.after, starts[self.before] + least)
             if (later - starts).max() <= 1e-3 * CLOSE * cycle_s:
