@@ -25,9 +25,12 @@ from tools.clusters.document import document_of
 from tools.clusters.facts import facts_of
 from tools.clusters.printing import show
 from tools.clusters.reading import MODELS, Source, read_problem
+from tools.clusters.simulating import Trial, show_simulated, simulated_facts
 from tools.clusters.solving import METHODS, Order, solve
 from tools.clusters.stopping import Stopping
 from tools.output import add_json_argument, check_json_target, console, write_json
+from tools.plots.figures import check_plot_target
+from tools.plots.pipeline import draw_pipeline
 from tools.tokens import add_backend_token
 
 SUMMARY = "plan one network over several devices that form a pipeline"
@@ -38,6 +41,7 @@ _NOTHING_FOUND, _INTERRUPTED = 1, 130
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_problem(parser)
     _add_search(parser)
+    _add_trial(parser)
     add_json_argument(parser)
 
 
@@ -89,7 +93,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="how to search (default: %(default)s)")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of what kpath and random leave to chance (default: %(default)s)"
+        "--seed", type=int, default=0, help="of what kpath, random and jitter leave to chance (default: %(default)s)"
     )
     parser.add_argument("--floor", type=float, metavar="N", help="inferences per second that the plan must do at least")
     parser.add_argument(
@@ -97,8 +101,19 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_trial(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--simulate", type=int, metavar="N", help="try the plan out with so many inferences, simulated")
+    parser.add_argument(
+        "--jitter", type=float, metavar="X", help="simulate also with tasks whose time varies by this share of it"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the plan on the map and its steady state: .svg, .png"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     order = _order(arguments)
+    trial = _trial(arguments)
     problem = read_problem(_source(arguments))
     started_s = time.perf_counter()
     with Stopping(arguments.time_limit) as stopping:
@@ -112,6 +127,11 @@ def run(arguments: argparse.Namespace) -> int:
     if problem.origin:
         facts["plan"] = document_of(problem, found.plan, floor_period_s=order.period_s).to_json()
     show(facts, console())
+    if trial:
+        facts["simulated"] = simulated_facts(problem, found.plan, trial)
+        show_simulated(facts["simulated"], console())
+    if arguments.plot:
+        draw_pipeline(problem, found.plan, arguments.plot)
     write_json(arguments.json, facts)
     return _INTERRUPTED if stopping.interrupted else 0
 
@@ -125,6 +145,17 @@ def _order(arguments: argparse.Namespace) -> Order:
     if arguments.seed < 0:
         raise InvalidInput(f"--seed must be 0 or more, not {arguments.seed}")
     return Order(Objective(arguments.objective), arguments.method, arguments.floor, arguments.seed)
+
+
+def _trial(arguments: argparse.Namespace) -> Trial | None:
+    """InvalidInput for what cannot be tried or drawn."""
+    if arguments.plot:
+        check_plot_target(arguments.plot)
+    if arguments.simulate is None:
+        if arguments.jitter is not None:
+            raise InvalidInput("--jitter needs --simulate N: how many inferences to try the plan out with")
+        return None
+    return Trial(arguments.simulate, arguments.jitter or 0.0, arguments.seed)
 
 
 def _source(arguments: argparse.Namespace) -> Source:

@@ -76,6 +76,11 @@ def test_a_floor_that_no_plan_reaches_is_infeasible(planned):
         (cluster(bandwidth_mbps=[[0, -1, 1], [1, 0, 1], [1, 1, 0]]), [], "cluster.bandwidth_mbps[0][1]"),
         (SMALL, ["--floor", "nan"], "--floor"),
         (SMALL, ["--time-limit", "0"], "--time-limit"),
+        (SMALL, ["--simulate", "3"], "--simulate"),
+        (SMALL, ["--jitter", "0.1"], "--simulate"),
+        (SMALL, ["--simulate", "50", "--jitter", "-1"], "--jitter"),
+        (SMALL, ["--simulate", "50", "--seed", "-1"], "--seed"),
+        (SMALL, ["--plot", "plan.txt"], "--plot"),
         (SMALL, ["--objective", "energy", "--floor", "1"], "watts"),
     ],
 )
@@ -129,3 +134,31 @@ def test_a_published_method_that_finds_nothing_proves_nothing(planned):
 
     assert code == 1
     assert facts["infeasible"] is None
+
+
+def test_a_plan_is_tried_out_beside_what_it_promises(planned):
+    code, facts, told = planned(SMALL, "--simulate", "100", "--jitter", "0.3", "--seed", "2")
+
+    tried = facts["simulated"]
+    assert code == 0
+    assert (tried["inferences"], tried["jitter"], tried["seed"], tried["order_is_tight"]) == (100, 0.3, 2, True)
+    assert tried["predicted"]["period_s"] == facts["bottleneck_s"]
+    assert tried["simulated"]["period_s"] == pytest.approx(facts["bottleneck_s"], rel=0.01)
+    assert tried["simulated"]["latency_alone_s"] == pytest.approx(facts["latency_s"], rel=0.01)
+    assert tried["jittered"]["period_s"] != tried["simulated"]["period_s"]
+    assert "jitter 0.3" in told
+
+
+def test_without_jitter_nothing_is_told_of_it(planned):
+    assert planned(SMALL, "--simulate", "50")[1]["simulated"]["jittered"] is None
+
+
+def test_a_plan_that_costs_nothing_can_be_tried_out(planned):
+    code, facts, _ = planned(cluster(mem_capacity_bytes=[100, 500, 100]), "--simulate", "50")
+
+    assert (code, facts["simulated"]["simulated"]["period_s"]) == (0, 0.0)
+
+
+def test_a_plan_is_drawn(planned, tmp_path):
+    assert planned(SMALL, "--plot", str(tmp_path / "plan.svg"))[0] == 0
+    assert "limited by the link from 1 to 0" in (tmp_path / "plan.svg").read_text()

@@ -28,7 +28,7 @@ _ALONE = 100
 
 @dataclass(frozen=True)
 class Trial:
-    """How many inferences run through the pipeline, and how much the time of each task varies (coefficient of variation)."""
+    """How many inferences run through the pipeline, and by what share the time of each task varies (coefficient of variation)."""
 
     count: int
     jitter: float = 0.0
@@ -39,8 +39,6 @@ class Trial:
             raise InvalidInput(f"--simulate must be {_FEWEST} inferences or more, not {self.count}")
         if not 0 <= self.jitter < math.inf:
             raise InvalidInput(f"--jitter is a share of each task's time, 0 or more, not {self.jitter}")
-        if self.seed < 0:
-            raise InvalidInput(f"--seed must be 0 or more, not {self.seed}")
 
 
 def simulated_facts(problem: Problem, plan: Plan, trial: Trial) -> dict[str, Any]:
@@ -75,7 +73,7 @@ def show_simulated(facts: Mapping[str, Any], out: Console) -> None:
     out.print(table)
     if not facts["order_is_tight"]:
         out.print(
-            "no order of what is sent was found that keeps the busiest part busy all the time: predicted is the order's own pace"
+            "predicted is the pace of the best order found: with nodes that take turns, radios cannot always be kept busy"
         )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DARK = "#444444"
-_NODE_AREA, _IDLE_AREA = 190.0, 40.0
+_NODE_AREA, _IDLE_AREA = 215.0, 40.0
 """In square points."""
 _NODE_POINTS = math.sqrt(_NODE_AREA / math.pi) + 1.5
 _CURVE, _BESIDE_POINTS, _WAY_POINTS = 0.12, 9.0, 36.0
@@ -99,7 +99,7 @@ def _draw_stages(axes: Axes, problem: Problem, plan: Plan, places: Floats, limit
                 ha="center",
                 va="center",
                 color="white",
-                fontsize=8.5,
+                fontsize=8.5 if number < 10 else 7,
                 fontweight="bold",
                 zorder=6,
             )
