@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
+from hardware.boards import device_model
 from hardware.device_model import DeviceModel
 from hardware.power.points import PowerPoint, PowerPoints
+from hardware.profile import profile_names, profile_of
 from protocol.errors import InvalidInput
 from protocol.work import Work
 
@@ -80,3 +84,16 @@ def test_a_file_gives_exactly_what_it_says(model):
 def test_a_broken_file_is_refused_with_what_is_wrong(old, new, named):
     with pytest.raises(InvalidInput, match=named):
         DeviceModel.from_toml(TOML.replace(old, new), what="board test")
+
+
+def test_boards_whose_source_is_known_tell_how_long_work_takes():
+    work = Work(macs={"conv/int8": 1_000_000}, activation_bytes=1000)
+    times = {
+        name: profile.work.time_ms(work, 1_000_000)
+        for name in profile_names()
+        if (profile := profile_of(name, Path("nowhere"))).work
+    }
+
+    assert set(times) == {"pi3", "pi4", "zero2w"}
+    assert times["pi4"] == device_model("emulated-pi4").time_ms(work, 1_000_000)
+    assert times["pi3"] == times["zero2w"] > times["pi4"]

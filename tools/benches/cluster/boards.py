@@ -15,6 +15,7 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.cutting.plain import make_bundle
+from models.stages import PieceMemory, piece_memory
 from planner.pipeline.generating import Layout, Topology, lay_out
 from planner.pipeline.infeasible import why_infeasible
 from planner.pipeline.loads import evaluate
@@ -50,7 +51,8 @@ def _bundles(folder: Path | None, work: Path) -> Iterator[tuple[str, Bundle]]:
 
 def _facts(bundle: Bundle, seeds: int) -> dict[str, Any]:
     """`gain`: the bottleneck of the published model's plan over that of the plan that counts computing."""
-    pairs = [_pair(bundle, seed) for seed in range(seeds)]
+    memory = piece_memory(bundle)
+    pairs = [_pair(bundle, memory, seed) for seed in range(seeds)]
     return {
         "nodes": NODES,
         "boards": list(BOARDS),
@@ -61,19 +63,19 @@ def _facts(bundle: Bundle, seeds: int) -> dict[str, Any]:
     }
 
 
-def _pair(bundle: Bundle, seed: int) -> tuple[float, float]:
+def _pair(bundle: Bundle, memory: PieceMemory, seed: int) -> tuple[float, float]:
     """Seconds between inferences of both plans."""
     layout = lay_out(Topology.WIFI, NODES, np.random.default_rng(seed))
-    roomy = _problem(bundle, layout, size_mib=1e6)
+    roomy = _problem(bundle, memory, layout, size_mib=1e6)
     needed = roomy.instance.pieces.memory_bytes
     size_mib = max(float(needed[0, -1]) * SHARE, float(needed.diagonal(1).max()) * _MARGIN) / MIB
-    problem = _problem(bundle, layout, size_mib)
+    problem = _problem(bundle, memory, layout, size_mib=size_mib)
     blind, full = best(published_view(problem).instance), best(problem.instance)
     if blind.plan is None or full.plan is None:
         raise InvalidInput(f"{bundle.manifest.network}: {why_infeasible(problem.instance)}")
     return evaluate(problem.instance, blind.plan).bottleneck_s, full.value
 
 
-def _problem(bundle: Bundle, layout: Layout, size_mib: float) -> Problem:
+def _problem(bundle: Bundle, memory: PieceMemory, layout: Layout, *, size_mib: float) -> Problem:
     cluster = cluster_of(layout, [size_mib] * NODES, BOARDS)
-    return problem_of(Wanted(bundle, cluster), name=bundle.manifest.network)
+    return problem_of(Wanted(bundle, cluster), name=bundle.manifest.network, memory=memory)
