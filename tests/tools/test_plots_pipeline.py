@@ -64,7 +64,7 @@ def test_stages_times_and_the_pace_are_told(drawn, medium, placed):
 
 
 def test_what_limits_is_drawn_as_such(drawn):
-    assert "limited by the processor of node pi-0" in drawn()
+    assert "limited by the processor of pi-0" in drawn()
     assert "limited by the air that all share" in drawn(Medium.SHARED)
 
 

@@ -48,13 +48,16 @@ def resource_name(problem: Problem, resource: Resource | None) -> str:
         case 0:
             return "the air that all share"
         case 1:
-            return f"the {resource.kind} of node {names[0]}"
+            return f"the {resource.kind} of {names[0]}"
     return f"the link from {names[0]} to {names[1]}"
 
 
 def node_name(problem: Problem, node: int) -> str:
     """What people call an end of a transmission."""
-    return "the dispatcher" if node == DISPATCHER else str(problem.node_ids[node])
+    if node == DISPATCHER:
+        return "the dispatcher"
+    known = problem.node_ids[node]
+    return known if isinstance(known, str) else f"node {known}"
 
 
 def _plan_facts(problem: Problem, order: Order, plan: Plan) -> dict[str, Any]:
