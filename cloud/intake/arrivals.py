@@ -24,12 +24,13 @@ _MOST_DIGITS = 1_000
 
 @dataclass(frozen=True)
 class Batch:
-    """The records of one message. `unidentified` counts those without a sequence, which nobody can acknowledge."""
+    """The records of one message of `size_bytes`. `unidentified` counts those without a sequence, which nobody can acknowledge."""
 
     device: str
     boot: str
     arrivals: tuple[Arrival, ...]
     unidentified: int = 0
+    size_bytes: int = 0
 
     @property
     def ack(self) -> Ack:
@@ -53,7 +54,7 @@ def read_batch(topic: str, payload: bytes, *, received_at: float) -> Batch:
     read = _arrival if sound else _doubtful_arrival
     arrivals = [read(record, device=device, boot=boot, received_at=received_at) for record in records]
     kept = tuple(arrival for arrival in arrivals if arrival)
-    return Batch(device, boot, kept, unidentified=len(arrivals) - len(kept))
+    return Batch(device, boot, kept, unidentified=len(arrivals) - len(kept), size_bytes=len(payload))
 
 
 def _parsed(payload: bytes) -> tuple[dict[str, Any], bool]:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from cloud.broker.publishing import BusPublisher
 from cloud.intake.arrivals import Batch, read_batch
@@ -32,6 +33,12 @@ logger = logging.getLogger(__name__)
 
 _WAITING_RECORDS = 20_000
 """Some hundred megabytes as Python objects."""
+_RECORD_BYTES = 4096
+"""What weighs more than its records, as these are in telemetry, weighs as many of this size."""
+_MOST_BYTES = 1024 * 1024
+"""Of a message: devices send at most 256 KiB at once, unless one record alone is larger."""
+_MOST_REASON = 2000
+_MOST_DIGEST = 64
 _PATIENCE_S = 5.0
 """How long the bus may wait for room; the broker gives a client up after one and a half times its keepalive."""
 _MOST_RECORDS = 2_000
@@ -68,6 +75,7 @@ class JobNews:
     at: float
 
 
+_Report = TypeVar("_Report", TableReport, JobReport)
 Item = Batch | DeadLetter | PresenceNews | TableNews | JobNews
 
 
@@ -136,6 +144,8 @@ class Ingest:
             if self._stopping.is_set():
                 return
             try:
+                if len(payload) > _MOST_BYTES:
+                    raise InvalidInput(f"a message of {len(payload)} bytes; at most {_MOST_BYTES} are taken")
                 self._enqueue(read(topic, payload))
             except InvalidInput as error:
                 logger.warning("put aside a message on %s: %s", topic, error)
@@ -160,10 +170,12 @@ class Ingest:
         report = TableReport.from_bytes(payload)
         if report.network != topics.network_of(topic):
             raise InvalidInput(f"the report is about {report.network!r:.64}, not about its topic's network")
-        return TableNews(topics.device_of(topic), report, self._wall_clock())
+        if max(len(report.digest), len(report.failed)) > _MOST_DIGEST:
+            raise InvalidInput(f"the report's digests must have at most {_MOST_DIGEST} characters")
+        return TableNews(topics.device_of(topic), _shortened(report), self._wall_clock())
 
     def _job_news(self, topic: str, payload: bytes) -> JobNews:
-        return JobNews(topics.device_of(topic), JobReport.from_bytes(payload), self._wall_clock())
+        return JobNews(topics.device_of(topic), _shortened(JobReport.from_bytes(payload)), self._wall_clock())
 
     def _enqueue(self, item: Item) -> None:
         self._metrics.received(self._wall_clock())
@@ -265,8 +277,13 @@ def _unless_cleared(handle: Callable[[str, bytes], None]) -> Callable[[str, byte
     return lambda topic, payload: handle(topic, payload) if payload else None
 
 
+def _shortened(report: _Report) -> _Report:
+    return replace(report, reason=report.reason[:_MOST_REASON])
+
+
 def _size(item: Item) -> int:
-    return len(item.arrivals) if isinstance(item, Batch) else 1
+    """What it weighs where records wait; nothing weighs nothing."""
+    return max(1, len(item.arrivals), item.size_bytes // _RECORD_BYTES) if isinstance(item, Batch) else 1
 
 
 def _received_at(item: Item) -> float:

@@ -17,6 +17,7 @@ from cloud.retention import Retention
 from cloud.store.memory import MemoryStore
 from cloud.store.port import Store
 from cloud.store.records.port import Arrival, Selection
+from cloud.watching.ingest_metrics import IngestMetrics
 from protocol import topics
 from protocol.bus import InMemoryBus, InMemoryHub
 from protocol.configuration import Provenance
@@ -594,3 +595,47 @@ def test_news_of_a_job_that_nobody_knows_is_dropped_with_a_word(start, device, i
         device.wait_for_acks(1)
 
     assert any("job x" in message for message in caplog.messages)
+
+
+def test_a_message_that_no_agent_sends_is_put_aside(start, device, inference):
+    store = MemoryStore()
+    start(store)
+
+    device.send([1], {**inference.to_json(), "unknown": "x" * 1_100_000})
+    device.send([2], inference.to_json())
+
+    device.wait_for_acks(1)
+    assert sequences(store) == [2]
+    (letter,) = store.dead_letters()
+    assert letter.reason.endswith("at most 1048576 are taken")
+    assert len(letter.payload) == 10_000
+
+
+def test_what_a_report_says_has_an_end(start, device):
+    store = MemoryStore()
+    start(store)
+    applied = TableReport("digits", "d" * 64, 1, TableState.REJECTED, "because " * 1000)
+    for report in (replace(applied, digest="d" * 65), replace(applied, failed="d" * 65), applied):
+        device.bus.publish(topics.reported("pi-1", "digits"), report.to_bytes())
+
+    wait_until(lambda: store.reported("pi-1", "digits") is not None)
+    wait_until(lambda: len(list(store.dead_letters())) == 2)
+
+    assert store.reported("pi-1", "digits") == replace(applied, reason=("because " * 1000)[:2000])
+
+
+@pytest.mark.parametrize(
+    ("records", "pad", "weight"), [([], "", 1), ([{"kind": "sample"}] * 9, "", 1), ([], "x" * 40_960, 10)]
+)
+def test_every_message_weighs_something_where_it_waits(start, device, records, pad, weight):
+    store = Fragile()
+    store.away = True
+    metrics = IngestMetrics()
+    start(store, metrics=metrics, retry_s=PATIENCE_S)
+    device.send([1], {})
+    store.attempted.acquire(timeout=PATIENCE_S)
+
+    content = {"schema": 1, "device": "pi-1", "boot": "boot-1", "records": records, "pad": pad}
+    device.send_raw(canonical_bytes(content))
+
+    assert metrics.registry.get_sample_value("dynasplit_ingest_waiting_records") == weight
