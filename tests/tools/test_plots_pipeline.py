@@ -53,7 +53,8 @@ def test_stages_times_and_the_pace_are_told(drawn, medium, placed):
 
     for told in (
         "yard: 3 stages on 4 of 5 nodes",
-        "emulated, estimated",
+        "emulated,",
+        "estimated)",
         "dispatcher",
         "2: pi-1",
         "in 250 ms",
