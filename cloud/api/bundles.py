@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request, send_file
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.utils import send_file
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
 from cloud.api.described import BYTES, Operation, described
+from cloud.api.ranges import understood
 from cloud.bundles.files import check_digest
 from cloud.bundles.removing import remove_bundle
 from cloud.services import services
@@ -60,10 +62,13 @@ def put_artifact(sha256: str) -> tuple[Response, int]:
 @allowed(Scope.INFER, Scope.READ)
 @described(Operation(answers={200: {BYTES: bytes}, 206: {BYTES: bytes}, 304: None}, refusals=(416,)))
 def get_artifact(sha256: str) -> Response:
-    """The artifact; HEAD tells whether it is here, Range continues a broken transfer. 503 while too many others fetch."""
+    """The artifact; HEAD tells whether it is here, Range (one part) continues a broken transfer. 503 while too many fetch."""
     made = services()
     path = made.bundles.artifact(sha256)
-    response = send_file(path, mimetype="application/octet-stream", etag=sha256, conditional=True)
+    environ = understood(request.environ, etag=sha256, size=path.stat().st_size)
+    response = send_file(
+        path, environ, mimetype="application/octet-stream", etag=sha256, conditional=True, response_class=Response
+    )
     response.headers["Cache-Control"] = _FOREVER
     return response if request.method == "HEAD" else made.downloads.counted(response)
 

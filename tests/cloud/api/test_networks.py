@@ -77,7 +77,13 @@ def test_a_digest_that_is_none_is_400(backend):
         ({"Range": "bytes=0-9"}, 206),
         ({"Range": "bytes=999999999-"}, 416),
         ({"Range": "bytes=0-9", "If-Range": '"another"'}, 200),
+        ({"Range": "bytes=-10"}, 206),
+        ({"Range": "items=0-1"}, 200),
+        ({"Range": "bytes=abc"}, 200),
+        ({"Range": "bytes=0-1,3-4"}, 200),
         ({"If-None-Match": "same"}, 304),
+        ({"Range": "bytes=5-9", "If-None-Match": "same"}, 304),
+        ({"Range": "bytes=5-9", "If-Match": '"another"'}, 412),
         ({"Range": "bytes=0-9", "If-Range": "same"}, 206),
     ],
 )
@@ -95,3 +101,12 @@ def test_artifacts_are_fetched_in_ranges_of_the_same_content(stocked, digits, he
         assert len(answer.data) == 10
     if status == 416:
         assert "error" in answer.get_json()
+
+
+def test_an_end_that_is_longer_than_the_artifact_is_all_of_it(stocked, digits):
+    (artifact,) = digits.manifest.artifacts
+    path = f"/api/v1/artifacts/{artifact.sha256}"
+
+    answer = stocked.call("GET", path, headers={"Range": "bytes=-99999999999"})
+
+    assert (answer.status_code, len(answer.data)) == (206, artifact.bytes)
