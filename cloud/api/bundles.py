@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.utils import send_file
@@ -66,8 +66,11 @@ def get_artifact(sha256: str) -> Response:
     made = services()
     path = made.bundles.artifact(sha256)
     environ = understood(request.environ, etag=sha256, size=path.stat().st_size)
-    response = send_file(
-        path, environ, mimetype="application/octet-stream", etag=sha256, conditional=True, response_class=Response
+    response = cast(
+        Response,
+        send_file(
+            path, environ, response_class=Response, mimetype="application/octet-stream", etag=sha256, conditional=True
+        ),
     )
     response.headers["Cache-Control"] = _FOREVER
     return response if request.method == "HEAD" else made.downloads.counted(response)
