@@ -2,9 +2,12 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 
+from planner.pipeline.effort import never
+from tools import plan_cluster
 from tools.cli import main
 from tools.clusters.stopping import Stopping
 
@@ -98,6 +101,25 @@ def test_a_search_that_may_not_begin_says_that_nothing_is_known(planned):
     assert code == 1
     assert (facts["bottleneck_s"], facts["proved_optimal"], facts["infeasible"]) == (None, False, None)
     assert "no plan was found" in told
+
+
+def test_an_interrupted_search_tells_the_best_plan_until_then(planned, monkeypatch):
+    real = plan_cluster.solve
+
+    def interrupted(problem, order, stop):
+        found = real(problem, order, never)
+        signal.raise_signal(signal.SIGINT)
+        assert stop()
+        return replace(found, bound=0.25, proven=False)
+
+    monkeypatch.setattr(plan_cluster, "solve", interrupted)
+
+    code, facts, told = planned(SMALL)
+
+    assert code == 130
+    assert (facts["bottleneck_s"], facts["lower_bound_s"], facts["gap"]) == (0.5, 0.25, 0.5)
+    assert not facts["proved_optimal"]
+    assert "at least 0.25 s, the gap 50.0% at most" in " ".join(told.split())
 
 
 def test_the_first_interruption_stops_the_search_and_the_second_ends_the_process():

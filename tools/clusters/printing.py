@@ -40,10 +40,10 @@ def _cells(facts: Mapping[str, Any], stage: Mapping[str, Any], number: int) -> S
         ", ".join(map(str, stage["nodes"])),
         f"{stage['memory_bytes'] / _MIB:.1f}",
         f"{min(stage['capacity_bytes']) / _MIB:.1f}",
-        f"{max(stage['busy_s']) * 1e3:.1f}" if max(stage["busy_s"]) else "",
-        f"{stage['sends_bytes'] / 1e3:,.1f}" if sent else "",
+        _figure(max(stage["busy_s"]) * 1e3) if max(stage["busy_s"]) else "",
+        _figure(stage["sends_bytes"] / 1e3) if sent else "",
         (stage["codec"] or "") if sent else "",
-        f"{max(sent) * 1e3:.1f}" if sent else "",
+        _figure(max(sent) * 1e3) if sent else "",
     )
 
 
@@ -80,3 +80,8 @@ def _quantity(facts: Mapping[str, Any]) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.4g} s"
+
+
+def _figure(value: float) -> str:
+    """With one decimal; what would show as nothing is said to be little."""
+    return f"{value:,.1f}" if value >= 0.05 else "<0.1"
