@@ -21,12 +21,14 @@ from planner.pipeline.plan import Found
 from planner.pipeline.search import Objective
 from protocol.configuration import Codec
 from protocol.errors import InvalidInput, ProvenInfeasible
+from tools.clusters.changing import Change, planned
 from tools.clusters.document import document_of
 from tools.clusters.facts import facts_of
 from tools.clusters.printing import show
+from tools.clusters.printing_changes import show_changes
 from tools.clusters.reading import MODELS, Source, read_problem
 from tools.clusters.simulating import Trial, show_simulated, simulated_facts
-from tools.clusters.solving import METHODS, Order, solve
+from tools.clusters.solving import METHODS, Order
 from tools.clusters.stopping import Stopping
 from tools.output import add_json_argument, check_json_target, console, write_json
 from tools.plots.figures import check_plot_target
@@ -41,6 +43,7 @@ _NOTHING_FOUND, _INTERRUPTED = 1, 130
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_problem(parser)
     _add_search(parser)
+    _add_change(parser)
     _add_trial(parser)
     add_json_argument(parser)
 
@@ -84,6 +87,24 @@ def _add_problem(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_change(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--running", type=Path, metavar="PLAN.json", help="what runs now: find a plan near the best that moves little"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, metavar="SHARE", help="how much worse than the best with --running (default: 0.05)"
+    )
+    parser.add_argument(
+        "--survive", type=int, metavar="F", help="lay out spare copies: any F nodes may be lost, and no weights move"
+    )
+    parser.add_argument(
+        "--loss",
+        type=float,
+        metavar="SHARE",
+        help="by how much the time between inferences may grow then (default: 0.2)",
+    )
+
+
 def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objective",
@@ -114,19 +135,20 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     order = _order(arguments)
     trial = _trial(arguments)
+    change = _change(arguments, order)
     problem = read_problem(_source(arguments))
     started_s = time.perf_counter()
     with Stopping(arguments.time_limit) as stopping:
-        found = solve(problem, order, stopping)
-        facts = facts_of(problem, order, found, seconds=time.perf_counter() - started_s)
-        reason = (
-            why_infeasible(problem.instance, period_s=order.period_s, stop=stopping) if _impossible(found) else None
-        )
+        found, more = planned(problem, order, change, stopping)
+        facts = facts_of(problem, order, found, seconds=time.perf_counter() - started_s) | more
+        if _impossible(found) and not facts["infeasible"]:
+            facts["infeasible"] = why_infeasible(problem.instance, period_s=order.period_s, stop=stopping)
     if found.plan is None:
-        return _without_plan(arguments.json, facts | {"infeasible": reason}, interrupted=stopping.interrupted)
+        return _without_plan(arguments.json, facts, interrupted=stopping.interrupted)
     if problem.origin:
         facts["plan"] = document_of(problem, found.plan, floor_period_s=order.period_s).to_json()
     show(facts, console())
+    show_changes(facts, console())
     if trial:
         facts["simulated"] = simulated_facts(problem, found.plan, trial)
         show_simulated(facts["simulated"], console())
@@ -156,6 +178,12 @@ def _trial(arguments: argparse.Namespace) -> Trial | None:
             raise InvalidInput("--jitter needs --simulate N: how many inferences to try the plan out with")
         return None
     return Trial(arguments.simulate, arguments.jitter or 0.0, arguments.seed)
+
+
+def _change(arguments: argparse.Namespace, order: Order) -> Change:
+    change = Change(arguments.running, arguments.tolerance, arguments.survive, arguments.loss)
+    change.check(order)
+    return change
 
 
 def _source(arguments: argparse.Namespace) -> Source:

@@ -42,13 +42,17 @@ class Deployed:
     spares: Mapping[str, Sequence[Range]] = field(default_factory=dict)
 
     def left_in(self, instance: Instance) -> Running:
-        """What is left of it. InvalidInput where it is a plan for another network."""
+        """What is left of it; a node whose memory is too small now for what it held holds nothing.
+
+        InvalidInput where it is a plan for another network.
+        """
         self._check(instance)
         numbers = {node.name: number for number, node in enumerate(instance.nodes)}
         held = np.zeros((len(numbers), instance.pieces.count), dtype=np.bool_)
         for name, (first, last) in self._holdings():
             if name in numbers:
                 held[numbers[name], first:last] = True
+        held[(held * instance.pieces.weight_bytes).sum(axis=1) >= instance.capacity_bytes] = False
         return Running(self._plan(instance, numbers), held)
 
     def _check(self, instance: Instance) -> None:

@@ -34,13 +34,19 @@ class Order:
         """The longest time between inferences."""
         return 1 / self.floor_per_s if self.floor_per_s else math.inf
 
+    def check(self, problem: Problem) -> None:
+        """InvalidInput for what cannot be asked of a problem."""
+        if self.objective is Objective.ENERGY:
+            problem.check_energy()
+            if self.floor_per_s is None:
+                raise InvalidInput(
+                    "--objective energy needs --floor N: the inferences per second that the cluster must do"
+                )
+
 
 def solve(problem: Problem, order: Order, stop: Stop) -> Found:
     """What the method finds until it is told to stop. InvalidInput for what cannot be asked of this problem."""
-    if order.objective is Objective.ENERGY:
-        problem.check_energy()
-        if order.floor_per_s is None:
-            raise InvalidInput("--objective energy needs --floor N: the inferences per second that the cluster must do")
+    order.check(problem)
     if order.method == EXACT:
         return best(problem.instance, order.objective, period_s=order.period_s, stop=stop)
     return _judged(problem.instance, order, _baseline(problem.instance, order))
