@@ -12,6 +12,7 @@ from planner.pipeline.instance import Floats
 from planner.pipeline.loads import DISPATCHER, Kind, Resource, transmissions
 from planner.pipeline.plan import Plan
 from tools.clusters.problem import Problem
+from tools.plots.map_places import free_direction, free_spot, places_of
 from tools.plots.pipeline_looks import GREY, RED, duration, stage_colours
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ _DARK = "#444444"
 _NODE_AREA, _IDLE_AREA = 215.0, 40.0
 """In square points."""
 _NODE_POINTS = math.sqrt(_NODE_AREA / math.pi) + 1.5
-_CURVE, _BESIDE_POINTS, _WAY_POINTS = 0.12, 9.0, 36.0
+_CURVE, _BESIDE_POINTS, _WAY_POINTS = 0.12, 9.0, 42.0
 """How much arrows bend; how far off their labels stand, and the ends of the ways in and out."""
 _MOST_LINKS = 3
 """Links that carry nothing are drawn only where there are at most so many per node."""
 
 
 def draw_map(axes: Axes, problem: Problem, plan: Plan, limit: Resource | None) -> None:
-    """Draws the nodes where they stand; where no place is known, in a circle, in pipeline order."""
-    places, known = _places(problem, plan)
+    """Draws the nodes where they stand, close ones a little apart; where no place is known, in a circle, in pipeline order."""
+    places, known = places_of(problem, plan)
     _draw_links(axes, problem, places)
     _draw_idle(axes, problem, plan, places)
     _draw_sent(axes, problem, plan, places, limit)
@@ -44,19 +45,6 @@ def draw_map(axes: Axes, problem: Problem, plan: Plan, limit: Resource | None) -
         axes.set_axisbelow(True)
     else:
         axes.set_axis_off()
-
-
-def _places(problem: Problem, plan: Plan) -> tuple[Floats, bool]:
-    """[N, 2]: where each node is drawn, and whether it stands there."""
-    nodes = problem.instance.nodes
-    known = [node.position_m for node in nodes if node.position_m is not None]
-    if len(known) == len(nodes):
-        return np.array(known), True
-    order = [*plan.nodes, *(node for node in range(len(nodes)) if node not in plan.nodes)]
-    places = np.zeros((len(nodes), 2))
-    angles = math.pi * (0.5 - 2 * np.arange(len(nodes)) / len(nodes))
-    places[order] = np.stack([np.cos(angles), np.sin(angles)], axis=1) * len(nodes)
-    return places, False
 
 
 def _draw_links(axes: Axes, problem: Problem, places: Floats) -> None:
@@ -122,30 +110,27 @@ def _draw_sent(axes: Axes, problem: Problem, plan: Plan, places: Floats, limit: 
             continue
         ends = places[each.sender], places[each.receiver]
         colour = RED if _is_limit(each.sender, each.receiver, limit) else _DARK
-        _arrow(axes, ends, colour, curve=_CURVE)
+        _arrow(axes, ends, colour)
         if each.seconds:
-            _label(axes, ends, duration(each.seconds), colour, curve=_CURVE)
+            _label(axes, ends, free_spot(ends, places, curve=_CURVE), duration(each.seconds), colour)
 
 
-def _arrow(axes: Axes, ends: tuple[Floats, Floats], colour: str, *, curve: float) -> None:
+def _arrow(axes: Axes, ends: tuple[Floats, Floats], colour: str) -> None:
     axes.annotate(
         "", _pair(ends[1]), _pair(ends[0]), zorder=4,
         arrowprops={
             "arrowstyle": "-|>,head_width=0.22,head_length=0.42", "color": colour, "linewidth": 2.2 if colour == RED else 1.3,
-            "connectionstyle": f"arc3,rad={curve}", "shrinkA": _NODE_POINTS, "shrinkB": _NODE_POINTS,
+            "connectionstyle": f"arc3,rad={_CURVE}", "shrinkA": _NODE_POINTS, "shrinkB": _NODE_POINTS,
         },
     )  # fmt: skip
 
 
-def _label(axes: Axes, ends: tuple[Floats, Floats], words: str, colour: str, *, curve: float) -> None:
-    """Beside the middle of a curved arrow, on its outer side."""
-    start, end = ends
-    along = end - start
-    outwards = np.array([along[1], -along[0]])
-    middle = (start + end) / 2 + curve / 2 * outwards
-    beside = _BESIDE_POINTS * outwards / (float(np.hypot(*along)) or 1.0)
+def _label(axes: Axes, ends: tuple[Floats, Floats], spot: Floats, words: str, colour: str) -> None:
+    """Beside a spot of an arrow, on its outer side."""
+    along = ends[1] - ends[0]
+    beside = _BESIDE_POINTS * np.array([along[1], -along[0]]) / (float(np.hypot(*along)) or 1.0)
     axes.annotate(
-        words, _pair(middle), xytext=_pair(beside), textcoords="offset points", ha="center", va="center", fontsize=7,
+        words, _pair(spot), xytext=_pair(beside), textcoords="offset points", ha="center", va="center", fontsize=7,
         color=colour, zorder=6, fontweight="bold" if colour == RED else "normal", bbox=_BACKGROUND,
     )  # fmt: skip
 
@@ -155,20 +140,18 @@ def _pair(place: Floats) -> tuple[float, float]:
 
 
 def _draw_ways(axes: Axes, problem: Problem, plan: Plan, places: Floats, limit: Resource | None) -> None:
-    """The ways in and out, as short arrows that come from and lead to outside."""
-    centre = (places.min(axis=0) + places.max(axis=0)) / 2
+    """The ways in and out, as short arrows where there is room."""
     for each in transmissions(problem.instance, plan):
         if DISPATCHER in (each.sender, each.receiver):
             comes = each.sender == DISPATCHER
             node = each.receiver if comes else each.sender
             colour = RED if _is_limit(each.sender, each.receiver, limit) else _DARK
             words = f"{'in' if comes else 'out'}{f' {duration(each.seconds)}' if each.seconds else ''}"
-            _way(axes, places[node], places[node] - centre, words, colour=colour, comes=comes)
+            _way(axes, places[node], free_direction(places[node], places), words, colour=colour, comes=comes)
 
 
 def _way(axes: Axes, place: Floats, outwards: Floats, words: str, *, colour: str, comes: bool) -> None:
-    length = float(np.hypot(*outwards))
-    offset = _WAY_POINTS * (outwards / length if length else np.array([0.0, 1.0]))
+    offset = _WAY_POINTS * outwards
     axes.annotate(
         words, _pair(place), xytext=_pair(offset), textcoords="offset points",
         ha="center", va="center", fontsize=7.5, color=colour, zorder=4,
