@@ -15,11 +15,9 @@ from cloud.api.access import allowed
 from cloud.api.described import Operation, described
 from cloud.api.given import Count, QueryModel, query_of
 from cloud.api.requests import json_object
+from cloud.fleet.known import check_registered
 from cloud.jobs.publishing import publish_jobs
 from cloud.services import services
-from cloud.store.devices.port import device_unknown
-from cloud.store.port import Store
-from protocol import topics
 from protocol.errors import InvalidInput, ServiceMissing
 from protocol.job_orders import ProfileOrder, pushed_network
 from protocol.jobs import Job, JobKind, JobState
@@ -81,7 +79,7 @@ def add_job(device: str) -> tuple[Response, int]:
     """Gives a device a job; `published` is false while the broker is away, and ingest publishes it later."""
     store = services().store
     job = _job(json_object(what="job"))
-    _check_registered(store, device)
+    check_registered(store, device)
     store.add_job(device, job, at=time.time())
     return _answer(device, job.id), 201
 
@@ -94,7 +92,7 @@ def list_jobs(device: str) -> Response:
     store = services().store
     jobs = store.jobs(device, limit=query_of(JobsQuery).limit)
     if not jobs:
-        _check_registered(store, device)
+        check_registered(store, device)
     return jsonify([stored.to_json() for stored in jobs])
 
 
@@ -113,12 +111,6 @@ def cancel_job(device: str, job_id: str) -> Response:
     """Says that a job is not wanted any more; the device ends it. 409 when it has ended already."""
     services().store.cancel_job(device, job_id)
     return _answer(device, job_id)
-
-
-def _check_registered(store: Store, device: str) -> None:
-    known = store.device(device)
-    if not (known and known.registered):
-        raise device_unknown(topics.check_name(device, what="device"))
 
 
 def _answer(device: str, job_id: str) -> Response:

@@ -13,7 +13,7 @@ from cloud.api.described import Operation, described
 from cloud.api.documents import SignedTableDocument, TableReportDocument
 from cloud.api.path_values import check_names
 from cloud.api.requests import json_object
-from cloud.fleet.known import check_known
+from cloud.fleet.known import check_known, check_registered
 from cloud.services import services
 from cloud.tables.accepting import check_acceptable
 from cloud.tables.publishing import publish_desired
@@ -45,13 +45,15 @@ class DeviceTable:
 @described(Operation(body=SignedTableDocument, answers={200: Pushed}, refusals=(409,)))
 def put_desired(device: str, network: str) -> Response:
     """Makes a signed table the desired one and publishes it; 409 unless its version is newer. 400 for a signature that is not
-    of the operator's key, where the backend knows it.
+    of the operator's key, where the backend knows it; 404 for a device that is not registered: who gets its name gets no
+    table unasked.
 
     503 when the broker did not take it: it is stored, and the same request again publishes it.
     """
     made = services()
     signed = SignedTable.from_json(json_object(what="signed table"))
     _check_place(signed.table, device, network)
+    check_registered(made.store, device)
     check_acceptable(made.store, [signed], public_key=made.settings.operator_public_key)
     made.store.set_desired(signed, at=time.time())
     publish_desired(made.store, made.publisher, device=device, network=network)

@@ -78,8 +78,8 @@ def test_devices_are_listed_with_their_presence(backend):
 
 def test_a_removed_device_leaves_no_table_and_no_word_of_its_own_at_the_broker(backend, make_signed):
     path, kept = "/api/v1/devices/pi-1/tables/digits", topics.desired("pi-2", "digits")
-    backend.device("pi-1")
     for device in ("pi-1", "pi-2"):
+        backend.device(device)
         backend.call("PUT", path.replace("pi-1", device), json=make_signed(3, device=device).to_json())
     for topic in (topics.availability("pi-1"), topics.state("pi-1"), topics.reported("pi-1", "digits")):
         backend.publisher.publish(topic, b"a word")

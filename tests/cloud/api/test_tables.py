@@ -22,13 +22,13 @@ TOPIC = topics.desired("pi-1", "digits")
 
 
 def test_a_signed_table_is_published_and_served(backend, make_signed):
-    signed = make_signed(1)
+    token, signed = backend.device("pi-1"), make_signed(1)
 
     response = backend.call("PUT", PATH, json=signed.to_json())
 
     assert (response.status_code, response.get_json()) == (200, {"digest": signed.table.digest, "version": 1})
     assert SignedTable.from_json(json.loads(backend.publisher.retained[TOPIC])) == signed
-    content = backend.call("GET", PATH, token=backend.device("pi-1")).get_json()
+    content = backend.call("GET", PATH, token=token).get_json()
     assert SignedTable.from_json(content["desired"]) == signed
     assert content["reported"] is None
 
@@ -80,6 +80,7 @@ def test_one_push_cannot_use_up_a_devices_versions(backend, make_signed, whole):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_version_that_is_not_newer_is_409_and_not_published(backend, make_signed, version):
+    backend.device("pi-1")
     backend.call("PUT", PATH, json=make_signed(2).to_json())
 
     response = backend.call("PUT", PATH, json=make_signed(version, head_ms=9.0).to_json())
@@ -88,13 +89,25 @@ def test_a_version_that_is_not_newer_is_409_and_not_published(backend, make_sign
     assert len(backend.publisher.published) == 1
 
 
+def test_a_device_that_is_not_registered_any_more_gets_no_table(backend, make_signed):
+    backend.device("pi-1")
+    backend.call("DELETE", "/api/v1/devices/pi-1")
+
+    response = backend.call("PUT", PATH, json=make_signed(1).to_json())
+
+    assert (response.status_code, response.get_json()["error"]) == (404, "device 'pi-1' is not registered")
+    assert (backend.store.desired("pi-1", "digits"), backend.publisher.retained) == (None, {})
+
+
 def test_the_same_table_again_is_409(backend, make_signed):
+    backend.device("pi-1")
     backend.call("PUT", PATH, json=make_signed(2).to_json())
 
     assert backend.call("PUT", PATH, json=make_signed(2).to_json()).status_code == 409
 
 
 def test_a_table_that_the_broker_did_not_take_can_be_sent_again(backend, make_signed):
+    backend.device("pi-1")
     backend.publisher.away = True
     assert backend.call("PUT", PATH, json=make_signed(1).to_json()).status_code == 503
 
@@ -131,6 +144,7 @@ def test_a_table_for_another_place_is_400(backend, make_signed, path):
 
 
 def test_a_draft_cannot_be_pushed(backend, make_signed):
+    backend.device("pi-1")
     assert backend.call("PUT", PATH, json=make_signed(0).to_json()).status_code == 400
     assert backend.call("PUT", PATH, json=make_signed(1).table.to_json()).status_code == 400
 
@@ -157,7 +171,9 @@ def test_without_a_broker_publishing_is_a_missing_service():
 
 
 def test_an_app_without_a_broker_answers_503(settings, make_signed):
-    client = create_app(settings, store=MemoryStore()).test_client()
+    store = MemoryStore()
+    store.add_device("pi-1", token_sha256="0" * 64)
+    client = create_app(settings, store=store).test_client()
     headers = {"Authorization": f"Bearer {settings.operator_token}"}
 
     response = client.put(PATH, json=make_signed(1).to_json(), headers=headers)
@@ -167,6 +183,7 @@ def test_an_app_without_a_broker_answers_503(settings, make_signed):
 
 
 def test_the_history_tells_all_versions_and_gives_each_again(backend, make_signed):
+    backend.device("pi-1")
     for version, head_ms in ((1, 4.5), (2, 9.0)):
         backend.call("PUT", PATH, json=make_signed(version, head_ms=head_ms).to_json())
 
@@ -180,8 +197,8 @@ def test_the_history_tells_all_versions_and_gives_each_again(backend, make_signe
 
 
 def test_a_device_reads_its_own_history_alone(backend, make_signed):
-    backend.call("PUT", PATH, json=make_signed(1).to_json())
     own, other = backend.device("pi-1"), backend.device("pi-2")
+    backend.call("PUT", PATH, json=make_signed(1).to_json())
     digest = make_signed(1).table.digest
 
     assert backend.call("GET", f"{PATH}/history", token=own).status_code == 200
@@ -193,6 +210,7 @@ def test_a_device_reads_its_own_history_alone(backend, make_signed):
 
 def test_who_uses_which_table_is_told_by_network(backend, make_signed):
     for device in ("pi-1", "pi-2"):
+        backend.device(device)
         signed = make_signed(1, device=device)
         backend.call("PUT", f"/api/v1/devices/{device}/tables/digits", json=signed.to_json())
     digest = make_signed(1, device="pi-1").table.digest
