@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from cloud.bundles.files import BundleFiles
 from cloud.inference.line import Line, Place
@@ -57,17 +59,21 @@ class Tails:
     def run(self, digest: str, cut: int, boundary: Sequence[Array], *, patience_s: float | None = None) -> Ran:
         """The outputs that the head did not finish.
 
-        Busy at once when too many wait; DeadlineHopeless at once when it cannot be done within `patience_s` (None: it waits), and
-        when its turn has not come by then; NotFound for a bundle that is not here; what the runner raises.
+        Busy at once when too many wait; DeadlineHopeless as soon as it cannot be done within `patience_s` (None: it waits), by
+        what is measured while it waits as well; NotFound for a bundle that is not here; what the runner raises.
         """
         began_s = self._clock()
+        until_s = math.inf if patience_s is None else began_s + patience_s
         with self.line.place(digest, cut, patience_s=patience_s) as place:
             while True:
                 turn = self._turn(digest)
-                self._wait(turn, patience_s)
+                self._wait(turn, place, until_s)
                 try:
                     if not turn.closed:
-                        return self._ran(self._opened(turn, digest), place, boundary, began_s)
+                        self._check_in_time(place, until_s)
+                        runner = self._opened(turn, digest)
+                        self._check_in_time(place, until_s)
+                        return self._ran(runner, place, boundary, began_s)
                 finally:
                     turn.lock.release()
 
@@ -103,13 +109,24 @@ class Tails:
             outputs = runner.tail(place.cut, boundary)
         return Ran(outputs, waited_s=turn_s - began_s, ran_s=self._clock() - turn_s)
 
-    def _wait(self, turn: _Turn, patience_s: float | None) -> None:
-        timeout_s = -1 if patience_s is None else min(patience_s, threading.TIMEOUT_MAX)
-        if not turn.lock.acquire(timeout=timeout_s):
-            raise DeadlineHopeless(
-                f"{(patience_s or 0) * 1e3:.0f} ms were left, but others run first: the deadline is missed",
-                retry_after_s=self.line.wait_s(),
-            )
+    def _wait(self, turn: _Turn, place: Place, until_s: float) -> None:
+        """For its turn, as long as the tail may then still be in time."""
+        left_s = until_s - self._clock()
+        timeout_s = left_s - place.pace.least_s(self._clock())
+        if not turn.lock.acquire(timeout=min(max(0.0, timeout_s), threading.TIMEOUT_MAX)):
+            self._refuse(left_s, "but others run first")
+
+    def _check_in_time(self, place: Place, until_s: float) -> None:
+        now_s = self._clock()
+        needed_s = place.pace.least_s(now_s)
+        if needed_s > until_s - now_s:
+            self._refuse(until_s - now_s, f"but this tail takes {needed_s * 1e3:.0f} ms")
+
+    def _refuse(self, left_s: float, why: str) -> NoReturn:
+        left_ms = max(0.0, left_s) * 1e3
+        raise DeadlineHopeless(
+            f"{left_ms:.0f} ms were left, {why}: the deadline is missed", retry_after_s=self.line.wait_s()
+        )
 
     def _turn(self, digest: str) -> _Turn:
         surplus = []

@@ -10,6 +10,7 @@ import pytest
 
 from cloud.bundles.files import BundleFiles
 from cloud.inference.tails import Tails
+from hardware.clock import VirtualClock
 from models.running.runner import FakeRunner
 from protocol.errors import DeadlineHopeless, NotFound
 
@@ -36,6 +37,20 @@ class Watched(FakeRunner):
     def close(self):
         self._log.append("close")
         super().close()
+
+
+class Timed(FakeRunner):
+    """A runner whose tails take 8 s of a virtual clock."""
+
+    def __init__(self, manifest, clock: VirtualClock) -> None:
+        super().__init__(manifest)
+        self._clock = clock
+        self.ran = 0
+
+    def tail(self, cut, boundary):
+        self._clock.sleep(8.0)
+        self.ran += 1
+        return super().tail(cut, boundary)
 
 
 class Stage:
@@ -129,6 +144,55 @@ def test_who_cannot_wait_longer_is_told(folder, image):
 
     stage.gate.set()
     busy.join(PATIENCE_S)
+
+
+def test_who_waits_is_told_once_a_measurement_leaves_no_time_for_its_tail(folder, image):
+    clock = VirtualClock()
+    runners = []
+
+    def open_runner(bundle):
+        runners.append(Timed(bundle.manifest, clock))
+        return runners[-1]
+
+    tails = Tails(BundleFiles(folder), open_runner=open_runner, most_open=1, most_waiting=16, clock=clock)
+    outcomes: list[str] = []
+
+    def call() -> None:
+        try:
+            tails.run("a" * 64, 0, [image], patience_s=PATIENCE_S)
+            outcomes.append("ran")
+        except DeadlineHopeless as error:
+            outcomes.append(str(error))
+
+    tails.open("a" * 64)
+    turn = tails._turn("a" * 64)
+    with turn.lock:
+        threads = [started(call) for _ in range(4)]
+        assert wait_for(lambda: len(tails.line._places) == 4)
+    for thread in threads:
+        thread.join(PATIENCE_S)
+
+    assert runners[0].ran == 2
+    assert sorted(outcomes)[2:] == ["ran", "ran"]
+    assert all("4000 ms were left" in outcome for outcome in sorted(outcomes)[:2])
+
+
+def test_a_bundle_that_took_all_the_time_to_open_runs_nothing_late(folder, image):
+    clock = VirtualClock()
+    runners = []
+
+    def open_runner(bundle):
+        clock.sleep(2.0)
+        runners.append(Timed(bundle.manifest, clock))
+        return runners[-1]
+
+    tails = Tails(BundleFiles(folder), open_runner=open_runner, most_open=1, most_waiting=16, clock=clock)
+
+    with pytest.raises(DeadlineHopeless):
+        tails.run("a" * 64, 0, [image], patience_s=1.0)
+
+    assert runners[0].ran == 0
+    assert tails.run("a" * 64, 0, [image], patience_s=9.0)
 
 
 def test_a_closed_bundle_opens_again(folder, image):
