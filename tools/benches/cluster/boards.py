@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,24 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.cutting.plain import make_bundle
-from models.stages import PieceMemory, piece_memory
-from planner.pipeline.generating import Layout, Topology, lay_out
+from planner.pipeline.generating import Topology, lay_out
 from planner.pipeline.infeasible import why_infeasible
 from planner.pipeline.loads import evaluate
 from planner.pipeline.search import best
 from protocol.errors import InvalidInput
-from tools.benches.cluster.networks import MIB
 from tools.benches.figures import middle
 from tools.benches.networks import ZOO, network_file, trained
 from tools.clusters.from_bundle import Wanted, problem_of
 from tools.clusters.problem import Problem
 from tools.clusters.published_view import published_view
+from tools.clusters.rates import MBPS_BYTES
 from tools.make_cluster import cluster_of
 
 BOARDS = ("pi4", "pi3", "zero2w")
 NODES = 9
 SHARE = 0.5
 """Of the whole network's memory, which a node holds: none holds all. Where one piece needs more, nodes hold a little more."""
-_MARGIN = 1.05
+_MARGIN, _ROOMY_MIB = 1.05, 1e6
 
 
 def facts(folder: Path | None, seeds: int) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def _bundles(folder: Path | None, work: Path) -> Iterator[tuple[str, Bundle]]:
 
 def _facts(bundle: Bundle, seeds: int) -> dict[str, Any]:
     """`gain`: the bottleneck of the published model's plan over that of the plan that counts computing."""
-    memory = piece_memory(bundle)
-    pairs = [_pair(bundle, memory, seed) for seed in range(seeds)]
+    problem = _problem(bundle)
+    pairs = [_pair(problem, seed) for seed in range(seeds)]
     return {
         "nodes": NODES,
         "boards": list(BOARDS),
@@ -63,19 +63,22 @@ def _facts(bundle: Bundle, seeds: int) -> dict[str, Any]:
     }
 
 
-def _pair(bundle: Bundle, memory: PieceMemory, seed: int) -> tuple[float, float]:
-    """Seconds between inferences of both plans."""
+def _pair(problem: Problem, seed: int) -> tuple[float, float]:
+    """Seconds between inferences of both plans, on nodes of the papers' family."""
     layout = lay_out(Topology.WIFI, NODES, np.random.default_rng(seed))
-    roomy = _problem(bundle, memory, layout, size_mib=1e6)
-    needed = roomy.instance.pieces.memory_bytes
-    size_mib = max(float(needed[0, -1]) * SHARE, float(needed.diagonal(1).max()) * _MARGIN) / MIB
-    problem = _problem(bundle, memory, layout, size_mib=size_mib)
-    blind, full = best(published_view(problem).instance), best(problem.instance)
+    placed = replace(problem, instance=replace(problem.instance, rate=layout.mbps * MBPS_BYTES))
+    blind, full = best(published_view(placed).instance), best(placed.instance)
     if blind.plan is None or full.plan is None:
-        raise InvalidInput(f"{bundle.manifest.network}: {why_infeasible(problem.instance)}")
-    return evaluate(problem.instance, blind.plan).bottleneck_s, full.value
+        raise InvalidInput(f"{problem.instance.name}: {why_infeasible(placed.instance)}")
+    return evaluate(placed.instance, blind.plan).bottleneck_s, full.value
 
 
-def _problem(bundle: Bundle, memory: PieceMemory, layout: Layout, *, size_mib: float) -> Problem:
-    cluster = cluster_of(layout, [size_mib] * NODES, BOARDS)
-    return problem_of(Wanted(bundle, cluster), name=bundle.manifest.network, memory=memory)
+def _problem(bundle: Bundle) -> Problem:
+    """The network on the boards in turn; links are put in later, since all else is the same wherever the nodes stand."""
+    layout = lay_out(Topology.WIFI, NODES, np.random.default_rng(0))
+    cluster = cluster_of(layout, [_ROOMY_MIB] * NODES, BOARDS)
+    problem = problem_of(Wanted(bundle, cluster), name=bundle.manifest.network)
+    needed = problem.instance.pieces.memory_bytes
+    size = max(float(needed[0, -1]) * SHARE, float(needed.diagonal(1).max()) * _MARGIN)
+    nodes = tuple(replace(node, memory_bytes=size) for node in problem.instance.nodes)
+    return replace(problem, instance=replace(problem.instance, nodes=nodes))
