@@ -76,7 +76,7 @@ class ComputationFacts:
 
 @blueprint.post("/api/v1/tables/compute")
 @allowed(Scope.WRITE)
-@described(Operation(body=ComputationOrder, answers={202: ComputationFacts}, refusals=(409,)))
+@described(Operation(body=ComputationOrder, answers={202: ComputationFacts}, refusals=(404, 409)))
 def add_computation() -> tuple[Response, int]:
     """Has drafts composed from stored measurements. Ingest does it; the answer's id tells how far it is."""
     order = body_of(ComputationOrder, what="table order").order()
