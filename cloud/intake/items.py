@@ -1,0 +1,40 @@
+"""Items: what waits for the writer, what it weighs, and what is counted of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from cloud.intake.arrivals import Batch
+from cloud.intake.news import News
+from cloud.store.dead_letters.port import DeadLetter
+
+Item = Batch | DeadLetter | News
+
+_RECORD_BYTES = 4096
+"""What weighs more than its records, as these are in telemetry, weighs as many of this size."""
+
+
+def weight_of(item: Item) -> int:
+    """What it weighs where records wait; nothing weighs nothing."""
+    return max(1, len(item.arrivals), item.size_bytes // _RECORD_BYTES) if isinstance(item, Batch) else 1
+
+
+def received_at(item: Item) -> float:
+    """When it came in, in seconds since the epoch; of an empty batch nobody knows."""
+    match item:
+        case Batch():
+            return min((arrival.received_at for arrival in item.arrivals), default=math.inf)
+        case DeadLetter():
+            return item.received_at
+        case _:
+            return item.at
+
+
+def kinds(items: Sequence[Item]) -> Counter[str]:
+    """How many records of each kind there are, messages that could not be read among the rejected."""
+    batches = [item for item in items if isinstance(item, Batch)]
+    counts = Counter(type(arrival.content).__name__.lower() for batch in batches for arrival in batch.arrivals)
+    counts["rejection"] += sum(isinstance(item, DeadLetter) for item in items)
+    return +counts

@@ -1,0 +1,70 @@
+"""News: what a device says of itself, of its tables and of its jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from protocol import topics
+from protocol.errors import InvalidInput
+from protocol.jobs import JobReport
+from protocol.messages import TableReport
+from protocol.presence import Availability
+
+_MOST_REASON = 2000
+_MOST_DIGEST = 64
+_Report = TypeVar("_Report", TableReport, JobReport)
+
+
+@dataclass(frozen=True)
+class PresenceNews:
+    """A device came, went or was stopped."""
+
+    device: str
+    availability: Availability
+    at: float
+
+
+@dataclass(frozen=True)
+class TableNews:
+    """A device said what it did with a table."""
+
+    device: str
+    report: TableReport
+    at: float
+
+
+@dataclass(frozen=True)
+class JobNews:
+    """A device said how far a job is."""
+
+    device: str
+    report: JobReport
+    at: float
+
+
+News = PresenceNews | TableNews | JobNews
+
+
+def read_presence(topic: str, payload: bytes, *, received_at: float) -> PresenceNews:
+    """A device's availability from its message; InvalidInput when it is none."""
+    return PresenceNews(topics.device_of(topic), Availability.from_bytes(payload), received_at)
+
+
+def read_report(topic: str, payload: bytes, *, received_at: float) -> TableNews:
+    """What a device did with a table, its reason cut; InvalidInput for what is no report on its topic's network."""
+    report = TableReport.from_bytes(payload)
+    if report.network != topics.network_of(topic):
+        raise InvalidInput(f"the report is about {report.network!r:.64}, not about its topic's network")
+    if max(len(report.digest), len(report.failed)) > _MOST_DIGEST:
+        raise InvalidInput(f"the report's digests must have at most {_MOST_DIGEST} characters")
+    return TableNews(topics.device_of(topic), _shortened(report), received_at)
+
+
+def read_job_news(topic: str, payload: bytes, *, received_at: float) -> JobNews:
+    """How far a job is, its reason cut; InvalidInput for what is no such report."""
+    return JobNews(topics.device_of(topic), _shortened(JobReport.from_bytes(payload)), received_at)
+
+
+def _shortened(report: _Report) -> _Report:
+    return replace(report, reason=report.reason[:_MOST_REASON])
