@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from typing import TypeVar
@@ -14,10 +15,14 @@ CONTENT_ENCODING = "Content-Encoding"
 MAX_BODY_BYTES = 256 * 1024 * 1024
 _ZSTD_LEVEL = 1
 _ZSTD_WINDOW_BYTES = 2**27
-_PIECE_BYTES = 2**20
+_ZSTD_PIECE_BYTES = 512
+"""Of a bomb; each unpacks to some 16 MiB at most."""
+_TRUNCATED = "the compressed body is truncated"
 _ZLIB_LEVEL = 1
 _WINDOWS = {"gzip": 31, "deflate": 15}
 """What zlib calls the frame of each."""
+
+_NEVER = re.compile(r"q\s*=\s*0(\.0{0,3})?")
 
 Body = bytes | memoryview
 Content = TypeVar("Content", bytes, bytearray, Body)
@@ -35,7 +40,7 @@ def compressed_as_accepted(body: bytes, accepted: str) -> tuple[bytes, str]:
     """
     for item in accepted.lower().split(","):
         name, _, weight = (part.strip() for part in item.partition(";"))
-        if name in _WINDOWS and weight.replace(" ", "") not in ("q=0", "q=0.0"):
+        if name in _WINDOWS and not _NEVER.fullmatch(weight):
             packer = zlib.compressobj(_ZLIB_LEVEL, wbits=_WINDOWS[name])
             return packer.compress(body) + packer.flush(), name
     return body, ""
@@ -59,20 +64,26 @@ def _from_zstd(body: Body, limit_bytes: int) -> bytes:
         if declared != zstandard.CONTENTSIZE_UNKNOWN and declared > limit_bytes:
             raise TooLarge(f"the body unpacks to {declared} bytes; the limit is {limit_bytes}")
         if declared != zstandard.CONTENTSIZE_UNKNOWN:
-            return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompress(body)
+            return _unzstd().decompress(body, allow_extra_data=False)
         return _streamed(body, limit_bytes)
     except zstandard.ZstdError as error:
-        raise InvalidInput(f"the body is not valid zstd: {error}") from error
+        raise InvalidInput(f"the body is not one frame of valid zstd: {error}") from error
 
 
 def _streamed(body: Body, limit_bytes: int) -> bytes:
     """A frame that does not say how large it is: read piece by piece, so that the limit bounds the memory too."""
-    content = bytearray()
-    with zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).stream_reader(body) as reader:
-        while piece := reader.read(_PIECE_BYTES):
-            content += piece
-            _limited(content, limit_bytes)
-    return bytes(content)
+    content, decoder = bytearray(), _unzstd().decompressobj()
+    for start in range(0, len(body), _ZSTD_PIECE_BYTES):
+        content += decoder.decompress(body[start : start + _ZSTD_PIECE_BYTES])
+        _limited(content, limit_bytes)
+        if decoder.eof:
+            _check_end(len(decoder.unused_data) + max(0, len(body) - start - _ZSTD_PIECE_BYTES))
+            return bytes(content)
+    raise InvalidInput(_TRUNCATED)
+
+
+def _unzstd() -> zstandard.ZstdDecompressor:
+    return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
 
 
 def _from_zlib(body: Body, limit_bytes: int, *, window: int) -> bytes:
@@ -83,8 +94,15 @@ def _from_zlib(body: Body, limit_bytes: int, *, window: int) -> bytes:
         raise InvalidInput(f"the body cannot be decompressed: {error}") from error
     _limited(content, limit_bytes)
     if not decoder.eof:
-        raise InvalidInput("the compressed body is truncated")
+        raise InvalidInput(_TRUNCATED)
+    _check_end(len(decoder.unused_data))
     return content
+
+
+def _check_end(surplus_bytes: int) -> None:
+    """Nobody who speaks the protocol sends several frames; what follows the first must not be lost silently."""
+    if surplus_bytes:
+        raise InvalidInput(f"{surplus_bytes} bytes follow the first compressed frame of the body; send it as one")
 
 
 def _limited(content: Content, limit_bytes: int) -> Content:

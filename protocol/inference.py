@@ -26,6 +26,9 @@ _LONGEST_LENGTH = 18
 
 _MOST_HEADER_BYTES = 16 * 1024 * 1024
 _MOST_TENSORS = 1024
+_MOST_OBJECTS = 5 * _MOST_TENSORS
+"""A tensor is one with another for its parameters, and so is an output. Counted before the JSON is read: that takes seconds."""
+_MOST_LISTS = 2**20
 
 _UNKNOWN_EXTENSIONS = ("classification", "shared_memory_region")
 """Of Triton: they would change what an output is, so that ignoring them would give a wrong answer."""
@@ -207,7 +210,10 @@ def _unpack(
         raise TooLarge(
             f"{what}: its JSON has {length} bytes, of at most {_MOST_HEADER_BYTES}; send tensors as binary data"
         )
-    header = parse_object(bytes(content[:length]), what=what)
+    text = bytes(content[:length])
+    if text.count(b"{") > _MOST_OBJECTS or text.count(b"[") > _MOST_LISTS:
+        raise TooLarge(f"{what}: its JSON has more objects or lists than any tensors need; send tensors as binary data")
+    header = parse_object(text, what=what)
     described = field(header, listed, list, what=what)
     if len(described) > _MOST_TENSORS:
         raise TooLarge(f"{what}: {len(described)} tensors are more than {_MOST_TENSORS}")

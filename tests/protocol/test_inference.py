@@ -11,6 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.content_encoding import compressed_as_accepted, decompress
 from protocol.errors import DynaSplitError, InvalidInput, NotFound, TooLarge
 from protocol.inference import (
     HEADER_LENGTH,
@@ -92,6 +93,51 @@ def test_a_bomb_of_unknown_size_is_refused_too():
     body = writer.compress(bytes(10_000_000)) + writer.flush()
     with pytest.raises(TooLarge):
         unpack_request({"Content-Encoding": "zstd"}, body, limit_bytes=1_000_000)
+
+
+def zstd_of_unknown_size(content: bytes) -> bytes:
+    writer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    return writer.compress(content) + writer.flush()
+
+
+@pytest.mark.parametrize("surplus", [b"more", None], ids=["bytes", "another frame"])
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("zstd", zstandard.compress),
+        ("zstd", zstd_of_unknown_size),
+    ],
+)
+def test_what_follows_the_compressed_body_is_not_lost_silently(encoding, pack, surplus):
+    packed = pack(bytes(range(256)) * 100)
+
+    assert decompress({"Content-Encoding": encoding}, memoryview(packed)) == bytes(range(256)) * 100
+    with pytest.raises(InvalidInput, match=r"follow the first compressed frame|unused data"):
+        decompress({"Content-Encoding": encoding}, packed + (packed if surplus is None else surplus))
+
+
+def test_a_frame_of_unknown_size_that_was_cut_is_truncated():
+    packed = zstd_of_unknown_size(np.random.default_rng(0).bytes(300_000))
+
+    with pytest.raises(InvalidInput, match="truncated"):
+        decompress({"Content-Encoding": "zstd"}, packed[:-9])
+
+
+@pytest.mark.parametrize("weight", ["q=0", "q=0.", "q=0.0", "q=0.000", "q = 0.00"])
+def test_an_encoding_that_is_not_wanted_is_not_used(weight):
+    assert compressed_as_accepted(b"body", f"gzip;{weight}") == (b"body", "")
+    assert compressed_as_accepted(b"body", "gzip;q=0.001")[1] == "gzip"
+
+
+@pytest.mark.parametrize("item", ["{}", "[]"])
+def test_more_tensors_or_lists_than_can_be_are_refused_before_the_json_is_read(item, monkeypatch):
+    body = f'{{"inputs":[{",".join([item] * 1_100_000)}]}}'.encode()
+    monkeypatch.setattr("protocol.inference.parse_object", None)
+
+    with pytest.raises(TooLarge, match="more objects or lists than any tensors need"):
+        unpack_request({}, body)
 
 
 @given(cut=st.integers(0, 400))
