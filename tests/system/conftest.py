@@ -23,14 +23,18 @@ DYNASPLIT = str(Path(sys.executable).with_name("dynasplit"))
 
 
 class Demo:
-    """One run of the demo in `folder`."""
+    """One run of the demo in `folder`; `relative`: it is called from there, with paths relative to it."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, relative: bool = False) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.json = folder / "result.json"
-        command = [DYNASPLIT, "demo", "--data", str(self.data), "--json", str(self.json), *arguments]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        paths = (path.relative_to(folder) if relative else path for path in (self.data, self.json))
+        data, json_file = map(str, paths)
+        command = [DYNASPLIT, "demo", "--data", data, "--json", json_file, *arguments]
+        self.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder if relative else None
+        )
         self.printed: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -129,6 +133,41 @@ def running_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     demo = Demo(tmp_path_factory.mktemp("demo"), "--requests", "20", "--keep-running")
     try:
         demo.wait_for("Ctrl-C")
+        yield demo
+    finally:
+        end(demo)
+
+
+@pytest.fixture(scope="module")
+def demo_without_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """What came of a demo whose ingest was killed before the table was pushed, and whose backend while requests were served.
+
+    It is called with relative paths, from a folder where other things have the names of the project's packages.
+    """
+    folder = tmp_path_factory.mktemp("without")
+    for name in ("cloud", "tools", "edge"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").touch()
+    demo = Demo(folder, "--requests", "25", relative=True)
+    try:
+        for told, service in (("profiled", "ingest"), ("serving", "backend")):
+            demo.wait_for(told)
+            demo.kill_service(service)
+        assert demo.wait() == 0, demo.text
+        yield demo
+    finally:
+        end(demo)
+
+
+@pytest.fixture(scope="module")
+def demo_without_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """What came of a demo where the agent and all that carries telemetry were killed while requests were served."""
+    demo = Demo(tmp_path_factory.mktemp("without"), "--requests", "20")
+    try:
+        demo.wait_for("serving")
+        for service in ("ingest", "broker", "agent"):
+            demo.kill_service(service)
+        assert demo.wait() == 0, demo.text
         yield demo
     finally:
         end(demo)
