@@ -31,7 +31,7 @@ _TOLD = [topics.desired("+", "+"), topics.job("+")]
 _CLEARED = [topics.availability("+"), topics.state("+"), topics.reported("+", "+")]
 """What devices say of themselves, retained: the backend clears it when one is retired."""
 
-_ROLES = {
+ROLES = {
     "backend": rights([*_TOLD, *_CLEARED], []),
     "ingest": [
         *rights(
@@ -59,7 +59,7 @@ def document(passwords: Mapping[str, str]) -> dict[str, Any]:
     """The plugin's configuration, as `mosquitto_ctrl dynsec init` lays it out, for the users' passwords."""
     return {
         "defaultACLAccess": DEFAULT_ACCESS,
-        "roles": [{"rolename": name, "acls": acls} for name, acls in _ROLES.items()],
+        "roles": [{"rolename": name, "acls": acls} for name, acls in ROLES.items()],
         "clients": [_client(user, password=passwords[user], roles=roles) for user, roles in USERS.items()],
     }
 

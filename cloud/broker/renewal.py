@@ -1,8 +1,8 @@
 """Gives the roles of a broker that an older version set up the rights of this one, while it runs.
 
-Older versions left it to the broker's default, which allowed it, who receives what. Each role is now allowed to receive what it
-may subscribe to, an operator's own roles too, and nothing else is received by anybody. It may be repeated. Connects as the
-backend does, by DYNASPLIT_BROKER_URL.
+The cloud's own roles get the rights that they lack. Older versions left it to the broker's default, which allowed it, who
+receives what: each role is now allowed to receive what it may subscribe to, an operator's own roles too, and nothing else is
+received by anybody. It may be repeated. Connects as the backend does, by DYNASPLIT_BROKER_URL.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from cloud.broker.control import Control
 from cloud.broker.dynamic_security import RECEIVE
-from cloud.broker.initial import DEFAULT_ACCESS
+from cloud.broker.initial import DEFAULT_ACCESS, ROLES
 from protocol.errors import DynaSplitError, InvalidInput
 from protocol.mqtt.address import BrokerAddress
 
@@ -29,7 +29,8 @@ _PATIENCE_S = 60.0
 def renew(control: Control) -> int:
     """How many rights were added. ServiceMissing when the broker does not do it; repeat it then."""
     (listed,) = control.tell([{"command": "listRoles", "verbose": True}], forgiven={})
-    commands = [_allowing(role, topic) for role, topic in _missing(listed.get("data", {}).get("roles", []))]
+    roles = listed.get("data", {}).get("roles", [])
+    commands = [_allowing(role, kind, topic) for role, kind, topic in _missing(roles)]
     for start in range(0, len(commands), _LOT):
         control.tell(commands[start : start + _LOT], forgiven=_THERE_ALREADY)
     denied = [{"acltype": kind, "allow": allow} for kind, allow in DEFAULT_ACCESS.items()]
@@ -37,14 +38,17 @@ def renew(control: Control) -> int:
     return len(commands)
 
 
-def _missing(roles: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Roles, and topics that each may subscribe to and has no word on receiving."""
+def _missing(roles: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Roles, and kinds and topics of the rights that each has no word on: to receive what it may subscribe to, and what the
+    cloud's own need."""
     for role in roles:
         acls = role.get("acls", [])
-        told = {acl["topic"] for acl in acls if acl["acltype"] == RECEIVE}
-        read = {_without_group(acl["topic"]) for acl in acls if acl["acltype"] in _SUBSCRIBES and acl["allow"]}
-        for topic in sorted(read - told):
-            yield role["rolename"], topic
+        told = {(acl["acltype"], acl["topic"]) for acl in acls}
+        wanted = {(acl["acltype"], acl["topic"]) for acl in ROLES.get(role["rolename"], [])}
+        read = (_without_group(acl["topic"]) for acl in acls if acl["acltype"] in _SUBSCRIBES and acl["allow"])
+        wanted |= {(RECEIVE, topic) for topic in read}
+        for kind, topic in sorted(wanted - told):
+            yield role["rolename"], kind, topic
 
 
 def _without_group(topic: str) -> str:
@@ -52,8 +56,8 @@ def _without_group(topic: str) -> str:
     return topic.split("/", 2)[2] if topic.startswith("$share/") else topic
 
 
-def _allowing(role: str, topic: str) -> dict[str, Any]:
-    return {"command": "addRoleACL", "rolename": role, "acltype": RECEIVE, "topic": topic, "allow": True}
+def _allowing(role: str, kind: str, topic: str) -> dict[str, Any]:
+    return {"command": "addRoleACL", "rolename": role, "acltype": kind, "topic": topic, "allow": True}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

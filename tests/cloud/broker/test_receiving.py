@@ -149,6 +149,27 @@ def test_accounts_of_an_older_version_are_renewed_and_all_goes_on(shipped_broker
     assert stored["defaultACLAccess"][RECEIVE] is False
 
 
+def test_the_backend_gets_the_rights_that_an_older_version_did_not_need(shipped_broker, monkeypatch):
+    control = Control(BrokerAddress.parse(shipped_broker.url("backend")), patience_s=PATIENCE_S)
+    before = acls_of(control, "backend")
+    older = [
+        {"acltype": kind, "topic": topic, "allow": allow} for kind, topic, allow in before if "table/desired" in topic
+    ]
+    control.tell([{"command": "modifyRole", "rolename": "backend", "acls": older}], forgiven={})
+    assert len(acls_of(control, "backend")) == 1
+    monkeypatch.setenv("DYNASPLIT_BROKER_URL", shipped_broker.url("backend"))
+
+    assert renewal.main([]) == 0
+
+    assert acls_of(control, "backend") == before
+
+
+def acls_of(control: Control, role: str) -> set[tuple[str, str, bool]]:
+    (listed,) = control.tell([{"command": "listRoles", "verbose": True}], forgiven={})
+    (acls,) = [each["acls"] for each in listed["data"]["roles"] if each["rolename"] == role]
+    return {(acl["acltype"], acl["topic"], acl["allow"]) for acl in acls}
+
+
 def test_without_an_address_one_line_says_so(monkeypatch, capsys):
     monkeypatch.delenv("DYNASPLIT_BROKER_URL", raising=False)
 
