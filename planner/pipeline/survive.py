@@ -1,9 +1,10 @@
 """Weights laid out so that a pipeline outlives the loss of nodes: after any f of them, no weights have to be moved.
 
-A layout is good if a plan runs on what is held whichever f of the nodes that hold something are lost. Layouts are searched
-by branch and bound: of all losses that a layout does not survive yet, the one that needs the most bytes is mended by the
-cheapest plan without the lost nodes; then by others, for which one piece after the other of that plan is barred from its
-node. A layout's bytes are bounded from below by those of f + 1 copies of every piece, and by what the dearest loss needs.
+A layout is good if a plan runs on what is held whichever f of the nodes that hold something are lost. A first one is found
+by mending loss after loss. Then layouts are searched by branch and bound: of all losses that a layout does not survive yet,
+the one that needs the most bytes is mended by the cheapest plan without the lost nodes; then by others, for which one piece
+after the other of that plan is barred from its node. A layout's bytes are bounded from below by those of f + 1 copies of
+every piece, and by what the dearest loss needs.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from itertools import combinations
 
 from planner.pipeline.copies import Copies
 from planner.pipeline.effort import Effort, OutOfEffort, Stop, never
-from planner.pipeline.instance import Flags, Instance
+from planner.pipeline.instance import Flags, Instance, Medium
 from planner.pipeline.labels import Cheapest, cheapest
 from planner.pipeline.loads import evaluate
 from planner.pipeline.moving import lacking
 from planner.pipeline.plan import Found, Plan
 from planner.pipeline.search import best, fastest
 from planner.pipeline.terms import Terms
+from planner.pipeline.threshold import Threshold
 from planner.pipeline.units import Units
 from protocol.errors import InvalidInput
 
@@ -132,6 +134,7 @@ class _Layouts:
         try:
             hopeless = self._hopeless(empty)
             if hopeless is None:
+                self._dive(empty)
                 self._explore(empty)
                 least_bytes = self._good.size_bytes if self._good else math.inf
         except OutOfEffort:
@@ -148,15 +151,35 @@ class _Layouts:
         for lost in combinations(range(len(self._instance.nodes)), self._demand.losses):
             if any(not set(lost) & set(plan.nodes) for plan in self._known):
                 continue
-            cheap = self._cheapest(empty.adding(lost), self._most_s, any_will_do=True)
-            if cheap.plan is None:
+            plan = self._quick_enough(empty, lost)
+            if plan is None:
                 return self._without(empty, lost)
-            self._known.append(cheap.plan)
+            self._known.append(plan)
         return None
+
+    def _quick_enough(self, empty: Copies, lost: tuple[int, ...]) -> Plan | None:
+        """A plan without some nodes that is fast enough, wherever weights lie."""
+        if self._instance.medium is not Medium.LINKS:
+            return self._cheapest(empty.adding(lost), self._most_s, any_will_do=True).plan
+        nodes = tuple(
+            replace(node, memory_bytes=0.0) if number in lost else node
+            for number, node in enumerate(self._instance.nodes)
+        )
+        left = Units.of(replace(self._instance, nodes=nodes))
+        return Threshold(left, self._most_s * _EXACT).plan(len(nodes), Effort(self._stop))
 
     def _without(self, empty: Copies, lost: tuple[int, ...]) -> Loss:
         found = fastest(self._units, empty.adding(lost), self._stop)
         return Loss(lost, found.plan, found.value)
+
+    def _dive(self, copies: Copies) -> None:
+        """One layout, if it goes well: each loss is mended by a plan that adds little, and that is found quickly."""
+        need = self._greatest_need(copies, quickly=True)
+        while need is not None and need.plan is not None:
+            copies = copies.having(lacking(need.plan, copies.held))
+            need = self._greatest_need(copies, quickly=True)
+        if need is None:
+            self._good = copies
 
     def _explore(self, copies: Copies) -> None:
         self._effort.spend()
@@ -179,24 +202,24 @@ class _Layouts:
     def _too_much(self, size_bytes: float) -> bool:
         return self._good is not None and size_bytes * _EXACT >= self._good.size_bytes
 
-    def _greatest_need(self, copies: Copies) -> _Need | None:
+    def _greatest_need(self, copies: Copies, *, quickly: bool = False) -> _Need | None:
         """Of the losses that are not survived, the one that adds the most bytes; None: all are."""
         needs: list[_Need] = []
         for lost in ((), *self._losses(copies)):
-            need = self._need(copies, lost)
+            need = self._need(copies, lost, quickly=quickly)
             if need is not None and (need.plan is None or not lost):
                 return need
             if need is not None:
                 needs.append(need)
         return max(needs, key=lambda need: need.added_bytes, default=None)
 
-    def _need(self, copies: Copies, lost: tuple[int, ...]) -> _Need | None:
+    def _need(self, copies: Copies, lost: tuple[int, ...], *, quickly: bool) -> _Need | None:
         if not copies.participants and not copies.barred.any():
             return _Need(lost, self._first, 0.0)
         most_s = self._most_s if lost else self._bottleneck_s
         if self._stands(copies, lost, most_s):
             return None
-        cheap = self._cheapest(copies.adding(lost), most_s)
+        cheap = self._cheapest(copies.adding(lost), most_s, any_will_do=quickly)
         if cheap.plan is None:
             return _Need(lost, None, math.inf)
         self._known.append(cheap.plan)
