@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from enum import StrEnum
 
 from planner.pipeline.effort import Effort, Stop, never
@@ -16,6 +17,7 @@ from planner.pipeline.units import Units
 from protocol.errors import InvalidInput
 
 _CLOSE = 1e-9
+_NOTHING = Found(None, math.inf, 0.0, proven=False)
 
 
 class Objective(StrEnum):
@@ -39,11 +41,10 @@ def best(
     """
     units = Units.of(instance)
     if objective is Objective.THROUGHPUT:
-        found = (
-            greatest_throughput(units, stop=stop)
-            if instance.medium is Medium.LINKS
-            else fastest(units, nodes_used(units), stop)
-        )
+        if instance.medium is Medium.LINKS:
+            found = greatest_throughput(units, stop=stop)
+        else:
+            found = fastest(units, nodes_used(units), stop, known=_were_links_free(instance, stop))
         return _within(found, period_s)
     if objective is Objective.ENERGY and math.isinf(period_s):
         raise InvalidInput(
@@ -61,22 +62,29 @@ def _within(found: Found, period_s: float) -> Found:
     return Found(None, math.inf, found.bound, found.proven or found.bound > period_s)
 
 
-def fastest(units: Units, terms: Terms, stop: Stop) -> Found:
+def _were_links_free(instance: Instance, stop: Stop) -> Found:
+    """The plan that would be best if transmissions did not hinder each other, at its true value; its bound stays a bound."""
+    free = greatest_throughput(Units.of(replace(instance, medium=Medium.LINKS)), stop=stop)
+    value = evaluate(instance, free.plan).bottleneck_s if free.plan else math.inf
+    return Found(free.plan, value, free.bound, proven=False)
+
+
+def fastest(units: Units, terms: Terms, stop: Stop, *, known: Found = _NOTHING) -> Found:
     """The cheapest of the plans with the least bottleneck, of those that cost less than infinitely much.
 
-    For any medium: where transmissions hinder each other, loads are sums, and thresholds are halved until the best is known
-    to 1e-9.
+    `known` is a plan and a bound to begin with. For any medium: where transmissions hinder each other, loads are sums, and
+    thresholds are halved until the best is known to 1e-9.
     """
-    upper, plan, low = math.inf, None, 0.0
-    threshold = math.inf
-    while True:
+    upper, plan, low = known.value, known.plan, known.bound
+    threshold = math.inf if plan is None else max(low, upper * _CLOSE)
+    while not (math.isinf(low) or upper - low <= _CLOSE * upper):
         cheap = cheapest(units, terms, most_s=threshold, effort=Effort(stop), any_will_do=True)
         if cheap.plan is not None:
             plan = cheap.plan
             upper = evaluate(units.instance, plan).bottleneck_s
         elif cheap.proven:
             low = threshold
-        if stop() or not (cheap.plan or cheap.proven) or upper - low <= _CLOSE * upper or math.isinf(upper):
+        if stop() or not (cheap.plan or cheap.proven) or math.isinf(upper):
             break
         threshold = max((low + upper) / 2, upper * _CLOSE)
     if plan is None:
