@@ -75,7 +75,7 @@ def parse_object(text: str | bytes, *, what: str) -> dict[str, Any]:
     except _NotFinite as error:
         raise InvalidInput(f"{what}: {error!s:.40} is not a finite JSON number") from error
     except ValueError as error:  # Python reads no integer of more than 4300 digits
-        raise InvalidInput(f"{what} is not valid JSON: {error}") from error
+        raise InvalidInput(f"{what} holds an integer of more digits than are read (4300)") from error
     if not isinstance(content, dict):
         raise InvalidInput(f"{what} must be a JSON object, not {_TYPE_NAMES.get(type(content), 'null')}")
     _check_inside(content, text, what=what)

@@ -111,3 +111,8 @@ def test_what_can_be_read_can_be_written_and_the_other_way_round(content):
             canonical_bytes(content)
     else:
         assert parse_object(canonical_bytes(read), what="greeting") == content
+
+
+def test_an_integer_of_too_many_digits_is_refused_in_words_for_whoever_sent_it():
+    with pytest.raises(InvalidInput, match="the body holds an integer of more digits"):
+        parse_object('{"a": ' + "9" * 5000 + "}", what="the body")
