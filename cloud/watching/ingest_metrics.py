@@ -43,7 +43,11 @@ class IngestMetrics:
 
     def watch_waiting(self, count: Callable[[], int]) -> None:
         """Tells how many records wait for the writer."""
-        waiting = Gauge("dynasplit_ingest_waiting_records", "Records that wait for the writer.", registry=self.registry)
+        waiting = Gauge(
+            "dynasplit_ingest_waiting_records",
+            "Records that wait for the writer; each KiB of a large message counts as one.",
+            registry=self.registry,
+        )
         waiting.set_function(count)
 
     def received(self, at: float) -> None:

@@ -625,7 +625,7 @@ def test_what_a_report_says_has_an_end(start, device):
 
 
 @pytest.mark.parametrize(
-    ("records", "pad", "weight"), [([], "", 1), ([{"kind": "sample"}] * 9, "", 1), ([], "x" * 40_960, 10)]
+    ("records", "pad", "weight"), [([], "", 1), ([{"kind": "sample"}] * 9, "", 1), ([], "x" * 10_240, 10)]
 )
 def test_every_message_weighs_something_where_it_waits(start, device, records, pad, weight):
     store = Fragile()
@@ -639,3 +639,16 @@ def test_every_message_weighs_something_where_it_waits(start, device, records, p
     device.send_raw(canonical_bytes(content))
 
     assert metrics.registry.get_sample_value("dynasplit_ingest_waiting_records") == weight
+
+
+def test_what_is_put_aside_weighs_what_is_kept_of_it(start, device):
+    store = Fragile()
+    store.away = True
+    metrics = IngestMetrics()
+    start(store, metrics=metrics, retry_s=PATIENCE_S)
+    device.send([1], {})
+    store.attempted.acquire(timeout=PATIENCE_S)
+
+    device.send_raw(b"no json" * 100_000)
+
+    assert metrics.registry.get_sample_value("dynasplit_ingest_waiting_records") == 10
