@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from cloud.store.dead_letters.port import DeadLetter, letter_of_message
 from protocol import topics
 from protocol.errors import InvalidInput
 from protocol.jobs import JobReport
@@ -24,6 +25,10 @@ class PresenceNews:
     availability: Availability
     at: float
 
+    def letter(self, *, reason: str) -> DeadLetter:
+        """What it becomes where the store refuses it."""
+        return _letter(self, topics.availability(self.device), self.availability.to_bytes(), reason)
+
 
 @dataclass(frozen=True)
 class TableNews:
@@ -33,6 +38,10 @@ class TableNews:
     report: TableReport
     at: float
 
+    def letter(self, *, reason: str) -> DeadLetter:
+        """What it becomes where the store refuses it."""
+        return _letter(self, topics.reported(self.device, self.report.network), self.report.to_bytes(), reason)
+
 
 @dataclass(frozen=True)
 class JobNews:
@@ -41,6 +50,10 @@ class JobNews:
     device: str
     report: JobReport
     at: float
+
+    def letter(self, *, reason: str) -> DeadLetter:
+        """What it becomes where the store refuses it."""
+        return _letter(self, topics.job_reported(self.device), self.report.to_bytes(), reason)
 
 
 News = PresenceNews | TableNews | JobNews
@@ -64,6 +77,10 @@ def read_report(topic: str, payload: bytes, *, received_at: float) -> TableNews:
 def read_job_news(topic: str, payload: bytes, *, received_at: float) -> JobNews:
     """How far a job is, its reason cut; InvalidInput for what is no such report."""
     return JobNews(topics.device_of(topic), _shortened(JobReport.from_bytes(payload)), received_at)
+
+
+def _letter(news: News, topic: str, payload: bytes, reason: str) -> DeadLetter:
+    return letter_of_message(topic, payload, device=news.device, reason=reason, received_at=news.at)
 
 
 def _shortened(report: _Report) -> _Report:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from cloud.broker.publishing import BusPublisher
 from cloud.intake.arrivals import Batch
 from cloud.intake.items import Item, kinds, received_at, weight_of
-from cloud.intake.news import JobNews, PresenceNews, TableNews
+from cloud.intake.news import JobNews, News, PresenceNews, TableNews
 from cloud.intake.upkeep import Upkeep
 from cloud.intake.waiting import Waiting
 from cloud.jobs.publishing import LateLists, publish_jobs
@@ -122,8 +122,13 @@ class Writer:
             logger.warning("%s; %d records wait, nothing is acknowledged", error, waiting)
             self._away = True
             return False
-        except Exception:  # what nobody foresaw in these must not hold up those that come after them
-            logger.exception("could not write %d messages; they are dropped unacknowledged", len(items))
+        except Exception as error:  # what nobody foresaw in one of these must not hold up the others
+            if len(items) > 1:
+                middle = len(items) // 2
+                return self._written(items[:middle]) and self._written(items[middle:])
+            if isinstance(error, InvalidInput) and isinstance(items[0], News):
+                return self._written([_refused(items[0], error)])
+            logger.exception("could not write a message of '%s'; it is dropped unacknowledged", items[0].device)
             return True
         self._away = False
         self._metrics.written(kinds(items), took_s=time.monotonic() - began_s)
@@ -168,6 +173,11 @@ class Writer:
                 publish_jobs(self._store, self._publisher, device=device)
             except ServiceMissing as error:
                 logger.warning("%s: its jobs are published later: %s", device, error)
+
+
+def _refused(news: News, error: InvalidInput) -> DeadLetter:
+    logger.warning("put aside what '%s' said: %s", news.device, error)
+    return news.letter(reason=str(error))
 
 
 def _keep(store: Store, arrivals: Sequence[Arrival]) -> None:

@@ -66,6 +66,30 @@ class Picky(MemoryStore):
         super().write(arrivals)
 
 
+class Choosy(MemoryStore):
+    """A store that cannot note what one device says."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def _choose(self, device: str) -> None:
+        if device == "pi-13":
+            raise self.error
+
+    def note_availability(self, name, *more, **times):
+        self._choose(name)
+        super().note_availability(name, *more, **times)
+
+    def note_report(self, device, *more, **times):
+        self._choose(device)
+        super().note_report(device, *more, **times)
+
+    def note_job(self, device, *more, **times):
+        self._choose(device)
+        return super().note_job(device, *more, **times)
+
+
 @dataclass
 class Device:
     """The other end: sends batches, and hears acknowledgements."""
@@ -652,3 +676,42 @@ def test_what_is_put_aside_weighs_what_is_kept_of_it(start, device):
     device.send_raw(b"no json" * 100_000)
 
     assert metrics.registry.get_sample_value("dynasplit_ingest_waiting_records") == 10
+
+
+NEWS = [
+    (topics.availability("pi-13"), b"online"),
+    (topics.reported("pi-13", "digits"), TableReport("digits", "d" * 64, 1, TableState.APPLIED).to_bytes()),
+    (topics.job_reported("pi-13"), JobReport("x", JobState.FAILED, reason="no").to_bytes()),
+]
+
+
+@pytest.mark.parametrize(("topic", "payload"), NEWS)
+def test_news_that_the_store_refuses_hold_up_no_other_of_their_gathering(start, device, inference, topic, payload):
+    store = Choosy(InvalidInput("the database cannot keep this"))
+    start(store, gather_s=0.05)
+
+    for sequence in range(1, 6):
+        device.send([sequence], inference.to_json())
+    device.bus.publish(topic, payload)
+    for sequence in range(6, 9):
+        device.send([sequence], inference.to_json())
+
+    device.wait_for_acks(8)
+    wait_until(lambda: store.count_dead_letters() == 1)
+    assert sequences(store) == list(range(1, 9))
+    (letter,) = store.dead_letters()
+    assert (letter.device, letter.topic, letter.reason) == ("pi-13", topic, "the database cannot keep this")
+    assert letter.payload == payload.decode()
+
+
+def test_news_that_nobody_foresaw_cost_only_themselves(start, device, inference, caplog):
+    store = Choosy(RuntimeError("what is this"))
+    start(store, gather_s=0.05)
+
+    device.send([1], inference.to_json())
+    device.bus.publish(*NEWS[1])
+    device.send([2], inference.to_json())
+
+    device.wait_for_acks(2)
+    wait_until(lambda: "what is this" in caplog.text)
+    assert (sequences(store), store.count_dead_letters()) == ([1, 2], 0)
