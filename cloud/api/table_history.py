@@ -17,6 +17,7 @@ from cloud.fleet.known import check_known
 from cloud.services import services
 from cloud.store.tables.port import TableVersion, signed_unknown
 from cloud.tables.standing import standings
+from protocol import topics
 
 blueprint = Blueprint("table_history", __name__)
 
@@ -86,4 +87,5 @@ def list_standings(network: str) -> Response:
 
     Tables with one `content_digest` differ in device and version alone.
     """
+    topics.check_name(network, what="network")
     return jsonify([standing.to_json() for standing in standings(services().store, network)])

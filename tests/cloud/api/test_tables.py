@@ -245,6 +245,11 @@ def test_what_cannot_be_a_name_is_400(backend, place):
     assert backend.call("GET", f"/api/v1/devices/{place}").status_code == 400
 
 
+@pytest.mark.parametrize("network", ["a%20b", "+", "%2B"])
+def test_what_cannot_be_a_network_has_no_list_of_tables(backend, network):
+    assert backend.call("GET", f"/api/v1/networks/{network}/tables").status_code == 400
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_one_that_is_registered_or_was_to_use_a_table_or_was_heard_of_is_known(backend, make_signed, place):
     backend.device("pi-1")
