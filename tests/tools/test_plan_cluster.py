@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from planner.pipeline.effort import never
-from tools import plan_cluster
 from tools.cli import main
+from tools.clusters import changing
 from tools.clusters.stopping import Stopping
 
 SMALL = {
@@ -104,7 +104,7 @@ def test_a_search_that_may_not_begin_says_that_nothing_is_known(planned):
 
 
 def test_an_interrupted_search_tells_the_best_plan_until_then(planned, monkeypatch):
-    real = plan_cluster.solve
+    real = changing.solve
 
     def interrupted(problem, order, stop):
         found = real(problem, order, never)
@@ -112,7 +112,7 @@ def test_an_interrupted_search_tells_the_best_plan_until_then(planned, monkeypat
         assert stop()
         return replace(found, bound=0.25, proven=False)
 
-    monkeypatch.setattr(plan_cluster, "solve", interrupted)
+    monkeypatch.setattr(changing, "solve", interrupted)
 
     code, facts, told = planned(SMALL)
 
