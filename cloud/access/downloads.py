@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from protocol.errors import Busy
 
 MOST = 16
-"""Half of the threads that a worker process has (`cloud.gunicorn_conf`)."""
+"""Half of the threads that a worker process has for them and other questions (`cloud.gunicorn_conf`, `cloud.front`)."""
 
 _RETRY_AFTER_S = 10.0
 

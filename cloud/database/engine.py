@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 10_000
+_POOL_TIMEOUT_S = 5
+"""For a connection that others have: as long as for a new one. A database that hangs never gives them back."""
 _CONNECTION = {
     "connect_timeout": 5,
     # A server whose machine or cable is gone says nothing: the kernel would wait for a quarter of an hour (libpq, 34.1.2).
@@ -174,7 +176,7 @@ def _engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() != "postgresql":
         raise InvalidInput(f"database {parsed.drivername!r:.40} is not supported: use sqlite or postgresql")
     try:
-        return sa.create_engine(parsed, pool_pre_ping=True, connect_args=_CONNECTION)
+        return sa.create_engine(parsed, pool_pre_ping=True, pool_timeout=_POOL_TIMEOUT_S, connect_args=_CONNECTION)
     except (NoSuchModuleError, ImportError) as error:
         raise InvalidInput(f"database driver {parsed.drivername!r:.40} cannot be used: {error}") from error
 

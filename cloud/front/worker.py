@@ -7,12 +7,13 @@ clients that send slowly keep everybody out.
 
 from __future__ import annotations
 
+import re
 import selectors
 import socket
 import time
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -25,8 +26,12 @@ from cloud.front.connection import Connection
 from cloud.front.limits import Limits
 from cloud.front.refusals import refusal, status_of
 from cloud.front.sending import Answered, Sending
+from cloud.front.threads import Threads
 
 _SWEEP_S = 0.5
+_READY = re.compile(rb"[A-Z]+ /(?:v2|metrics)[/? ]")
+"""What is served whatever the database does: inference, health, metrics. Everything else may wait for it as long as it likes,
+so that it has threads of its own."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -35,16 +40,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     limits = Limits()
 
     def init_process(self) -> None:
-        self._streams = ThreadPoolExecutor(max_workers=self.limits.streams)
+        self._streams = Threads(self.limits.streams, waiting=self.limits.waiting)
+        self._others = Threads(self.cfg.threads, waiting=self.limits.waiting)
         self._arriving: dict[Connection, None] = {}
         self._lingering: deque[Connection] = deque()
-        self._whole: list[tuple[Connection, ThreadPoolExecutor]] = []
-        self._held_bytes = self._under_way = self._streamed = 0
+        self._whole: list[tuple[Connection, Threads]] = []
+        self._held_bytes = 0
         self._swept_s = self._stopping_since_s = 0.0
         # Of those that gunicorn stops listening at; more are let go before that.
         self._most_connections = self.worker_connections * 3 // 4
         self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         super().init_process()
+
+    def get_thread_pool(self) -> Threads:
+        """For what `_READY` says."""
+        return Threads(self.cfg.threads, waiting=self.limits.waiting)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Who comes when this worker ends is refused, unless another one listens."""
@@ -75,8 +85,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, connection: Connection, served: Future[bool]) -> None:
         self._held_bytes -= connection.arrival.received_bytes
-        self._under_way -= connection.arrival.stage is Stage.WHOLE
-        self._streamed -= connection.arrival.stage is Stage.STREAMED
         try:
             connection.sock.setblocking(False)
         except OSError:  # gunicorn has closed it, as the answer failed halfway
@@ -155,19 +163,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._drop(connection)
         elif stage is Stage.HEAD_TOO_LARGE:
             self._refuse(connection, 431, "the request's head is too large")
-        elif stage is Stage.STREAMED and self._streamed >= self.limits.streams + self.limits.waiting:
+        elif stage is Stage.STREAMED and self._streams.is_full:
             self._refuse(connection, 503, "too many large or chunked requests wait; try again", retry_after_s=1)
         elif stage is Stage.STREAMED:
-            self._streamed += 1
             self._serve(connection, self._streams)
-        elif stage is Stage.WHOLE and self._under_way >= self.cfg.threads + self.limits.waiting:
-            self._turn_away(connection)
         elif stage is Stage.WHOLE:
-            self._under_way += 1
-            self._serve(connection, self.tpool)
+            self._serve_whole(connection, self.tpool if _READY.match(connection.arrival.head) else self._others)
         self._keep_within_memory()
 
-    def _serve(self, connection: Connection, threads: ThreadPoolExecutor) -> None:
+    def _serve_whole(self, connection: Connection, threads: Threads) -> None:
+        if threads.is_full:
+            self._turn_away(connection)
+        else:
+            self._serve(connection, threads)
+
+    def _serve(self, connection: Connection, threads: Threads) -> None:
+        threads.under_way += 1
         del self._arriving[connection]
         self.poller.unregister(connection.sock)
         self._whole.append((connection, threads))
@@ -178,8 +189,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         whole, self._whole = self._whole, []
         for connection, threads in whole:
             serving = threads.submit(self.handle, connection)
-            serving.add_done_callback(partial(self.method_queue.defer, self.finish_request, connection))
+            serving.add_done_callback(partial(self.method_queue.defer, self._served, connection, threads))
         super().wait_for_and_dispatch_events(timeout)
+
+    def _served(self, connection: Connection, threads: Threads, served: Future[bool]) -> None:
+        threads.under_way -= 1
+        self.finish_request(connection, served)
 
     def _turn_away(self, connection: Connection) -> None:
         """More wait for a thread than may; as the whole request is here, its connection stays."""

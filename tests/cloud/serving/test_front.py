@@ -6,8 +6,10 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -20,6 +22,9 @@ pytestmark = pytest.mark.system
 
 AUTHORIZED = "Host: x\r\nAuthorization: Bearer secret\r\n"
 INDEX = f"POST /v2/repository/index HTTP/1.1\r\n{AUTHORIZED}".encode()
+PATIENCE_S = 30.0
+MOST_UNDER_WAY = 32 + 32
+"""Threads, and who may wait for one."""
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -279,3 +284,21 @@ def test_more_whole_requests_than_may_wait_are_told_to_come_again(start_server, 
 
         assert {status for status, _ in found} <= {200, 429, 503}
         assert answer(again)[0] == 200
+
+
+def test_requests_that_wait_for_the_database_keep_nobody_from_what_needs_none(own_server):
+    writes = b"POST /api/v1/devices HTTP/1.1\r\n" + AUTHORIZED.encode()
+    writes += b"Content-Type: application/json\r\nContent-Length: 15\r\n\r\n" + b'{"name":"pi-1"}'
+    database = own_server.log.parent / "data" / "dynasplit.sqlite"
+    with contextlib.ExitStack() as stack:
+        locked = stack.enter_context(contextlib.closing(sqlite3.connect(database, isolation_level=None)))
+        locked.execute("BEGIN IMMEDIATE")
+        waiting = [stack.enter_context(own_server.connect()) for _ in range(MOST_UNDER_WAY + 1)]
+        for connection in waiting:
+            connection.sendall(writes)
+        turned_away, _, _ = select.select(waiting, [], [], PATIENCE_S)
+        assert answer(turned_away[0])[0] == 503
+
+        assert own_server.ask("GET", "/v2/health/live")[0] == 200
+        assert own_server.ask("GET", "/metrics")[0] == 200
+        locked.execute("ROLLBACK")
