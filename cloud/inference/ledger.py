@@ -8,6 +8,7 @@ together never get more than the counters showed.
 from __future__ import annotations
 
 import fcntl
+import math
 import mmap
 import os
 import threading
@@ -30,6 +31,7 @@ _PLACES = range(_FIRST_PROCESS, _NUMBERS, 2)
 _REAL_BYTES = 8 * 3
 _BYTES = _REAL_BYTES + 8 * _NUMBERS
 _MOST_WATTS = 20_000.0
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Mark:
 
 
 class Ledger:
-    """Thread-safe, and shared with other processes where it lies in a file; one that died is taken off by the next that comes.
+    """Thread-safe, and shared with other processes where it lies in a file; one that died is taken off within a second or so.
 
     `guess_w` is what counts while the counters say nothing, or what cannot be.
     """
@@ -61,6 +63,7 @@ class Ledger:
         self._reals = memoryview(memory)[:_REAL_BYTES].cast("d")
         self._numbers = memoryview(memory)[_REAL_BYTES:].cast("q")
         self._pid, self._place = 0, 0
+        self._looked_s = -math.inf
 
     def begin(self) -> Mark:
         """One more request is under way in this process."""
@@ -73,6 +76,7 @@ class Ledger:
     def _marked(self, change: int) -> Mark:
         with self._alone():
             self._attach()
+            self._look_for_ended()
             self._advance(self._numbers[_UNDER_WAY])
             self._numbers[_UNDER_WAY] += change
             self._numbers[self._place + 1] += change
@@ -95,14 +99,24 @@ class Ledger:
         """A place for this process: its id, and how many requests are under way in it. Those of ended ones are free."""
         if self._pid == os.getpid():
             return
+        self._take_off_ended()
+        self._pid = os.getpid()
+        self._place = next((place for place in _PLACES if not self._numbers[place]), _PLACES[-1])
+        self._numbers[self._place] = self._pid
+
+    def _look_for_ended(self) -> None:
+        """Now and then, while others have requests under way: who was killed has ended none of his."""
+        now_s = self._clock()
+        if self._numbers[_UNDER_WAY] > self._numbers[self._place + 1] and now_s - self._looked_s >= _LOOK_EVERY_S:
+            self._looked_s = now_s
+            self._take_off_ended()
+
+    def _take_off_ended(self) -> None:
         for place in _PLACES:
             pid = self._numbers[place]
             if pid and not Path(f"/proc/{pid}").exists():
                 self._numbers[_UNDER_WAY] -= self._numbers[place + 1]
                 self._numbers[place] = self._numbers[place + 1] = 0
-        self._pid = os.getpid()
-        self._place = next((place for place in _PLACES if not self._numbers[place]), _PLACES[-1])
-        self._numbers[self._place] = self._pid
 
     def _advance(self, under_way: int) -> None:
         now_s = max(self._clock(), self._reals[_AT_S])

@@ -160,6 +160,19 @@ def test_a_process_that_was_killed_takes_no_share_once_another_comes(tmp_path):
         assert window.spent().node_mj == pytest.approx(2_500, rel=1e-3)
 
 
+def test_a_process_that_was_killed_takes_no_share_from_those_that_were_there(tmp_path):
+    node = Node(tmp_path, clock=_Later())
+    command = [sys.executable, "-c", WORKS_UNTIL_KILLED, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout.readline() == "works\n"
+        killed.kill()
+
+    node.work(1.0)
+    with node.meter.window() as window:
+        node.work(0.1)
+        assert window.spent().node_mj == pytest.approx(2_500, rel=1e-3)
+
+
 class _Later(VirtualClock):
     """Begins after the clock of the machine, which the other process read."""
 
