@@ -213,9 +213,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._refuse(filling, 503, "too much arrives at once; try again", retry_after_s=1)
 
     def _let_one_go(self) -> None:
-        """Who has been here the longest without a whole request; a connection that is kept alive goes when there is none."""
+        """Who was answered for good and has not hung up; else who has been here the longest without a whole request; a
+        connection that is kept alive goes when there is none."""
         oldest = _first(self._arriving)
-        if oldest is not None:
+        if self._lingering:
+            self._hang_up(self._lingering.popleft())
+        elif oldest is not None:
             self._drop(oldest)
         elif self.keepalived_conns:
             self._hang_up(self.keepalived_conns.popleft())

@@ -302,3 +302,21 @@ def test_requests_that_wait_for_the_database_keep_nobody_from_what_needs_none(ow
         assert own_server.ask("GET", "/v2/health/live")[0] == 200
         assert own_server.ask("GET", "/metrics")[0] == 200
         locked.execute("ROLLBACK")
+
+
+def test_who_was_refused_and_stays_makes_room_before_anybody_else_does(start_server, eventually):
+    small = start_server("--worker-connections", "40")
+    eventually(small.answers, "the backend is ready")
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(small.connect()) for _ in range(5)]
+        for connection in kept:
+            connection.sendall(LIVE)
+            assert answer(connection)[0] == 200
+        for _ in range(60):
+            refused = stack.enter_context(small.connect())
+            refused.sendall(b"nonsense\r\n\r\n")
+            assert answer(refused)[0] == 400
+
+        for connection in kept:
+            connection.sendall(LIVE)
+            assert answer(connection)[0] == 200
