@@ -46,6 +46,7 @@ from cloud.broker.publishing import MqttPublisher, NoBroker, Publisher
 from cloud.bundles.catalogue import Catalogue
 from cloud.bundles.files import BundleFiles
 from cloud.enrolment.enrolling import Enrolling
+from cloud.front.limits import Limits
 from cloud.inference.answering import Answering
 from cloud.inference.energy import NodeMeter, NodeProfile
 from cloud.inference.in_flight import InFlight
@@ -120,6 +121,7 @@ def create_app(
         tails=tails,
         answering=Answering(tails, _node(settings)),
         in_flight=InFlight(settings.max_in_flight),
+        streamed=InFlight(Limits.streams // 2, what="large or chunked requests"),
         unpacking=Unpacking(),
         statistics=Statistics(),
         metrics=BackendMetrics(),

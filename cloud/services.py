@@ -43,6 +43,7 @@ class Services:
     tails: Tails
     answering: Answering
     in_flight: InFlight
+    streamed: InFlight
     unpacking: Unpacking
     statistics: Statistics
     metrics: BackendMetrics

@@ -94,8 +94,7 @@ class _Inference:
         caller = made.guard.caller(environ.get("HTTP_AUTHORIZATION", ""), peer=peer_of(environ))
         self._caller = caller.name
         caller.must_have(NEEDS)
-        received, started_s = self._received()
-        answer = self._answer(received, started_s)
+        answer = self._answer()
         wire = pack_reply(answer.reply)
         body, encoding = compressed_as_accepted(wire.body, environ.get("HTTP_ACCEPT_ENCODING", ""))
         headers = [*wire.headers.items(), ("Content-Length", str(len(body)))]
@@ -110,15 +109,15 @@ class _Inference:
             self._count(status)
             tracing.end()
 
-    def _answer(self, received: bytes | memoryview, started_s: float) -> Answer:
+    def _answer(self) -> Answer:
         made = self._made
         framing = {name: self._environ[key] for name, key in _FRAMING.items() if key in self._environ}
         try:
-            with (
-                made.in_flight.one_of(self._caller or ""),
-                made.unpacking.request(framing, received, limit_bytes=made.settings.max_body_bytes) as message,
-            ):
-                return self._answer_to(message, started_s)
+            with made.in_flight.one_of(self._caller or ""):
+                received, started_s = self._received()
+                limit_bytes = made.settings.max_body_bytes
+                with made.unpacking.request(framing, received, limit_bytes=limit_bytes) as message:
+                    return self._answer_to(message, started_s)
         except TryLater as error:
             self._broke = error
             raise
@@ -140,11 +139,14 @@ class _Inference:
         return answer
 
     def _received(self) -> tuple[bytes | memoryview, float]:
-        """The body, and when its last byte was there; what the front has read is not copied."""
-        body, most_bytes = self._environ["wsgi.input"], self._made.settings.max_body_bytes
+        """The body, and when its last byte was there; what the front has read is not copied. The rest takes as long as its
+        sender does, in a thread of which there are few."""
+        made, body = self._made, self._environ["wsgi.input"]
         if isinstance(body, ReceivedBody):
             return body.view, body.arrived_s
-        return get_input_stream(self._environ, max_content_length=most_bytes).read(), self._made.answering.now_s()
+        with made.streamed.one_of(self._caller or ""):
+            stream = get_input_stream(self._environ, max_content_length=made.settings.max_body_bytes)
+            return stream.read(), made.answering.now_s()
 
     def _count(self, status: int) -> None:
         metrics, done, asked = self._made.metrics, self._done, self._asked

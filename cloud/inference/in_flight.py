@@ -13,10 +13,11 @@ _RETRY_AFTER_S = 1.0
 
 
 class InFlight:
-    """Counts requests by caller. Thread-safe; each worker process has its own."""
+    """Counts requests by caller. Thread-safe; each worker process has its own. `what` they are in the words of a refusal."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, what: str = "requests") -> None:
         self._most = most
+        self._what = what
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
@@ -26,7 +27,7 @@ class InFlight:
         with self._lock:
             if self._counts[caller] >= self._most:
                 raise Overloaded(
-                    f"{self._most} requests of this token are under way; wait for one of them",
+                    f"{self._most} {self._what} of this token are under way; wait for one of them",
                     retry_after_s=_RETRY_AFTER_S,
                 )
             self._counts[caller] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -284,6 +285,24 @@ def test_more_whole_requests_than_may_wait_are_told_to_come_again(start_server, 
 
         assert {status for status, _ in found} <= {200, 429, 503}
         assert answer(again)[0] == 200
+
+
+def test_a_token_that_sends_drop_by_drop_leaves_others_their_uploads(own_server):
+    chunked = AUTHORIZED.encode() + b"Transfer-Encoding: chunked\r\n\r\n"
+    status, _, created = own_server.ask(
+        "POST", "/api/v1/devices", b'{"id":"pi-1"}', **{"Content-Type": "application/json"}
+    )
+    assert status == 201
+    token = json.loads(created)["token"].encode()
+    begun = b"POST /v2/models/digits/infer HTTP/1.1\r\n" + chunked.replace(b"secret", token) + b"5\r\nhello\r\n"
+    upload = b"PUT /api/v1/artifacts/" + hashlib.sha256(b"hello").hexdigest().encode() + b" HTTP/1.1\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(own_server.connect()).sendall(begun)
+
+        with own_server.connect() as connection:
+            connection.sendall(upload + chunked + b"5\r\nhello\r\n0\r\n\r\n")
+            assert answer(connection)[0] == 201
 
 
 def test_requests_that_wait_for_the_database_keep_nobody_from_what_needs_none(own_server):
