@@ -45,6 +45,7 @@ from cloud.broker.dynamic_security import DynamicSecurity
 from cloud.broker.publishing import MqttPublisher, NoBroker, Publisher
 from cloud.bundles.catalogue import Catalogue
 from cloud.bundles.files import BundleFiles
+from cloud.bundles.leftovers import remove_leftovers
 from cloud.enrolment.enrolling import Enrolling
 from cloud.front.limits import Limits
 from cloud.inference.answering import Answering
@@ -105,6 +106,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     store = store or SqlStore(settings.database_url or sqlite_url(settings.data_dir))
     files = BundleFiles(settings.data_dir)
+    remove_leftovers(settings.data_dir)
     tails = tails or Tails(
         files, open_runner=_opening(settings), most_open=settings.open_bundles, most_waiting=settings.max_waiting
     )
