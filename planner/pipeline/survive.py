@@ -28,7 +28,7 @@ from planner.pipeline.units import Units
 from protocol.errors import InvalidInput
 
 _EXACT = 1 + 1e-9
-_MOST_LAYOUTS = 200.0
+_MOST_LAYOUTS = 500.0
 
 
 @dataclass(frozen=True)
