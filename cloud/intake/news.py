@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -13,7 +14,8 @@ from protocol.messages import TableReport
 from protocol.presence import Availability
 
 _MOST_REASON = 2000
-_MOST_DIGEST = 64
+_DIGEST = re.compile(r"[0-9a-f]{64}|")
+"""A device that cannot read its desired table reports on an empty one."""
 _Report = TypeVar("_Report", TableReport, JobReport)
 
 
@@ -69,14 +71,18 @@ def read_report(topic: str, payload: bytes, *, received_at: float) -> TableNews:
     report = TableReport.from_bytes(payload)
     if report.network != topics.network_of(topic):
         raise InvalidInput(f"the report is about {report.network!r:.64}, not about its topic's network")
-    if max(len(report.digest), len(report.failed)) > _MOST_DIGEST:
-        raise InvalidInput(f"the report's digests must have at most {_MOST_DIGEST} characters")
+    for digest in (report.digest, report.failed):
+        if not _DIGEST.fullmatch(digest):
+            raise InvalidInput(f"a digest in a report must be 64 lower-case hexadecimal digits, not {digest!r:.70}")
     return TableNews(topics.device_of(topic), _shortened(report), received_at)
 
 
 def read_job_news(topic: str, payload: bytes, *, received_at: float) -> JobNews:
     """How far a job is, its reason cut; InvalidInput for what is no such report."""
-    return JobNews(topics.device_of(topic), _shortened(JobReport.from_bytes(payload)), received_at)
+    report = JobReport.from_bytes(payload)
+    if min(report.done, report.total) < 0:
+        raise InvalidInput(f"a job cannot have done {report.done} of {report.total} steps")
+    return JobNews(topics.device_of(topic), _shortened(report), received_at)
 
 
 def _letter(news: News, topic: str, payload: bytes, reason: str) -> DeadLetter:

@@ -153,6 +153,11 @@ class Writer:
             case PresenceNews(device, availability, at):
                 self._store.note_availability(device, availability, at=at, now=self._wall_clock())
             case TableNews(device, report, at):
+                if not self._store.knows_network(report.network):
+                    logger.info(
+                        "%s: dropped its report on network %s, of which nobody here knows", device, report.network
+                    )
+                    return
                 self._store.note_report(device, report, at=at, now=self._wall_clock())
             case JobNews(device, report, at):
                 if not self._store.note_job(device, report, at=at):

@@ -210,3 +210,15 @@ def test_what_nobody_has_can_be_noted_as_published(store):
     store.note_published("pi-1", "digits", digest=NO_TABLE)
 
     assert (store.unpublished_desired(), store.last_versions("digits")) == ([], {})
+
+
+def test_a_network_is_known_by_a_bundle_or_by_a_table_that_anybody_was_to_use(store):
+    store.set_desired(signed(1))
+    store.keep_signed([signed(1, network="kept")])
+    store.note_report("pi-1", TableReport("told", "c" * 64, 0, TableState.REJECTED, "old"), at=1.0)
+    store.add_bundle("b" * 64, network="faces")
+    retired(store)
+
+    known = [name for name in ("digits", "faces", "kept", "told", "none") if store.knows_network(name)]
+
+    assert known == ["digits", "faces"]

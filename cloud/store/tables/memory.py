@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cloud.store.bundles.memory import MemoryBundles
 from cloud.store.devices.memory import MemoryDevices
 from cloud.store.rollouts.memory import MemoryRollouts
 from cloud.store.rollouts.values import RolloutState
@@ -25,7 +26,7 @@ from protocol.messages import TableReport
 from protocol.signing import SignedTable
 
 
-class MemoryTables(MemoryRollouts, MemoryDevices):
+class MemoryTables(MemoryRollouts, MemoryDevices, MemoryBundles):
     """A `TableStore` that forgets everything with its process."""
 
     def __init__(self) -> None:
@@ -116,6 +117,11 @@ class MemoryTables(MemoryRollouts, MemoryDevices):
         with self._tables_lock:
             mine = [each for each in self._versions.values() if (each.device, each.network) == (device, network)]
         return sorted(mine, key=lambda each: each.version, reverse=True)[:limit]
+
+    def knows_network(self, network: str) -> bool:
+        with self._tables_lock:
+            to_use = any(of == network for _, of in self._last_versions)
+        return to_use or any(bundle.network == network for bundle in self.bundles())
 
     def note_report(self, device: str, report: TableReport, *, at: float, now: float = math.inf) -> None:
         with self._tables_lock:

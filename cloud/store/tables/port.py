@@ -127,6 +127,10 @@ class TableStore(Protocol):
         """What a device was ever to use for a network, newest version first, at most `limit`."""
         ...
 
+    def knows_network(self, network: str) -> bool:
+        """Whether there is a bundle of it, or any device was ever to use a table for it."""
+        ...
+
     def note_report(self, device: str, report: TableReport, *, at: float, now: float = math.inf) -> None:
         """What a device did with a table, which came in `at`; the latest report per network is kept, whichever is noted last.
 

@@ -113,6 +113,10 @@ class SqlTables(SqlAccess):
         query = sa.select(*(columns[name] for name in _VERSION)).where(mine).order_by(columns.version.desc())
         return [_version(row) for row in self._all(query.limit(limit))]
 
+    def knows_network(self, network: str) -> bool:
+        of_it = (sa.exists().where(table.c.network == network) for table in (schema.bundles, schema.desired))
+        return bool(self._all(sa.select(sa.or_(*of_it)))[0][0])
+
     def note_report(self, device: str, report: TableReport, *, at: float, now: float = math.inf) -> None:
         columns, values = schema.reported.c, {"received_at": at, "content": report.to_json()}
         insert = self._insert(schema.reported).values(device=device, network=report.network, **values)

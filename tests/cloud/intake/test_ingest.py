@@ -159,6 +159,13 @@ def sequences(store: Store) -> list[int]:
     return sorted(kept.sequence for kept in store.inferences(Selection()))
 
 
+def knowing(network: str) -> MemoryStore:
+    """A store that has a bundle of a network."""
+    store = MemoryStore()
+    store.add_bundle("b" * 64, network=network)
+    return store
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     tick = threading.Event()
     for _ in range(int(PATIENCE_S / 0.005)):
@@ -475,7 +482,7 @@ def test_jobs_of_a_newer_version_hold_up_no_telemetry(start, device, inference):
 
 
 def test_availability_and_reports_are_kept(start, device):
-    store = MemoryStore()
+    store = knowing("digits")
     start(store)
     report = TableReport("digits", "d" * 64, 2, TableState.APPLIED)
 
@@ -636,14 +643,15 @@ def test_a_message_that_no_agent_sends_is_put_aside(start, device, inference):
 
 
 def test_what_a_report_says_has_an_end(start, device):
-    store = MemoryStore()
+    store = knowing("digits")
     start(store)
     applied = TableReport("digits", "d" * 64, 1, TableState.REJECTED, "because " * 1000)
-    for report in (replace(applied, digest="d" * 65), replace(applied, failed="d" * 65), applied):
+    wrong = [replace(applied, digest=digest) for digest in ("d" * 65, "d" * 63, "D" * 64, "d" * 64 + "\n")]
+    for report in (*wrong, replace(applied, failed="d" * 65), applied):
         device.bus.publish(topics.reported("pi-1", "digits"), report.to_bytes())
 
     wait_until(lambda: store.reported("pi-1", "digits") is not None)
-    wait_until(lambda: len(list(store.dead_letters())) == 2)
+    wait_until(lambda: store.count_dead_letters() == 5)
 
     assert store.reported("pi-1", "digits") == replace(applied, reason=("because " * 1000)[:2000])
 
@@ -688,6 +696,7 @@ NEWS = [
 @pytest.mark.parametrize(("topic", "payload"), NEWS)
 def test_news_that_the_store_refuses_hold_up_no_other_of_their_gathering(start, device, inference, topic, payload):
     store = Choosy(InvalidInput("the database cannot keep this"))
+    store.add_bundle("b" * 64, network="digits")
     start(store, gather_s=0.05)
 
     for sequence in range(1, 6):
@@ -706,6 +715,7 @@ def test_news_that_the_store_refuses_hold_up_no_other_of_their_gathering(start, 
 
 def test_news_that_nobody_foresaw_cost_only_themselves(start, device, inference, caplog):
     store = Choosy(RuntimeError("what is this"))
+    store.add_bundle("b" * 64, network="digits")
     start(store, gather_s=0.05)
 
     device.send([1], inference.to_json())
@@ -715,3 +725,29 @@ def test_news_that_nobody_foresaw_cost_only_themselves(start, device, inference,
     device.wait_for_acks(2)
     wait_until(lambda: "what is this" in caplog.text)
     assert (sequences(store), store.count_dead_letters()) == ([1, 2], 0)
+
+
+@pytest.mark.parametrize("steps", [{"done": -1, "total": 5}, {"done": 0, "total": -1}])
+def test_a_job_cannot_have_done_less_than_nothing(start, device, steps):
+    store = MemoryStore()
+    store.add_job("pi-1", Job("a", JobKind.RESTART), at=1.0)
+    start(store)
+
+    device.bus.publish(topics.job_reported("pi-1"), JobReport("a", JobState.IN_PROGRESS, **steps).to_bytes())
+
+    wait_until(lambda: store.count_dead_letters() == 1)
+    assert store.job("pi-1", "a").state is JobState.QUEUED
+
+
+def test_a_report_on_a_network_of_which_nobody_knows_is_dropped_with_a_word(start, device, inference, caplog):
+    store = knowing("digits")
+    start(store)
+    report = TableReport("made-up", "d" * 64, 1, TableState.APPLIED)
+
+    with caplog.at_level(logging.INFO):
+        device.bus.publish(topics.reported("pi-1", "made-up"), report.to_bytes(), retain=True)
+        device.send([1], inference.to_json())
+        device.wait_for_acks(1)
+
+    assert any("network made-up" in message for message in caplog.messages)
+    assert (store.reported("pi-1", "made-up"), store.count_dead_letters()) == (None, 0)
