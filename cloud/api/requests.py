@@ -11,11 +11,11 @@ from cloud.services import services
 from protocol.content_encoding import decompress
 from protocol.documents import parse_object
 
-_MOST_JSON_BYTES = 16 * 1024**2
+MOST_JSON_BYTES = 16 * 1024**2
 """Tensors travel otherwise. What a small body unpacks to is held by each thread that serves one."""
 
 
-def body(*, limit_bytes: int = _MOST_JSON_BYTES) -> bytes:
+def body(*, limit_bytes: int = MOST_JSON_BYTES) -> bytes:
     """The body, decompressed: at most so much, as it came and unpacked, and within the limit of the settings."""
     limit_bytes = request.max_content_length = min(limit_bytes, services().settings.max_body_bytes)
     received = request.get_data()
@@ -25,6 +25,6 @@ def body(*, limit_bytes: int = _MOST_JSON_BYTES) -> bytes:
     return bytes(decompress(dict(request.headers), received, limit_bytes=limit_bytes))
 
 
-def json_object(*, what: str, limit_bytes: int = _MOST_JSON_BYTES) -> dict[str, Any]:
+def json_object(*, what: str, limit_bytes: int = MOST_JSON_BYTES) -> dict[str, Any]:
     """The body as a JSON object; InvalidInput that names `what` otherwise, TooLarge for one above the limit."""
     return parse_object(body(limit_bytes=limit_bytes), what=what)
