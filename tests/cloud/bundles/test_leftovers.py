@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 
@@ -72,3 +73,14 @@ def test_while_a_bundle_cannot_be_read_no_artifact_goes(files, tmp_path, digits)
 
 def test_a_folder_that_is_not_there_yet_has_none(tmp_path):
     assert remove_leftovers(tmp_path / "none", now_s=LATER_S) == 0
+
+
+def test_a_backend_that_starts_removes_them(make_backend, settings):
+    unfinished = settings.data_dir / "artifacts" / ".new-abc"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(b"half of it")
+    os.utime(unfinished, (0, 0))
+
+    make_backend()
+
+    assert not unfinished.exists()
