@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cloud.store.records.port import Arrival, Content, Rejection
@@ -20,6 +22,10 @@ _MOST_TAG = 200
 _MOST_NAME = 64
 _MOST_EVIDENCE = 10_000
 _MOST_DIGITS = 1_000
+_WITHOUT_REFERENCES = 2
+"""The version of Python's marshal format that writes out what stands in a value twice."""
+_MOST_RECORD_BYTES = 64 * 1024
+"""Devices send less than one; what is kept of a record is told whole in each page of them."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,10 @@ def read_batch(topic: str, payload: bytes, *, received_at: float) -> Batch:
         raise InvalidInput(f"telemetry on the topic of '{device}' says that it is of {stated!r:.64}")
     boot = topics.check_name(field(content, "boot", str, what="telemetry"), what="telemetry: boot")
     records = field(content, "records", list, what="telemetry")
-    read = _arrival if sound else _doubtful_arrival
-    arrivals = [read(record, device=device, boot=boot, received_at=received_at) for record in records]
+    readings = (_arrival, _doubtful_arrival)
+    plainly, doubtfully = (partial(read, device=device, boot=boot, received_at=received_at) for read in readings)
+    small = len(payload) <= _MOST_RECORD_BYTES
+    arrivals = [plainly(each) if sound and (small or _is_small(each)) else doubtfully(each) for each in records]
     kept = tuple(arrival for arrival in arrivals if arrival)
     return Batch(device, boot, kept, unidentified=len(arrivals) - len(kept), size_bytes=len(payload))
 
@@ -77,10 +85,16 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MOST_DIGITS else float("inf")
 
 
+def _is_small(record: object) -> bool:
+    """By another form of about as many bytes, which takes a tenth of the time that JSON does."""
+    return len(marshal.dumps(record, _WITHOUT_REFERENCES)) <= _MOST_RECORD_BYTES // 2
+
+
 def _doubtful_arrival(record: object, *, device: str, boot: str, received_at: float) -> Arrival | None:
-    """A record of a batch that holds something that cannot be stored: when it is in this one, its text is put aside."""
+    """A record of a batch that holds something that cannot be stored, or may: when it is in this one, its text is put aside."""
     try:
-        canonical_bytes(record)
+        if (size_bytes := len(canonical_bytes(record))) > _MOST_RECORD_BYTES:
+            raise InvalidInput(f"a record of {size_bytes} bytes; at most {_MOST_RECORD_BYTES} are kept")
         return _arrival(record, device=device, boot=boot, received_at=received_at)
     except InvalidInput as error:
         sequence = _sequence(record)

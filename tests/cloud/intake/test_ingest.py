@@ -751,3 +751,18 @@ def test_a_report_on_a_network_of_which_nobody_knows_is_dropped_with_a_word(star
 
     assert any("network made-up" in message for message in caplog.messages)
     assert (store.reported("pi-1", "made-up"), store.count_dead_letters()) == (None, 0)
+
+
+def test_a_record_that_no_agent_writes_is_put_aside_and_acknowledged(start, device, inference):
+    store = MemoryStore()
+    start(store)
+    good = {"kind": "inference", "body": inference.to_json()}
+    large = {"sequence": 2, "kind": "inference", "body": {**inference.to_json(), "unknown": "x" * 65_536}}
+
+    device.send_records([{"sequence": 1, **good}, large, {"sequence": 3, **good}])
+
+    assert device.wait_for_acks(1) == [Ack("boot-1", ((1, 3),))]
+    assert sequences(store) == [1, 3]
+    (letter,) = store.dead_letters()
+    assert (letter.sequence, letter.reason.endswith("at most 65536 are kept")) == (2, True)
+    assert len(letter.payload) <= 10_000
