@@ -85,7 +85,7 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MOST_DIGITS else float("inf")
 
 
-def _is_small(record: object) -> bool:
+def _is_small(record: Any) -> bool:
     """By another form of about as many bytes, which takes a tenth of the time that JSON does."""
     return len(marshal.dumps(record, _WITHOUT_REFERENCES)) <= _MOST_RECORD_BYTES // 2
 
