@@ -178,9 +178,17 @@ def _check_logs(log_format: str, level: str) -> None:
     choose(LogLevel, level, what="setting 'log_level'")
 
 
+_LEAST_TOKEN = 16
+
+
 def load_backend(environment: Mapping[str, str]) -> BackendSettings:
     """The backend's settings; InvalidInput that names the setting."""
     settings = load(BackendSettings, toml=_file(environment), environment=_with_database(environment))
+    if len(settings.operator_token) < _LEAST_TOKEN:
+        raise InvalidInput(
+            f"setting 'operator_token' has {len(settings.operator_token)} characters, which can be guessed; "
+            f"{_LEAST_TOKEN} or more are asked for: make one with openssl rand -hex 32"
+        )
     return replace(settings, database_url=settings.database_url or sqlite_url(settings.data_dir))
 
 

@@ -20,7 +20,7 @@ from protocol.inference import pack_request
 pytestmark = pytest.mark.system
 
 PATIENCE_S = 30.0
-TOKEN = {"Authorization": "Bearer secret"}
+TOKEN = {"Authorization": "Bearer secret-of-the-operator"}
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -85,7 +85,7 @@ def ask(connection: http.client.HTTPConnection, method: str, path: str, body: by
 @pytest.mark.system
 def test_one_connection_carries_many_requests_and_outlives_refusals(tmp_path, digits, whole_request):
     port, log = free_port(), tmp_path / "log"
-    settings = {"data_dir": str(tmp_path / "data"), "operator_token": "secret", "node_busy_watts": "40"}
+    settings = {"data_dir": str(tmp_path / "data"), "operator_token": "secret-of-the-operator", "node_busy_watts": "40"}
     with running(gunicorn(port), log, **settings) as process:
         wait_until(lambda: status(port, "/v2/health/ready") == 200, process)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
@@ -115,10 +115,8 @@ def test_one_connection_carries_many_requests_and_outlives_refusals(tmp_path, di
 @pytest.mark.system
 def test_a_body_in_bad_chunks_is_400_in_our_words(tmp_path):
     port, log = free_port(), tmp_path / "log"
-    settings = {"data_dir": str(tmp_path / "data"), "operator_token": "secret", "node_busy_watts": "40"}
-    head = (
-        "POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
+    settings = {"data_dir": str(tmp_path / "data"), "operator_token": "secret-of-the-operator", "node_busy_watts": "40"}
+    head = "POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-of-the-operator\r\nTransfer-Encoding: chunked\r\n\r\n"
     with running(gunicorn(port, workers=1), log, **settings) as process:
         wait_until(lambda: status(port, "/v2/health/ready") == 200, process)
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
@@ -136,7 +134,7 @@ def test_a_body_in_bad_chunks_is_400_in_our_words(tmp_path):
 def test_a_file_that_is_no_database_is_told_and_the_backend_lives(tmp_path):
     port, log = free_port(), tmp_path / "log"
     (tmp_path / "dynasplit.sqlite").write_bytes(b"garbage " * 1000)
-    settings = {"data_dir": str(tmp_path), "operator_token": "secret", "node_busy_watts": "40"}
+    settings = {"data_dir": str(tmp_path), "operator_token": "secret-of-the-operator", "node_busy_watts": "40"}
     with running(gunicorn(port, workers=1), log, **settings) as process:
         wait_until(lambda: status(port, "/v2/health/live") == 200, process)
 
@@ -148,7 +146,7 @@ def test_a_file_that_is_no_database_is_told_and_the_backend_lives(tmp_path):
 @pytest.mark.system
 def test_without_its_database_the_backend_lives_but_is_not_ready(tmp_path):
     port, log = free_port(), tmp_path / "log"
-    settings = {"data_dir": str(tmp_path), "operator_token": "secret", "node_busy_watts": "40"}
+    settings = {"data_dir": str(tmp_path), "operator_token": "secret-of-the-operator", "node_busy_watts": "40"}
     away = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
     with running(gunicorn(port), log, database_url=away, **settings) as process:
         wait_until(lambda: status(port, "/v2/health/live") == 200, process)

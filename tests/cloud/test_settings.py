@@ -7,7 +7,11 @@ import pytest
 from cloud.settings import load_backend, load_ingest
 from protocol.errors import InvalidInput
 
-BACKEND = {"DYNASPLIT_DATA_DIR": "/data", "DYNASPLIT_OPERATOR_TOKEN": "secret", "DYNASPLIT_NODE_BUSY_WATTS": "40"}
+BACKEND = {
+    "DYNASPLIT_DATA_DIR": "/data",
+    "DYNASPLIT_OPERATOR_TOKEN": "secret-of-the-operator",
+    "DYNASPLIT_NODE_BUSY_WATTS": "40",
+}
 
 
 def test_sqlite_in_the_data_folder_is_the_default():
@@ -37,7 +41,9 @@ def test_database_url_is_honoured_but_our_own_name_wins():
 
 def test_a_settings_file_is_read_before_the_environment(tmp_path):
     path = tmp_path / "cloud.toml"
-    path.write_text('data_dir = "/from-file"\noperator_token = "secret"\nnode_busy_watts = 40\nthreads = 3\n')
+    path.write_text(
+        'data_dir = "/from-file"\noperator_token = "secret-of-the-operator"\nnode_busy_watts = 40\nthreads = 3\n'
+    )
 
     settings = load_backend({"DYNASPLIT_SETTINGS_FILE": str(path), "DYNASPLIT_THREADS": "2"})
 
@@ -49,6 +55,7 @@ def test_a_settings_file_is_read_before_the_environment(tmp_path):
     [
         ({"DYNASPLIT_OPERATOR_TOKEN": " "}, "operator_token"),
         ({"DYNASPLIT_OPERATOR_TOKEN": "ю"}, "operator_token"),
+        ({"DYNASPLIT_OPERATOR_TOKEN": "a"}, "operator_token.*1 characters"),
         ({"DYNASPLIT_NODE_BUSY_WATTS": "0"}, "node_busy_watts"),
         ({"DYNASPLIT_NODE_BUSY_WATTS": "nan"}, "NODE_BUSY_WATTS"),
         ({"DYNASPLIT_NODE_BUSY_WATTS": "inf"}, "NODE_BUSY_WATTS"),
@@ -81,7 +88,7 @@ def test_ingest_needs_a_broker_and_a_store():
 
 
 def test_settings_show_no_secret():
-    secrets = {"DYNASPLIT_OPERATOR_TOKEN": "s3cret-token"}
+    secrets = {"DYNASPLIT_OPERATOR_TOKEN": "s3cret-token-of-all"}
     urls = {"DYNASPLIT_DATABASE_URL": "postgresql://u:s3cret-db@h/d", "DYNASPLIT_BROKER_URL": "mqtt://u:s3cret-mq@h"}
 
     shown = f"{load_backend(BACKEND | secrets | urls)!r} {load_ingest(urls)!r}"

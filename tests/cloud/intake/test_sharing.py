@@ -85,7 +85,7 @@ def backend_port(tmp_path) -> Iterator[int]:
     """Of a backend with two worker processes, on the same file as ingest."""
     port, log = free_port(), log_of(tmp_path, "backend")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("DYNASPLIT_", "DATABASE_URL"))}
-    settings = {"DATA_DIR": str(tmp_path / "data"), "OPERATOR_TOKEN": "secret", "NODE_BUSY_WATTS": "40"}
+    settings = {"DATA_DIR": str(tmp_path / "data"), "OPERATOR_TOKEN": "secret-of-the-operator", "NODE_BUSY_WATTS": "40"}
     command = ["-c", "python:cloud.gunicorn_conf", "--workers", "2", "--bind", f"127.0.0.1:{port}"]
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -104,7 +104,9 @@ def register(port: int, device: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         body = json.dumps({"id": device})
-        connection.request("POST", "/api/v1/devices", body=body, headers={"Authorization": "Bearer secret"})
+        connection.request(
+            "POST", "/api/v1/devices", body=body, headers={"Authorization": "Bearer secret-of-the-operator"}
+        )
         return connection.getresponse().status
     except ConnectionRefusedError:
         return 0

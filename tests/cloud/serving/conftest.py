@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 PATIENCE_S = 30.0
-TOKEN = "secret"
+TOKEN = "secret-of-the-operator"
 
 
 @dataclass

@@ -176,7 +176,7 @@ def test_no_bytes_on_a_socket_break_a_worker(start_server, eventually, digits, p
     eventually(server.answers, "the backend is ready")
     server.upload(digits)
     lines = "".join(f"{name}: {value}\r\n" for name, value in pristine.headers.items())
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n{lines}"
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-of-the-operator\r\n{lines}"
     whole = head.encode() + f"Content-Length: {len(pristine.body)}\r\n\r\n".encode() + pristine.body
     chunked = head.encode() + b"Transfer-Encoding: chunked\r\n\r\n"
 

@@ -64,7 +64,7 @@ def given(name: str, array: np.ndarray, *, binary: bool = True) -> InferInput:
 
 def now() -> dict[str, str]:
     """New each time: the client writes into them."""
-    return {"Authorization": "Bearer secret"}
+    return {"Authorization": "Bearer secret-of-the-operator"}
 
 
 def refused(status: int, words: str):

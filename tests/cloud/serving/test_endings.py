@@ -83,7 +83,7 @@ def test_bodies_in_chunks_that_never_end_leave_room_for_a_word(own_server):
         begun = [stack.enter_context(own_server.connect()) for _ in range(40)]
         for connection in begun:
             connection.sendall(
-                b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n"
+                b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-of-the-operator\r\n"
                 b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"
             )
 

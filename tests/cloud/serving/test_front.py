@@ -21,7 +21,7 @@ from protocol.inference import pack_request
 
 pytestmark = pytest.mark.system
 
-AUTHORIZED = "Host: x\r\nAuthorization: Bearer secret\r\n"
+AUTHORIZED = "Host: x\r\nAuthorization: Bearer secret-of-the-operator\r\n"
 INDEX = f"POST /v2/repository/index HTTP/1.1\r\n{AUTHORIZED}".encode()
 PATIENCE_S = 30.0
 MOST_UNDER_WAY = 32 + 32
@@ -228,7 +228,9 @@ def test_tls_serves_beside_clients_that_never_end_their_handshake(start_server, 
         connection = http.client.HTTPSConnection("localhost", server.port, timeout=20, context=trusting)
         connection._create_connection = lambda *_: server.connect()  # localhost may be an address of IPv6
         try:
-            connection.request("POST", "/v2/repository/index", body=body, headers={"Authorization": "Bearer secret"})
+            connection.request(
+                "POST", "/v2/repository/index", body=body, headers={"Authorization": "Bearer secret-of-the-operator"}
+            )
             return connection.getresponse().status
         except OSError:
             return 0
@@ -294,7 +296,11 @@ def test_a_token_that_sends_drop_by_drop_leaves_others_their_uploads(own_server)
     )
     assert status == 201
     token = json.loads(created)["token"].encode()
-    begun = b"POST /v2/models/digits/infer HTTP/1.1\r\n" + chunked.replace(b"secret", token) + b"5\r\nhello\r\n"
+    begun = (
+        b"POST /v2/models/digits/infer HTTP/1.1\r\n"
+        + chunked.replace(b"secret-of-the-operator", token)
+        + b"5\r\nhello\r\n"
+    )
     upload = b"PUT /api/v1/artifacts/" + hashlib.sha256(b"hello").hexdigest().encode() + b" HTTP/1.1\r\n"
     with contextlib.ExitStack() as stack:
         for _ in range(8):

@@ -61,7 +61,7 @@ def test_no_request_is_lost_while_the_workers_are_replaced(start_server, eventua
     ended = threading.Event()
 
     def ask(connection: http.client.HTTPConnection) -> int:
-        headers = {"Authorization": "Bearer secret", **wire.headers}
+        headers = {"Authorization": "Bearer secret-of-the-operator", **wire.headers}
         connection.request("POST", "/v2/models/digits/infer", body=wire.body, headers=headers)
         response = connection.getresponse()
         response.read()

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 pytestmark = pytest.mark.system
 
 PATIENCE_S = 30.0
-SETTINGS = {"OPERATOR_TOKEN": "secret", "NODE_BUSY_WATTS": "40", "LOG_FORMAT": "json", "WORKERS": "2"}
+SETTINGS = {"OPERATOR_TOKEN": "secret-of-the-operator", "NODE_BUSY_WATTS": "40", "LOG_FORMAT": "json", "WORKERS": "2"}
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
@@ -35,7 +35,7 @@ def get(port: int, path: str) -> tuple[int, str]:
     """Over a connection of its own, so that any worker may answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
-        connection.request("GET", path, headers={"Authorization": "Bearer secret"})
+        connection.request("GET", path, headers={"Authorization": "Bearer secret-of-the-operator"})
         response = connection.getresponse()
         return response.status, response.read().decode()
     except OSError:
