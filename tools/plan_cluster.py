@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from planner.pipeline.infeasible import why_infeasible
+from planner.pipeline.finding.infeasible import why_infeasible
+from planner.pipeline.finding.search import Objective
 from planner.pipeline.instance import Medium
 from planner.pipeline.plan import Found
-from planner.pipeline.search import Objective
 from protocol.configuration import Codec
 from protocol.errors import InvalidInput, ProvenInfeasible
 from tools.clusters.changing import Change, planned

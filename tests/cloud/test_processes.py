@@ -116,7 +116,10 @@ def test_one_connection_carries_many_requests_and_outlives_refusals(tmp_path, di
 def test_a_body_in_bad_chunks_is_400_in_our_words(tmp_path):
     port, log = free_port(), tmp_path / "log"
     settings = {"data_dir": str(tmp_path / "data"), "operator_token": "secret-of-the-operator", "node_busy_watts": "40"}
-    head = "POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-of-the-operator\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        "POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-of-the-operator\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    )
     with running(gunicorn(port, workers=1), log, **settings) as process:
         wait_until(lambda: status(port, "/v2/health/ready") == 200, process)
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.pipeline.effort import never
+from planner.pipeline.finding.effort import never
 from tools.cli import main
 from tools.clusters import changing
 from tools.clusters.stopping import Stopping

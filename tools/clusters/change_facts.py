@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.pipeline.changing.moving import Move
+from planner.pipeline.changing.payoff import Purpose
+from planner.pipeline.changing.replan import Replanned
+from planner.pipeline.changing.running import Running
 from planner.pipeline.loads import DISPATCHER
-from planner.pipeline.moving import Move
-from planner.pipeline.payoff import Purpose
-from planner.pipeline.replan import Replanned
-from planner.pipeline.running import Running
 from tools.clusters.problem import Problem
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from planner.pipeline.effort import Stop
-from planner.pipeline.payoff import Purpose
+from planner.pipeline.changing.payoff import Purpose
+from planner.pipeline.changing.replan import TOLERANCE, replan
+from planner.pipeline.changing.survive import Demand, Survival, Unsurvived, survive
+from planner.pipeline.finding.effort import Stop
+from planner.pipeline.finding.search import Objective
 from planner.pipeline.plan import Found
-from planner.pipeline.replan import TOLERANCE, replan
-from planner.pipeline.search import Objective
-from planner.pipeline.survive import Demand, Survival, Unsurvived, survive
 from protocol.errors import InvalidInput
 from tools.clusters.change_facts import facts_of_change
 from tools.clusters.problem import Problem

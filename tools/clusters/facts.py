@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from planner.pipeline.finding.search import Objective
 from planner.pipeline.loads import DISPATCHER, Evaluation, Resource, busy_s, energy_j, evaluate, transmissions
 from planner.pipeline.plan import Found, Plan
-from planner.pipeline.search import Objective
 from protocol.configuration import Provenance
 from tools.clusters.problem import Problem
 from tools.clusters.solving import Order

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from planner.pipeline.running import Deployed, NamedStage, Range, Running
+from planner.pipeline.changing.running import Deployed, NamedStage, Range, Running
 from protocol.documents import checked, field, parse_object
 from protocol.errors import InvalidInput
 from protocol.pipeline_plan import PipelinePlan

@@ -16,8 +16,8 @@ from rich.table import Table
 from planner.pipeline.instance import Instance
 from planner.pipeline.loads import Evaluation, evaluate
 from planner.pipeline.plan import Plan
-from planner.pipeline.schedule import Schedule, schedule
-from planner.pipeline.simulate import Conditions, Simulated, alone, simulate
+from planner.pipeline.steady.schedule import Schedule, schedule
+from planner.pipeline.steady.simulate import Conditions, Simulated, alone, simulate
 from protocol.errors import InvalidInput
 from tools.clusters.facts import resource_name
 from tools.clusters.problem import Problem

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.pipeline.baselines import at_random, greedy, kpath
-from planner.pipeline.effort import Stop
+from planner.pipeline.baselines.methods import at_random, greedy, kpath
+from planner.pipeline.finding.effort import Stop
+from planner.pipeline.finding.search import Objective, best
 from planner.pipeline.instance import Instance
 from planner.pipeline.loads import energy_j, evaluate
 from planner.pipeline.plan import Found, Plan
-from planner.pipeline.search import Objective, best
 from protocol.errors import InvalidInput
 from tools.clusters.problem import Problem
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from planner.pipeline.changing.survive import Demand, Loss, Survival, Unsurvived
 from planner.pipeline.instance import Flags
-from planner.pipeline.survive import Demand, Loss, Survival, Unsurvived
 from tools.clusters.problem import Problem
 
 

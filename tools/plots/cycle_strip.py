@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planner.pipeline.loads import DISPATCHER, Resource
 from planner.pipeline.plan import Plan
-from planner.pipeline.schedule import Placed, Schedule
+from planner.pipeline.steady.schedule import Placed, Schedule
 from tools.clusters.problem import Problem
 from tools.plots.pipeline_looks import GREY, RED, Colour, stage_colours
 

@@ -7,7 +7,7 @@ from textwrap import fill
 
 from planner.pipeline.loads import evaluate
 from planner.pipeline.plan import Plan
-from planner.pipeline.schedule import schedule
+from planner.pipeline.steady.schedule import schedule
 from tools.clusters.facts import kinds_of, resource_name
 from tools.clusters.problem import Problem
 from tools.plots.cluster_map import draw_map

@@ -11,7 +11,7 @@ from models.bundle import Bundle
 from models.cutting.plain import make_bundle
 from models.stages import piece_memory
 from models.zoo import digits_vgg
-from planner.pipeline.search import Objective, best
+from planner.pipeline.finding.search import Objective, best
 from protocol.configuration import Codec, Configuration, Provenance
 from protocol.errors import InvalidInput
 from protocol.link import Link

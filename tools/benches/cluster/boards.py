@@ -16,10 +16,10 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.cutting.plain import make_bundle
+from planner.pipeline.finding.infeasible import why_infeasible
+from planner.pipeline.finding.search import best
 from planner.pipeline.generating import Topology, lay_out
-from planner.pipeline.infeasible import why_infeasible
 from planner.pipeline.loads import evaluate
-from planner.pipeline.search import best
 from protocol.errors import InvalidInput
 from tools.benches.figures import middle
 from tools.benches.networks import ZOO, network_file, trained

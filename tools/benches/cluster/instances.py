@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from planner.pipeline.baselines import at_random, greedy, kpath
-from planner.pipeline.infeasible import why_infeasible
+from planner.pipeline.baselines.methods import at_random, greedy, kpath
+from planner.pipeline.finding.infeasible import why_infeasible
+from planner.pipeline.finding.search import best
 from planner.pipeline.instance import Instance
 from planner.pipeline.loads import evaluate
 from planner.pipeline.plan import Plan
-from planner.pipeline.search import best
 from tools.benches.cluster.networks import Published, figures, timed, told
 from tools.benches.figures import Target, spread
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from planner.pipeline.finding.search import best
 from planner.pipeline.instance import Instance
-from planner.pipeline.search import best
 from tools.benches.cluster.networks import MIB, figures, timed, wifi
 from tools.benches.figures import Target
 

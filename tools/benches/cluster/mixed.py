@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from planner.pipeline.finding.search import best
 from planner.pipeline.instance import Floats, Instance
-from planner.pipeline.search import best
 from tools.benches.cluster.networks import Published, told
 from tools.benches.figures import middle
 

@@ -1,0 +1,1 @@
+"""The published ways to plan a cluster, to compare with."""

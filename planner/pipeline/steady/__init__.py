@@ -1,0 +1,1 @@
+"""A plan at work: the schedule that repeats, and a simulation that keeps its order."""
