@@ -145,20 +145,18 @@ class _Labels:
         )
 
     def _starts(self) -> Iterator[Label]:
-        size = float(self._units.port_bytes[0])
         for unit, members in enumerate(self._units.members):
             cost = float(self._terms.entry[unit])
-            arriving = size * float(self._units.slowest_entry[unit])
-            if self._medium is not Medium.SHARED and arriving > self._limit:
+            if self._medium is not Medium.SHARED and self._units.busiest_entry_s[unit] > self._limit:
                 continue
             taken = self._accounts.entered(unit)
             if taken is not None and math.isfinite(cost + self._to_go[unit, 0]):
-                yield Label(unit, 0, cost, self._arriving(members, size), taken, self._units.masks[unit], None)
+                yield Label(unit, 0, cost, self._arriving(members), taken, self._units.masks[unit], None)
 
-    def _arriving(self, members: tuple[int, ...], size: float) -> tuple[float, ...]:
+    def _arriving(self, members: tuple[int, ...]) -> tuple[float, ...]:
         if self._medium is not Medium.HALF_DUPLEX:
             return ()
-        return tuple(size / float(self._units.instance.rate_in[node]) / len(members) for node in members)
+        return tuple(float(self._units.way_in_s[node]) / len(members) for node in members)
 
     def _extended(self, label: Label, critical: int) -> Iterator[tuple[float, Label]]:
         kind = self._terms.kinds[label.unit]
@@ -174,16 +172,14 @@ class _Labels:
         taken = self._accounts.left(staged, unit)
         if taken is None or not math.isfinite(total):
             return
-        size = float(units.port_bytes[end])
         if self._medium is Medium.SHARED:
             fits = True
         elif self._medium is Medium.LINKS:
-            fits = size * float(units.slowest_leave[unit]) <= self._limit
+            fits = bool(units.busiest_leave_s[unit] <= self._limit)
         else:
             members = units.members[unit]
-            rates = units.instance.rate_out
             fits = all(
-                carried + size / float(rates[node]) / len(members) <= self._limit
+                carried + float(units.way_out_s[node]) / len(members) <= self._limit
                 for node, carried in zip(members, label.carried, strict=True)
             )
         if fits:

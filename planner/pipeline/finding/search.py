@@ -77,7 +77,7 @@ def fastest(units: Units, terms: Terms, stop: Stop, *, known: Found = _NOTHING) 
     """
     upper, plan, low = known.value, known.plan, known.bound
     threshold = math.inf if plan is None else max(low, upper * _CLOSE)
-    while not (math.isinf(low) or upper - low <= _CLOSE * upper):
+    while not (math.isinf(low) or (math.isfinite(upper) and upper - low <= _CLOSE * upper)):
         cheap = cheapest(units, terms, most_s=threshold, effort=Effort(stop), any_will_do=True)
         if cheap.plan is not None:
             plan = cheap.plan

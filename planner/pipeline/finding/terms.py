@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.pipeline.finding.units import Units
+from planner.pipeline.finding.units import Units, inverse, sending
 from planner.pipeline.instance import Flags, Floats, Instance
 
 
@@ -25,25 +25,29 @@ class Terms:
     entry: Floats
     leave: Floats
 
+    def __post_init__(self) -> None:
+        # A cost that is no number would make every pipeline look impossible, and that look proven.
+        if any(np.isnan(each).any() for each in (self.stage, self.link, self.entry, self.leave)):
+            raise AssertionError("a cost is no number")
+
 
 def nodes_used(units: Units) -> Terms:
     """One per node."""
     sizes = np.zeros(len(units.busiest_s))
     sizes[list(units.kinds)] = units.sizes
     stage = np.where(np.isinf(units.busiest_s), np.inf, sizes[:, None, None])
-    none = np.zeros(len(units.members))
-    return Terms(stage, units.kinds, np.where(np.isinf(units.mean), np.inf, 0.0), none, none)
+    return Terms(stage, units.kinds, *_free_ways(units))
 
 
 def latency(units: Units) -> Terms:
     """Seconds of one inference that finds the pipeline empty, the mean over the nodes of each stage."""
-    return Terms(units.mean_s, units.kinds, units.mean, *_ways(units))
+    return Terms(units.mean_s, units.kinds, units.mean, units.entry_s, units.leave_s)
 
 
 def air(units: Units) -> Terms:
     """Seconds of transmitting per inference."""
     stage = np.where(np.isinf(units.mean_s), np.inf, 0.0)
-    return Terms(stage, units.kinds, units.mean, *_ways(units))
+    return Terms(stage, units.kinds, units.mean, units.entry_s, units.leave_s)
 
 
 def energy(units: Units, period_s: float) -> Terms:
@@ -51,11 +55,14 @@ def energy(units: Units, period_s: float) -> Terms:
     size, instance = units.port_bytes, units.instance
     receive = np.array([node.receive_w for node in instance.nodes])
     send = np.array([node.send_w for node in instance.nodes])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        entry = units.of_members(np.where(np.isinf(instance.rate_in), 0.0, receive / instance.rate_in))
-        leave = units.of_members(np.where(np.isinf(instance.rate_out), 0.0, send / instance.rate_out))
+    entry = units.of_members(sending(receive, inverse(instance.rate_in)))
+    leave = units.of_members(sending(send, inverse(instance.rate_out)))
     return Terms(
-        units.stage_joules(period_s), units.kinds, units.joules, size[0] * entry, size[units.ports.end] * leave
+        units.stage_joules(period_s),
+        units.kinds,
+        units.joules,
+        sending(size[0], entry),
+        sending(size[units.ports.end], leave),
     )
 
 
@@ -71,8 +78,7 @@ def moved_bytes(units: Units, held: Flags, *, allowed: Flags | None = None) -> T
     per_node = per_node[:, point[:, None], point[None, :]]
     stage = np.stack([per_node[list(group)].sum(axis=0) for group in units.members])
     stage = np.where(np.isinf(units.busiest_s[list(units.kinds)]), np.inf, stage)
-    none = np.zeros(len(units.members))
-    return Terms(stage, range(len(units.members)), np.where(np.isinf(units.mean), np.inf, 0.0), none, none)
+    return Terms(stage, range(len(units.members)), *_free_ways(units))
 
 
 def missing_bytes(instance: Instance, held: Flags) -> Floats:
@@ -86,6 +92,10 @@ def between_points(per_piece: Floats) -> Floats:
     return np.asarray(np.maximum(steps[:, None, :] - steps[:, :, None], 0.0))
 
 
-def _ways(units: Units) -> tuple[Floats, Floats]:
-    size = units.port_bytes
-    return size[0] * units.entry, size[units.ports.end] * units.leave
+def _free_ways(units: Units) -> tuple[Floats, Floats, Floats]:
+    """Links and the ways in and out, where there are any, at no cost."""
+    return _free(units.mean), _free(units.entry_s), _free(units.leave_s)
+
+
+def _free(costs: Floats) -> Floats:
+    return np.where(np.isinf(costs), np.inf, 0.0)

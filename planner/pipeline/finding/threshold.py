@@ -39,9 +39,8 @@ class Threshold:
         self.limit = self.seconds * _SLACK
         units, ports = self.units, self.units.ports
         self.crossing = self._crossings()
-        size = units.port_bytes
-        self.starting = [float(size[0] * each) <= self.limit for each in units.slowest_entry]
-        self.ending = [float(size[ports.end] * each) <= self.limit for each in units.slowest_leave]
+        self.starting = (units.busiest_entry_s <= self.limit).tolist()
+        self.ending = (units.busiest_leave_s <= self.limit).tolist()
         self.finish = [1 << ports.end if ends else 0 for ends in self.ending]
 
     def plan(self, most_nodes: int, effort: Effort) -> Plan | None:

@@ -34,8 +34,8 @@ def candidates(units: Units) -> Floats:
     sizes = np.unique(units.port_bytes[ports.inner])
     factors = np.unique(units.link[np.isfinite(units.link)])
     loads = [np.outer(sizes, factors).ravel()]
-    loads.append(units.port_bytes[0] * units.slowest_entry)
-    loads.append(units.port_bytes[ports.end] * units.slowest_leave)
+    loads.append(units.busiest_entry_s)
+    loads.append(units.busiest_leave_s)
     loads.append(np.unique(units.busiest_s))
     values = np.unique(np.concatenate(loads))
     return values[np.isfinite(values)]

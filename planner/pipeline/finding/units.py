@@ -103,24 +103,34 @@ class Units:
         return np.array([float(per_node[list(group)].mean()) for group in self.members])
 
     @cached_property
-    def entry(self) -> Floats:
-        """[U]: seconds per byte from the dispatcher, the mean over members."""
-        return self.of_members(_inverse(self.instance.rate_in))
+    def way_in_s(self) -> Floats:
+        """[N]: seconds from the dispatcher to each node; infinite where there is no way."""
+        return sending(self.port_bytes[0], inverse(self.instance.rate_in))
 
     @cached_property
-    def leave(self) -> Floats:
-        """[U]: seconds per byte to the dispatcher, the mean over members."""
-        return self.of_members(_inverse(self.instance.rate_out))
+    def way_out_s(self) -> Floats:
+        """[N]: seconds from each node to the dispatcher; infinite where there is no way."""
+        return sending(self.port_bytes[self.ports.end], inverse(self.instance.rate_out))
 
     @cached_property
-    def slowest_entry(self) -> Floats:
-        """[U]: seconds per byte and inference of the busiest link from the dispatcher."""
-        return self._slowest(_inverse(self.instance.rate_in))
+    def entry_s(self) -> Floats:
+        """[U]: seconds from the dispatcher, the mean over members."""
+        return self.of_members(self.way_in_s)
 
     @cached_property
-    def slowest_leave(self) -> Floats:
-        """[U]: seconds per byte and inference of the busiest link to the dispatcher."""
-        return self._slowest(_inverse(self.instance.rate_out))
+    def leave_s(self) -> Floats:
+        """[U]: seconds to the dispatcher, the mean over members."""
+        return self.of_members(self.way_out_s)
+
+    @cached_property
+    def busiest_entry_s(self) -> Floats:
+        """[U]: seconds per inference of the busiest link from the dispatcher."""
+        return self._busiest(self.way_in_s)
+
+    @cached_property
+    def busiest_leave_s(self) -> Floats:
+        """[U]: seconds per inference of the busiest link to the dispatcher."""
+        return self._busiest(self.way_out_s)
 
     @cached_property
     def single(self) -> bool:
@@ -201,7 +211,7 @@ class Units:
     @cached_property
     def inverse_rate(self) -> Floats:
         """[N, N]: seconds per byte from node to node; infinite where there is no link."""
-        return _without_self(_inverse(self.instance.rate))
+        return _without_self(inverse(self.instance.rate))
 
     def _between(self, per_pair: Floats, joined: Callable[[list[float]], float]) -> Floats:
         if self.single:
@@ -216,13 +226,20 @@ class Units:
                     factors[row, column] = joined(shares)
         return factors
 
-    def _slowest(self, inverse: Floats) -> Floats:
-        return np.array([float(inverse[list(group)].max()) / len(group) for group in self.members])
+    def _busiest(self, per_node: Floats) -> Floats:
+        return np.array([float(per_node[list(group)].max()) / len(group) for group in self.members])
 
 
-def _inverse(rate: Floats) -> Floats:
+def inverse(rate: Floats) -> Floats:
+    """Seconds per byte: infinite where nothing can be sent, 0 where that takes no time."""
     with np.errstate(divide="ignore"):
         return 1.0 / rate
+
+
+def sending(size: Floats | float, per_byte: Floats) -> Floats:
+    """What `size` bytes cost; infinite where there is no way, also for none."""
+    blocked = np.isinf(per_byte)
+    return np.where(blocked, np.inf, size * np.where(blocked, 0.0, per_byte))
 
 
 def _without_self(factors: Floats) -> Floats:

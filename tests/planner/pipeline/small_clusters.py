@@ -20,6 +20,11 @@ def small(seed: int, medium: Medium, *, replicas: int, most: int = 4) -> Instanc
     def some(*shape: int) -> Floats:
         return rng.uniform(0, 2, shape) * (rng.random(shape) < 0.7)
 
+    def way() -> Floats:
+        """To or from the dispatcher: some cost nothing, some are not there."""
+        chance = rng.random(nodes)
+        return np.where(chance < 0.3, np.inf, np.where(chance < 0.45, 0.0, rng.uniform(1, 10, nodes)))
+
     return Instance(
         name="small",
         pieces=Pieces(tuple(map(str, range(pieces + 1))), rng.uniform(0, 10, pieces), some(pieces)),
@@ -37,8 +42,8 @@ def small(seed: int, medium: Medium, *, replicas: int, most: int = 4) -> Instanc
         ),
         compute_s=rng.uniform(0, 3, (nodes, pieces)) * float(rng.random() < 0.8),
         rate=rate,
-        rate_in=np.where(rng.random(nodes) < 0.3, np.inf, rng.uniform(1, 10, nodes)),
-        rate_out=np.where(rng.random(nodes) < 0.3, np.inf, rng.uniform(1, 10, nodes)),
+        rate_in=way(),
+        rate_out=way(),
         medium=medium,
         replicas=replicas,
     )
