@@ -12,6 +12,8 @@ from protocol.configuration import Provenance
 from tools.clusters.problem import Problem
 from tools.clusters.solving import Order
 
+_TURNS = "nodes that take turns do so in the order of the file: other orders of turns were not looked at"
+
 
 def facts_of(problem: Problem, order: Order, found: Found, *, seconds: float) -> dict[str, Any]:
     """`bottleneck_s` and all that follows from the plan are None where there is none; infinite figures are None too."""
@@ -31,7 +33,7 @@ def facts_of(problem: Problem, order: Order, found: Found, *, seconds: float) ->
         "unit": "J" if order.objective is Objective.ENERGY else "s",
         "gap": _finite(found.gap) if found.plan else None,
         "infeasible": None,
-        "notes": list(problem.notes),
+        "notes": [*problem.notes, *([_TURNS] if problem.instance.replicas > 1 else [])],
         "seconds": seconds,
     }
     if found.plan:

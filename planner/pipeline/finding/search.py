@@ -37,8 +37,26 @@ def best(
 ) -> Found:
     """The best plan that takes an inference every `period_s` or faster; `stop` is asked now and then and ends the search.
 
-    Of plans of the same throughput, one of the fewest nodes. Raises InvalidInput where energy is asked for without a period.
+    Of plans of the same throughput, one of the fewest nodes. Nodes that take turns do so in ascending order of their index:
+    other orders are other plans, and not looked at. Raises InvalidInput where energy is asked for without a period.
     """
+    if objective is Objective.ENERGY and math.isinf(period_s):
+        raise InvalidInput(
+            "energy per inference needs a throughput: say how many inferences per second the cluster must do"
+        )
+    if instance.replicas == 1:
+        return _searched(instance, objective, period_s, stop)
+    # Groups are many; what single nodes do is known soon, and is a plan to go on from.
+    alone = _searched(replace(instance, replicas=1), objective, period_s, stop)
+    if stop():
+        return Found(alone.plan, alone.value, 0.0, proven=False)
+    found = _searched(instance, objective, period_s, stop)
+    if found.proven or found.value <= alone.value:
+        return found
+    return Found(alone.plan, alone.value, found.bound, proven=False)
+
+
+def _searched(instance: Instance, objective: Objective, period_s: float, stop: Stop) -> Found:
     units = Units.of(instance)
     if objective is Objective.THROUGHPUT:
         if instance.medium is Medium.LINKS:
@@ -46,10 +64,6 @@ def best(
         else:
             found = fastest(units, nodes_used(units), stop, known=_were_links_free(instance, stop))
         return _within(found, period_s)
-    if objective is Objective.ENERGY and math.isinf(period_s):
-        raise InvalidInput(
-            "energy per inference needs a throughput: say how many inferences per second the cluster must do"
-        )
     terms = latency(units) if objective is Objective.LATENCY else energy(units, period_s)
     cheap = cheapest(units, terms, most_s=period_s, effort=Effort(stop))
     return Found(cheap.plan, cheap.cost, cheap.bound, cheap.proven)

@@ -1,6 +1,8 @@
 """The search, against trying every plan there is."""
 
 import math
+from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -44,3 +46,15 @@ def test_nothing_beats_the_plan_that_is_called_best(medium, objective, replicas,
     if objective is Objective.THROUGHPUT:
         tied = [len(plan.nodes) for (plan, _), each in zip(plans, values, strict=True) if each <= ours * (1 + 1e-9)]
         assert len(found.plan.nodes) == min(tied)
+
+
+def test_a_search_that_is_stopped_has_the_plan_of_single_nodes():
+    instance = small(2, Medium.LINKS, replicas=2)
+    alone = best(replace(instance, replicas=1))
+    asked = count()
+
+    found = best(instance, stop=lambda: next(asked) > 20)
+
+    assert alone.plan is not None
+    assert found.plan is not None
+    assert found.value <= alone.value
