@@ -14,6 +14,9 @@ from protocol.errors import InvalidInput
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+FARTHEST_M = 1e6
+"""Nodes that have a place have it within so many metres of 0, in x and in y: what lies farther is no cluster."""
+
 
 class Medium(StrEnum):
     """Which transmissions hinder each other.

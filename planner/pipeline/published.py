@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.pipeline.instance import Codec, Floats, Instance, Node, Pieces
+from planner.pipeline.instance import FARTHEST_M, Codec, Floats, Instance, Node, Pieces
 from protocol.errors import InvalidInput
 
 _MBIT_BYTES = 2.0**20 / 8
@@ -129,6 +129,12 @@ def _positions(cluster: Mapping[str, Any], nodes: int) -> tuple[tuple[float, flo
     if not isinstance(positions, list) or len(positions) != nodes:
         return None
     try:
-        return tuple((float(x), float(y)) for x, y in positions)
-    except (TypeError, ValueError):
+        places = tuple((float(x), float(y)) for x, y in positions)
+    except (TypeError, ValueError, OverflowError):
         return None
+    for index, place in enumerate(places):
+        if not all(abs(each) <= FARTHEST_M for each in place):
+            raise InvalidInput(
+                f"cluster.positions[{index}] must lie within {FARTHEST_M:g} m of 0, not at {list(place)}"
+            )
+    return places

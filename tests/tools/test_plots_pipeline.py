@@ -1,5 +1,9 @@
 """The drawing of a pipeline: what is told in it, with and without places, for every medium."""
 
+import math
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ from planner.pipeline.instance import Codec, Instance, Medium, Node, Pieces
 from planner.pipeline.plan import Plan, Stage
 from protocol.configuration import Provenance
 from tools.clusters.problem import Problem
+from tools.plots.map_places import places_of
 from tools.plots.pipeline import draw_pipeline
 
 PLAN = Plan((Stage(0, 1, (0,)), Stage(1, 2, (1, 2)), Stage(2, 3, (3,))), (0, 0))
@@ -67,6 +72,19 @@ def test_stages_times_and_the_pace_are_told(drawn, medium, placed):
 def test_what_limits_is_drawn_as_such(drawn):
     assert "limited by the processor of pi-0" in drawn()
     assert "limited by the air that all share" in drawn(Medium.SHARED)
+
+
+@pytest.mark.parametrize("place", [(1.0, 1.0), (1e6, -1e6)])
+def test_nodes_at_one_and_the_same_place_are_drawn_apart(place):
+    spread = problem()
+    nodes = tuple(replace(node, position_m=place) for node in spread.instance.nodes)
+
+    places, known = places_of(replace(spread, instance=replace(spread.instance, nodes=nodes)), PLAN)
+
+    apart = [math.dist(one, other) for one, other in combinations(places, 2)]
+    assert known
+    assert min(apart) > 0.05 * np.ptp(places, axis=0).max()
+    np.testing.assert_allclose(places, [place] * len(nodes), atol=0.1)
 
 
 def test_where_nothing_takes_time_there_is_only_the_map(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from planner.pipeline.instance import Floats, Medium
+from planner.pipeline.instance import FARTHEST_M, Floats, Medium
 from protocol.documents import check_schema, checked, field
 from protocol.errors import InvalidInput
 from tools.clusters.cluster import Cluster, NodeEntry, Position, check_nodes
@@ -133,4 +133,6 @@ def _position(entry: Mapping[str, Any], *, where: str) -> Position | None:
     values = numbers(entry["position_m"], what=f"{where}: 'position_m'")
     if len(values) != 2:
         raise InvalidInput(f"{where}: 'position_m' must be two numbers, x and y in metres, not {len(values)}")
+    if far := [value for value in values if abs(value) > FARTHEST_M]:
+        raise InvalidInput(f"{where}: 'position_m' must lie within {FARTHEST_M:g} m of 0, not at {far[0]:g}")
     return values[0], values[1]

@@ -12,6 +12,8 @@ from tools.clusters.problem import Problem
 
 _LEAST_APART, _NUDGES = 0.09, 60
 """Of the map's width: nodes that stand closer are drawn so far apart."""
+_LEAST_WIDTH_M = 0.01
+"""A map is no narrower, so that nodes at one and the same place can be drawn apart."""
 _NAME = 0.035
 """Of the map's width: how far below its node a name stands."""
 _AROUND = 16
@@ -67,7 +69,7 @@ def free_spot(ends: tuple[Floats, Floats], places: Floats, *, curve: float) -> F
 
 
 def _width(places: Floats) -> float:
-    return float(np.ptp(places, axis=0).max())
+    return max(float(np.ptp(places, axis=0).max()), _LEAST_WIDTH_M)
 
 
 def _roomiest(spots: Floats, places: Floats, *, enough: float) -> int:

@@ -62,6 +62,10 @@ def test_names_and_places_may_be_left_out():
         (without("cluster", "bandwidth_mbps"), r"cluster\.bandwidth_mbps must be a list of rows"),
         (changed("model", segment_mem_bytes=[], transfer_mbit=[1.0]), r"model\.segment_mem_bytes is empty"),
         (changed("model", segment_mem_bytes=[], transfer_mbit=[]), r"model\.segment_mem_bytes is empty"),
+        (
+            changed("cluster", positions=[[1, 2], [1e308, 4]]),
+            r"cluster\.positions\[1\] must lie within 1e\+06 m of 0, not at \[1e\+308, 4.0\]",
+        ),
         (changed("model", transfer_mbit=[1.0, 2.0]), r"one entry more than model\.segment_mem_bytes \(2\), not 2"),
         (
             changed("model", transfer_mbit=[1.0, -2.0, 0]),

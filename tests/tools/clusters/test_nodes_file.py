@@ -131,6 +131,8 @@ def _without(text: str, *lines: str) -> str:
         (GOOD.replace("idle_w = 2.7", "idle_w = -2.7"), "node pi-b: idle_w must be 0 or more, not -2.7"),
         (GOOD.replace("idle_w = 2.7", "idle_w = 5"), r"pi-b draws less busy \(4.0 W\) than idle \(5.0 W\)"),
         (GOOD.replace("[10.0, 4.0]", "[10.0]"), r"nodes\[0\]: 'position_m' must be two numbers"),
+        (GOOD.replace("[10.0, 4.0]", "[10.0, -1e308]"), r"nodes\[0\]: 'position_m' must lie within 1e\+06 m of 0, not"),
+        (GOOD.replace("[75, 75.0]", "[2e6, 0]"), r"dispatcher: 'position_m' must lie within 1e\+06 m of 0, not"),
         (GOOD.replace('"shared"', '"air"'), "'medium' must be one of links, half_duplex, shared, not 'air'"),
         (GOOD.replace('"pi-b"', '"pi-a"'), "two nodes are called pi-a"),
         (GOOD.replace('"pi-b"', '"dispatcher"'), "no node may be called dispatcher"),
