@@ -17,6 +17,9 @@ Flags = npt.NDArray[np.bool_]
 FARTHEST_M = 1e6
 """Nodes that have a place have it within so many metres of 0, in x and in y: what lies farther is no cluster."""
 
+RATES_MBPS = (1e-9, 1e9)
+"""Of a link that exists, in Mbit/s: what is read of files must lie within, so that no time computed from it overflows."""
+
 
 class Medium(StrEnum):
     """Which transmissions hinder each other.

@@ -11,25 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from planner.pipeline.instance import FARTHEST_M, Codec, Floats, Instance, Node, Pieces
+from planner.pipeline.instance import FARTHEST_M, RATES_MBPS, Codec, Flags, Floats, Instance, Node, Pieces
 from protocol.errors import InvalidInput
 
 _MBIT_BYTES = 2.0**20 / 8
+_MOST_MBIT, _MOST_BYTES = 1e12, 1e18
 
 
 def read_published(content: object, *, name: str = "instance") -> Instance:
     """The instance that a published JSON document describes. Raises InvalidInput, which says what is wrong and where."""
     model, cluster = _part(content, "model"), _part(content, "cluster")
-    memory = _numbers(model, "model", "segment_mem_bytes", 1)
+    memory = _sizes(model, "model", "segment_mem_bytes", most=_MOST_BYTES)
     if not len(memory):
         raise InvalidInput("model.segment_mem_bytes is empty: a network has at least one piece")
-    transfer = _numbers(model, "model", "transfer_mbit", 1) * _MBIT_BYTES
+    transfer = _sizes(model, "model", "transfer_mbit", most=_MOST_MBIT) * _MBIT_BYTES
     if len(transfer) != len(memory) + 1:
         raise InvalidInput(
             f"model.transfer_mbit must have one entry more than model.segment_mem_bytes ({len(memory)}), not {len(transfer)}"
         )
-    capacity = _numbers(cluster, "cluster", "mem_capacity_bytes", 1)
-    rate = _numbers(cluster, "cluster", "bandwidth_mbps", 2) * _MBIT_BYTES
+    capacity = _sizes(cluster, "cluster", "mem_capacity_bytes", most=_MOST_BYTES)
+    rate = _rates(cluster) * _MBIT_BYTES
     if rate.shape != (len(capacity), len(capacity)):
         raise InvalidInput(
             f"cluster.bandwidth_mbps must be {len(capacity)} x {len(capacity)}, as mem_capacity_bytes has "
@@ -105,11 +106,28 @@ def _numbers(part: Mapping[str, Any], where: str, key: str, dimensions: int) -> 
         raise InvalidInput(f"{where}.{key} must be {shape}") from None
     if array.ndim != dimensions and array.size:
         raise InvalidInput(f"{where}.{key} must be {shape}")
-    wrong = ~np.isfinite(array) | (array < 0)
+    _refuse(~np.isfinite(array) | (array < 0), array, f"{where}.{key}", "a number of 0 or more")
+    return array.reshape((0,) * dimensions) if not array.size else array
+
+
+def _sizes(part: Mapping[str, Any], where: str, key: str, *, most: float) -> Floats:
+    sizes = _numbers(part, where, key, 1)
+    _refuse(sizes > most, sizes, f"{where}.{key}", f"at most {most:g}")
+    return sizes
+
+
+def _rates(cluster: Mapping[str, Any]) -> Floats:
+    rates, (least, most) = _numbers(cluster, "cluster", "bandwidth_mbps", 2), RATES_MBPS
+    outside = (rates > 0) & ((rates < least) | (rates > most))
+    _refuse(outside, rates, "cluster.bandwidth_mbps", f"0, or {least:g} to {most:g} Mbit/s")
+    return rates
+
+
+def _refuse(wrong: Flags, values: Floats, what: str, must_be: str) -> None:
+    """InvalidInput that names the first entry that is wrong."""
     if wrong.any():
         at = "".join(f"[{index}]" for index in np.argwhere(wrong)[0])
-        raise InvalidInput(f"{where}.{key}{at} must be a number of 0 or more, not {array[wrong][0]}")
-    return array.reshape((0,) * dimensions) if not array.size else array
+        raise InvalidInput(f"{what}{at} must be {must_be}, not {values[wrong][0]}")
 
 
 def _has_strangers(values: list[Any]) -> bool:

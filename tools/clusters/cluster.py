@@ -15,6 +15,7 @@ DISPATCHER_NAME = "dispatcher"
 """Who gives inputs and takes outputs; no node may be called so."""
 
 _MIB = 2.0**20
+_MOST = {"memory_mib": 1e12, "idle_w": 1e6, "busy_w": 1e6, "send_w": 1e6, "receive_w": 1e6}
 
 Position = tuple[float, float]
 
@@ -45,6 +46,9 @@ class NodeEntry:
         for name in ("memory_mib", "clock_khz", "threads"):
             if (value := getattr(self, name)) is not None and value <= 0:
                 raise InvalidInput(f"node {self.name}: {name} must be more than 0, not {value}")
+        for name, most in _MOST.items():
+            if (value := getattr(self, name)) is not None and value > most:
+                raise InvalidInput(f"node {self.name}: {name} must be at most {most:g}, not {value}")
         for name in ("idle_w", "busy_w", "send_w", "receive_w"):
             if (value := getattr(self, name)) is not None and value < 0:
                 raise InvalidInput(f"node {self.name}: {name} must be 0 or more, not {value}")

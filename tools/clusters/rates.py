@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.pipeline.instance import Floats
+from planner.pipeline.instance import RATES_MBPS, Floats
 from protocol.documents import checked, field
 from protocol.errors import InvalidInput
 from tools.clusters.cluster import DISPATCHER_NAME
@@ -102,4 +102,7 @@ def _fill_from_link(found: Rates, link: Any, *, where: str) -> None:
 def _rate(mbps: float, *, what: str) -> float:
     if mbps < 0:
         raise InvalidInput(f"{what} must be 0 or more, not {mbps}")
+    least, most = RATES_MBPS
+    if mbps and not least <= mbps <= most:
+        raise InvalidInput(f"{what} must be 0, or {least:g} to {most:g} Mbit/s, not {mbps}")
     return mbps * MBPS_BYTES

@@ -66,6 +66,16 @@ def test_names_and_places_may_be_left_out():
             changed("cluster", positions=[[1, 2], [1e308, 4]]),
             r"cluster\.positions\[1\] must lie within 1e\+06 m of 0, not at \[1e\+308, 4.0\]",
         ),
+        (
+            changed("model", transfer_mbit=[1e308, 2.0, 0]),
+            r"model\.transfer_mbit\[0\] must be at most 1e\+12, not 1e\+308",
+        ),
+        (changed("model", segment_mem_bytes=[10, 1e308]), r"model\.segment_mem_bytes\[1\] must be at most 1e\+18, not"),
+        (
+            changed("cluster", bandwidth_mbps=[[0, 1e-320], [8, 0]]),
+            r"cluster\.bandwidth_mbps\[0\]\[1\] must be 0, or 1e-09 to 1e\+09 Mbit/s, not 1e-320",
+        ),
+        (changed("cluster", bandwidth_mbps=[[0, 1], [1e308, 0]]), r"cluster\.bandwidth_mbps\[1\]\[0\] must be 0, or"),
         (changed("model", transfer_mbit=[1.0, 2.0]), r"one entry more than model\.segment_mem_bytes \(2\), not 2"),
         (
             changed("model", transfer_mbit=[1.0, -2.0, 0]),
