@@ -149,12 +149,14 @@ def run(arguments: argparse.Namespace) -> int:
         facts["plan"] = document_of(problem, found.plan, floor_period_s=order.period_s).to_json()
     show(facts, console())
     show_changes(facts, console())
-    if trial:
-        facts["simulated"] = simulated_facts(problem, found.plan, trial)
-        show_simulated(facts["simulated"], console())
-    if arguments.plot:
-        draw_pipeline(problem, found.plan, arguments.plot)
-    write_json(arguments.json, facts)
+    try:
+        if trial:
+            facts["simulated"] = simulated_facts(problem, found.plan, trial)
+            show_simulated(facts["simulated"], console())
+        if arguments.plot:
+            draw_pipeline(problem, found.plan, arguments.plot)
+    finally:  # a plan that was found outlives a simulation or a drawing that was interrupted
+        write_json(arguments.json, facts)
     return _INTERRUPTED if stopping.interrupted else 0
 
 

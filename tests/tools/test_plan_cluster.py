@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from planner.pipeline.finding.effort import never
+from tools import plan_cluster
 from tools.cli import main
 from tools.clusters import changing
 from tools.clusters.stopping import Stopping
@@ -80,6 +81,7 @@ def test_a_floor_that_no_plan_reaches_is_infeasible(planned):
         (SMALL, ["--floor", "nan"], "--floor"),
         (SMALL, ["--time-limit", "0"], "--time-limit"),
         (SMALL, ["--simulate", "3"], "--simulate"),
+        (SMALL, ["--simulate", "1000000000"], "--simulate must be 10 to 1000000 inferences"),
         (SMALL, ["--jitter", "0.1"], "--simulate"),
         (SMALL, ["--simulate", "50", "--jitter", "-1"], "--jitter"),
         (SMALL, ["--simulate", "50", "--seed", "-1"], "--seed"),
@@ -169,6 +171,21 @@ def test_a_plan_is_tried_out_beside_what_it_promises(planned):
     assert tried["simulated"]["latency_alone_s"] == pytest.approx(facts["latency_s"], rel=0.01)
     assert tried["jittered"]["period_s"] != tried["simulated"]["period_s"]
     assert "jitter 0.3" in told
+
+
+@pytest.mark.parametrize(
+    ("part", "options"), [("simulated_facts", ["--simulate", "50"]), ("draw_pipeline", ["--plot", "plan.svg"])]
+)
+def test_a_plan_outlives_what_is_interrupted_after_it(planned, monkeypatch, part, options):
+    def interrupted(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(plan_cluster, part, interrupted)
+
+    code, facts, _ = planned(SMALL, *options)
+
+    assert (code, facts["bottleneck_s"]) == (130, 0.5)
+    assert "simulated" not in facts
 
 
 def test_without_jitter_nothing_is_told_of_it(planned):

@@ -22,7 +22,7 @@ from protocol.errors import InvalidInput
 from tools.clusters.facts import resource_name
 from tools.clusters.problem import Problem
 
-_FEWEST = 10
+_FEWEST, _MOST = 10, 1_000_000
 _ALONE = 100
 
 
@@ -35,8 +35,8 @@ class Trial:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.count < _FEWEST:
-            raise InvalidInput(f"--simulate must be {_FEWEST} inferences or more, not {self.count}")
+        if not _FEWEST <= self.count <= _MOST:
+            raise InvalidInput(f"--simulate must be {_FEWEST} to {_MOST} inferences, not {self.count}")
         if not 0 <= self.jitter < math.inf:
             raise InvalidInput(f"--jitter is a share of each task's time, 0 or more, not {self.jitter}")
 
