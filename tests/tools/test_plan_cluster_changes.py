@@ -123,6 +123,7 @@ def test_what_survives_is_told_with_its_worst_loss_and_what_nodes_hold(planned):
     assert survival["worst"]["bottleneck_s"] <= survival["most_s"] == 2.0
     assert (survival["spare_bytes"], survival["least_spare_bytes"], survival["fewest_proven"]) == (180.0, 180.0, True)
     assert sum(each["weight_bytes"] for each in survival["held"]) == 360.0
+    assert f"at worst, without node {survival['worst']['nodes'][0]}, one inference every" in told
     assert "proven to be the fewest" in told
 
 

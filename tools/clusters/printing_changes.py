@@ -91,7 +91,7 @@ def _copies(survival: Mapping[str, Any]) -> Sequence[Sequence[str]]:
 
 def _survival_lines(survival: Mapping[str, Any]) -> Sequence[str]:
     worst, losses = survival["worst"], survival["losses"]
-    names = " and ".join(map(str, worst["nodes"]))
+    names = " and ".join(f"node {each}" for each in worst["nodes"])
     grows = "" if worst["loss"] is None else f", {worst['loss']:+.1%}"
     spare, least = survival["spare_bytes"] / _MIB, survival["least_spare_bytes"] / _MIB
     proof = "proven to be the fewest" if survival["fewest_proven"] else f"at least {least:.1f} MiB are needed"

@@ -1,5 +1,6 @@
 """Layouts of spare copies, against trying every layout there is."""
 
+import math
 from dataclasses import replace
 from itertools import combinations, product
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_clusters import every_plan, small
 
+from planner.pipeline.changing import survive as survive_module
 from planner.pipeline.changing.moving import lacking
 from planner.pipeline.changing.survive import Demand, Survival, Unsurvived, survive
 from planner.pipeline.instance import Medium
@@ -130,6 +132,17 @@ def test_told_to_stop_it_says_that_nothing_is_proven():
 
     assert isinstance(found, Found)
     assert not found.proven
+
+
+def test_a_worst_loss_is_never_told_as_worse_than_what_made_the_layout_good(monkeypatch):
+    nothing = Found(None, math.inf, 0.0, proven=False)
+    monkeypatch.setattr(survive_module, "fastest", lambda *_, known=nothing: known)
+
+    found = survive(ring(15.0), Demand(1, 0.5))
+
+    assert isinstance(found, Survival)
+    assert found.worst.plan is not None
+    assert found.worst.bottleneck_s <= found.most_s == 3.0
 
 
 def test_what_runs_after_the_worst_loss_is_a_plan_without_the_lost():

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_clusters import every_plan, small
 
-from planner.pipeline.finding.search import Objective, best
+from planner.pipeline.finding.effort import never
+from planner.pipeline.finding.search import Objective, best, fastest
+from planner.pipeline.finding.terms import nodes_used
+from planner.pipeline.finding.units import Units
 from planner.pipeline.instance import Instance, Medium
 from planner.pipeline.loads import energy_j, evaluate
 
@@ -58,3 +61,17 @@ def test_a_search_that_is_stopped_has_the_plan_of_single_nodes():
     assert alone.plan is not None
     assert found.plan is not None
     assert found.value <= alone.value
+
+
+@pytest.mark.parametrize("medium", list(Medium))
+@given(seed=st.integers(0, 10**9))
+@settings(max_examples=30, deadline=None)
+def test_a_search_that_knows_no_plan_ends_with_the_best(medium, seed):
+    instance = small(seed, medium, replicas=1 + seed % 2)
+    units = Units.of(instance)
+    plans = [evaluation.bottleneck_s for _, evaluation in every_plan(instance)]
+
+    found = fastest(units, nodes_used(units), never)
+
+    assert found.proven
+    assert found.value == pytest.approx(min(plans, default=math.inf), rel=1e-7, abs=1e-12)
