@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from hardware.profile import emulated_names, profile_names
 from planner.pipeline.generating import PUBLISHED_SIDE_M, Layout, Topology, drawn, lay_out
 from planner.pipeline.instance import Medium
 from protocol.errors import InvalidInput
+from tools.clusters.boards import known_board
 from tools.clusters.cluster import Cluster, NodeEntry
 from tools.clusters.nodes_file import nodes_toml
 from tools.clusters.rates import MBPS_BYTES
@@ -119,9 +119,8 @@ def _check(arguments: argparse.Namespace) -> None:
     check_target(arguments.output)
     if arguments.seed < 0:
         raise InvalidInput(f"--seed must be 0 or more, not {arguments.seed}")
-    known = (*emulated_names(), *profile_names())
-    if unknown := [board for board in arguments.board if board not in known and not Path(board).is_file()]:
-        raise InvalidInput(f"--board {unknown[0]} is neither a file nor a board that is known: {', '.join(known)}")
+    for board in arguments.board:
+        known_board(board, what="--board")
 
 
 def _write_new(path: Path, text: str) -> None:
