@@ -15,15 +15,20 @@ from planner.pipeline.finding.capacity import MemoryOf, nodes_missing
 from planner.pipeline.finding.effort import Stop, never
 from planner.pipeline.finding.search import best
 from planner.pipeline.instance import Flags, Instance
+from planner.pipeline.loads import evaluate
+from planner.pipeline.plan import Plan, Stage
+from protocol.errors import InvalidInput
 
 _MIB = 2.0**20
 _NAMED = 5
+_CLOSE = 1e-6
 
 
 def why_infeasible(instance: Instance, *, period_s: float = math.inf, stop: Stop = never) -> str:
     """The reason why nothing runs on this instance, or nothing that takes an inference every `period_s`.
 
-    The period is looked at last, by a search for the greatest throughput, which `stop` ends early.
+    The period is looked at last, by a search for the greatest throughput, which `stop` ends early. Raises AssertionError
+    where a plan comes up that serves: then the search that found none erred, and nothing is proven.
     """
     facts = (_too_large_a_piece, _unreachable_dispatcher, _too_few_nodes, _islands)
     for fact in facts:
@@ -31,6 +36,7 @@ def why_infeasible(instance: Instance, *, period_s: float = math.inf, stop: Stop
             return reason
     if math.isfinite(period_s) and (reason := _too_slow(instance, period_s, stop)):
         return reason
+    _no_node_alone_serves(instance, period_s)
     return (
         "the nodes' memory would do in some order, and all are connected, but no order of nodes that follows the links "
         "has room for all pieces"
@@ -120,9 +126,27 @@ def _reached(links: Flags, seeds: Flags) -> Flags:
 def _too_slow(instance: Instance, period_s: float, stop: Stop) -> str | None:
     """That the fastest plan is not fast enough, as far as the search knows it."""
     found = best(instance, stop=stop)
-    if found.bound <= period_s or math.isinf(found.bound):
-        return None
-    return f"no plan does {1 / period_s:g} inferences per second: at most {1 / found.bound:.4g} can be done"
+    if _serves(found.value, period_s):
+        raise AssertionError(f"a plan exists: {found.plan}")
+    told = f"no plan does {1 / period_s:g} inferences per second"
+    if period_s < found.bound < math.inf:
+        return f"{told}: at most {1 / found.bound:.4g} can be done"
+    return f"{told}: the fastest that is known does {1 / found.value:.4g}" if found.plan else None
+
+
+def _no_node_alone_serves(instance: Instance, period_s: float) -> None:
+    for node in range(len(instance.nodes)):
+        plan = Plan((Stage(0, instance.pieces.count, (node,)),))
+        try:
+            alone_s = evaluate(instance, plan).bottleneck_s
+        except InvalidInput:  # no memory, or no way in or out
+            continue
+        if _serves(alone_s, period_s):
+            raise AssertionError(f"a plan exists: {plan}")
+
+
+def _serves(bottleneck_s: float, period_s: float) -> bool:
+    return bottleneck_s < period_s * (1 - _CLOSE)
 
 
 def _named(instance: Instance, nodes: Sequence[int]) -> str:

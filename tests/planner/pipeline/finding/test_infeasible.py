@@ -136,3 +136,19 @@ def test_every_instance_without_a_plan_has_a_reason(seed):
 
     if best(problem).plan is None:
         assert why_infeasible(problem)
+
+
+@pytest.mark.parametrize("period_s", [np.inf, 5.0])
+def test_no_reason_is_made_up_where_a_plan_exists(period_s):
+    with pytest.raises(AssertionError, match="a plan exists"):
+        why_infeasible(cluster([1, 1], [4, 4]), period_s=period_s)
+
+
+def test_a_period_that_is_too_short_is_the_reason_also_when_the_search_for_the_fastest_ended_early(monkeypatch):
+    problem = cluster([3, 3], [4, 4])
+    slow = replace(best(problem), bound=0.0, proven=False)
+    monkeypatch.setattr("planner.pipeline.finding.infeasible.best", lambda *_, **__: slow)
+
+    told = why_infeasible(problem, period_s=slow.value / 2)
+
+    assert told == "no plan does 2 inferences per second: the fastest that is known does 1"
