@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,10 @@ from tools import cli
 _BROKER_PATIENCE_S = 30.0
 _DEAREST_FIRST = ("alone", "docker", "arm64", "system", "convert", "postgresql", "mosquitto")
 """Marks of what takes minutes, and so on down; who must be alone waits least at the beginning."""
+
+# Started in the background of a shell, a process inherits that interruptions are ignored; tests interrupt what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("by hand", max_examples=25, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "by hand")
