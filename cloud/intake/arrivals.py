@@ -24,7 +24,6 @@ _MOST_EVIDENCE = 10_000
 _MOST_DIGITS = 1_000
 _WITHOUT_REFERENCES = 2
 """The version of Python's marshal format that writes out what stands in a value twice."""
-_USUAL_RECORD_BYTES = 2048
 _MOST_RECORD_BYTES = 64 * 1024
 """Devices send less than one; what is kept of a record is told whole in each page of them."""
 
@@ -60,8 +59,7 @@ def read_batch(topic: str, payload: bytes, *, received_at: float) -> Batch:
     records = field(content, "records", list, what="telemetry")
     readings = (_arrival, _doubtful_arrival)
     plainly, doubtfully = (partial(read, device=device, boot=boot, received_at=received_at) for read in readings)
-    # Looking at each costs ingest a backlog's pace, and is for messages whose records are larger than any honest one's.
-    small = len(payload) <= max(_MOST_RECORD_BYTES, len(records) * _USUAL_RECORD_BYTES)
+    small = len(payload) <= _MOST_RECORD_BYTES
     arrivals = [plainly(each) if sound and (small or _is_small(each)) else doubtfully(each) for each in records]
     kept = tuple(arrival for arrival in arrivals if arrival)
     return Batch(device, boot, kept, unidentified=len(arrivals) - len(kept), size_bytes=len(payload))
