@@ -9,19 +9,48 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from protocol.errors import InvalidInput
+from protocol.settings import PREFIX, load
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What differs between sites. `workers`: processes, 0 for as many as cores."""
+
+    bind: str = "127.0.0.1:8000"
+    workers: int = 0
+    graceful_s: int = 30
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "graceful_s"):
+            if getattr(self, name) < 0:
+                raise InvalidInput(f"{PREFIX}{name.upper()} must be 0 or more, not {getattr(self, name)}")
+
+
+def _serving() -> Serving:
+    try:
+        return load(Serving, toml=None, environment=os.environ)
+    except InvalidInput as error:
+        sys.stderr.write(f"dynasplit backend: {error}\n")
+        raise SystemExit(error.exit_code) from None
+
+
+_SERVING = _serving()
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the kernel makes it, tmpfs(5)
 
 wsgi_app = "cloud.wsgi:app"
 worker_class = "cloud.front.worker.Worker"
 logger_class = "cloud.front.server_log.ServerLog"
-bind = os.environ.get("DYNASPLIT_BIND", "127.0.0.1:8000")
+bind = _SERVING.bind
 
 # A tail holds the interpreter while it computes: as many processes as cores.
-workers = int(os.environ.get("DYNASPLIT_WORKERS", "0")) or len(os.sched_getaffinity(0))
+workers = _SERVING.workers or len(os.sched_getaffinity(0))
 
 # Each waits for its turn at a tail, or for the database; what arrives slowly waits in front of them.
 threads = 32
@@ -30,7 +59,7 @@ keepalive = 75
 
 # Packing the weights of a large network holds the interpreter as well, for minutes on a small machine.
 timeout = 300
-graceful_timeout = int(os.environ.get("DYNASPLIT_GRACEFUL_S", "30"))
+graceful_timeout = _SERVING.graceful_s
 
 limit_request_line = 8190
 limit_request_fields = 100

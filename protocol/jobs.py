@@ -123,10 +123,17 @@ class JobReport:
         return cls(
             id=check_name(documents.field(content, "id", str, what="job report"), what="job id"),
             state=choose(JobState, content.get("state"), what="job report: 'state'"),
-            done=documents.field(content, "done", int, what="job report"),
-            total=documents.field(content, "total", int, what="job report"),
+            done=_count(content, "done"),
+            total=_count(content, "total"),
             reason=documents.field(content, "reason", str, what="job report"),
         )
+
+
+def _count(content: Mapping[str, Any], name: str) -> int:
+    count: int = documents.field(content, name, int, what="job report")
+    if count < 0:
+        raise InvalidInput(f"job report: '{name}' must be 0 or more, not {count}")
+    return count
 
 
 @dataclass(frozen=True)

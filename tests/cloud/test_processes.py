@@ -175,6 +175,23 @@ def test_the_backend_dies_with_one_line_for_a_bad_setting(tmp_path):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(("name", "value"), [("WORKERS", "two"), ("WORKERS", "-1"), ("GRACEFUL_S", "30s")])
+def test_a_number_for_gunicorn_that_is_none_is_told_in_one_line(name, value):
+    ended = subprocess.run(
+        gunicorn(free_port())[:5],
+        env=environment() | {f"DYNASPLIT_{name}": value},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+
+    assert ended.returncode == 2
+    assert f"DYNASPLIT_{name}" in ended.stderr
+    assert value in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
 def ingest() -> list[str]:
     return [sys.executable, "-m", "cloud.ingest"]
 

@@ -75,3 +75,11 @@ def test_one_job_that_cannot_be_read_holds_up_no_other():
 def test_a_list_with_a_job_that_nobody_can_report_about_is_refused(entry):
     with pytest.raises(InvalidInput, match="job id"):
         read_jobs(json.dumps({"schema": 1, "jobs": [entry]}).encode())
+
+
+@pytest.mark.parametrize("count", ["done", "total"])
+def test_a_report_counts_from_0_on(count):
+    payload = json.dumps({**REPORT.to_json(), count: -1}).encode()
+
+    with pytest.raises(InvalidInput, match=f"'{count}' must be 0 or more, not -1"):
+        JobReport.from_bytes(payload)
