@@ -14,6 +14,7 @@ from cloud.api.access import allowed
 from cloud.api.described import BYTES, Operation, described
 from cloud.api.ranges import understood
 from cloud.bundles.files import check_digest
+from cloud.bundles.leftovers import making_room
 from cloud.bundles.removing import remove_bundle
 from cloud.services import services
 
@@ -54,7 +55,8 @@ def put_artifact(sha256: str) -> tuple[Response, int]:
     """Keeps the body, which must have this sha256; 200 when it was here already."""
     made = services()
     request.max_content_length = made.settings.max_artifact_bytes
-    new = made.bundles.put_artifact(sha256, _chunks())
+    with making_room(made.settings.data_dir):
+        new = made.bundles.put_artifact(sha256, _chunks())
     return jsonify({"sha256": sha256}), 201 if new else 200
 
 
@@ -82,7 +84,8 @@ def get_artifact(sha256: str) -> Response:
 def put_bundle(digest: str) -> tuple[Response, int]:
     """Makes a bundle of its `bundle.json` and lets it serve; 409 with the names while artifacts are missing."""
     made = services()
-    manifest = made.bundles.put_bundle(digest, request.get_data())
+    with making_room(made.settings.data_dir):
+        manifest = made.bundles.put_bundle(digest, request.get_data())
     stored = made.store.add_bundle(digest, network=manifest.network)
     made.catalogue.forget()
     return jsonify({"digest": digest, "network": stored.network, "version": stored.version}), 201

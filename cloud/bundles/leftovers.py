@@ -6,10 +6,10 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cloud.bundles.files import BundleFiles
+from cloud.bundles.files import BundleFiles, StoreFull
 from protocol.errors import DynaSplitError
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,17 @@ def remove_leftovers(folder: Path, *, now_s: float | None = None) -> int:
     if removed:
         logger.info("removed %d files and folders of uploads that never ended from %s", removed, folder)
     return removed
+
+
+@contextmanager
+def making_room(folder: Path) -> Iterator[None]:
+    """Removes leftovers when the disk turns out to be full; the StoreFull then says that the same request may find room now."""
+    try:
+        yield
+    except StoreFull as error:
+        if not remove_leftovers(folder):
+            raise
+        raise StoreFull(f"{error}; some was made just now of uploads that never ended: try once more") from error
 
 
 def _nobodys(files: BundleFiles, artifacts: Path, bundles: Path) -> Iterator[Path]:

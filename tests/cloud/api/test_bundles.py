@@ -58,6 +58,22 @@ def test_an_artifact_for_which_the_disk_has_no_room_is_507(backend, artifact, co
     assert not full.exists()
 
 
+def test_a_full_disk_is_rid_of_leftovers_and_the_uploader_is_told(
+    backend, settings, artifact, content, tmp_path, monkeypatch
+):
+    leftover = settings.data_dir / "artifacts" / ".new-old"
+    leftover.parent.mkdir(parents=True, exist_ok=True)
+    leftover.touch()
+    os.utime(leftover, (0, 0))
+    monkeypatch.setattr(tempfile, "mkstemp", lambda **_: (os.open("/dev/full", os.O_WRONLY), str(tmp_path / "full")))
+
+    response = backend.call("PUT", f"/api/v1/artifacts/{artifact.sha256}", data=content)
+
+    assert response.status_code == 507
+    assert response.get_json()["error"].endswith("try once more")
+    assert not leftover.exists()
+
+
 def test_a_bundle_for_which_the_disk_has_no_room_is_507(backend, digits, artifact, content, monkeypatch):
     def no_room(**_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
