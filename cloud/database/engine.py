@@ -43,6 +43,8 @@ _CONNECTION = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
+_STATEMENT_MS = 60_000
+"""For one statement, also where it waits for a lock; none of ours takes seconds. Migrations may."""
 _BEGIN, _BEGIN_WRITING = "BEGIN", "BEGIN IMMEDIATE"
 _ONE_STATE: Mapping[str, Mapping[str, str]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
 """What makes all statements of a transaction see the same; SQLite always does (PostgreSQL's documentation, section 13.2)."""
@@ -150,6 +152,7 @@ class Database:
                     _to_head(connection)
             return
         with self._engine.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             _to_head(connection)
 
@@ -175,10 +178,27 @@ def _engine(url: str) -> sa.Engine:
         return _sqlite_engine(parsed)
     if parsed.get_backend_name() != "postgresql":
         raise InvalidInput(f"database {parsed.drivername!r:.40} is not supported: use sqlite or postgresql")
+    return _postgresql_engine(parsed)
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
     try:
-        return sa.create_engine(parsed, pool_pre_ping=True, pool_timeout=_POOL_TIMEOUT_S, connect_args=_CONNECTION)
+        engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=_POOL_TIMEOUT_S, connect_args=_CONNECTION)
     except (NoSuchModuleError, ImportError) as error:
-        raise InvalidInput(f"database driver {parsed.drivername!r:.40} cannot be used: {error}") from error
+        raise InvalidInput(f"database driver {url.drivername!r:.40} cannot be used: {error}") from error
+
+    @sa.event.listens_for(engine, "connect", insert=True)
+    def bound_statements(connection: Any, _record: object) -> None:
+        # Not among libpq's options: poolers such as PgBouncer refuse those. What the role or the server says stands.
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, false) WHERE current_setting('statement_timeout') = '0'",
+                (str(_STATEMENT_MS),),
+            )
+        connection.autocommit = False
+
+    return engine
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:

@@ -13,7 +13,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import sqlalchemy as sa
 
+from cloud.database import engine, schema
 from cloud.store.sql import SqlStore
 from protocol.errors import ServiceMissing
 from tools.benches.postgresql import cluster
@@ -101,3 +103,24 @@ def test_a_question_for_which_no_connection_is_left_finds_the_store_missing(tmp_
         with pytest.raises(ServiceMissing, match="all connections are taken"):
             store.devices()
     store.close()
+
+
+@pytest.mark.postgresql
+def test_a_question_that_takes_too_long_ends_by_itself_but_no_migration_does(server, monkeypatch):
+    monkeypatch.setattr(engine, "_STATEMENT_MS", 200)
+    store, holder = SqlStore(server.url), SqlStore(server.url)
+    with holder._database._engine.begin() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(engine._MIGRATION_LOCK)))
+        migrating = ThreadPoolExecutor(1).submit(store.ready)
+        with pytest.raises(TimeoutError):
+            migrating.result(1.0)  # five times what a question may take
+    migrating.result(PATIENCE_S)
+    with holder._database.writing() as connection:
+        connection.execute(sa.text(f"LOCK TABLE {schema.devices.name}"))
+
+        with pytest.raises(ServiceMissing, match="statement timeout"):
+            in_time(store.devices)
+
+    assert store.devices() == []
+    for each in (store, holder):
+        each.close()
