@@ -24,8 +24,8 @@ from cloud.watching.ingest_metrics import IngestMetrics
 from cloud.watching.logs import LogFormat, LogLevel, set_up
 from protocol.errors import DynaSplitError, ServiceMissing
 from protocol.mqtt.address import BrokerAddress
-from protocol.mqtt.bus import MqttBus
 from protocol.mqtt.calls import offers_sharing
+from protocol.mqtt.pair import MqttPair
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _telling(settings: IngestSettings, metrics: IngestMetrics) -> Callable[[], N
 def _run(settings: IngestSettings, store: Store, metrics: IngestMetrics, ended: threading.Event) -> int:
     address = BrokerAddress.parse(settings.broker_url)
     name = f"dynasplit-ingest-{uuid.uuid4().hex[:12]}"
-    bus = MqttBus(address, client_id=name)
+    bus = MqttPair(address, client_id=name)
     chores = [
         Chore("rollouts", Driver(store, BusPublisher(bus)).look, every_s=_LOOK_S),
         Chore("computing tables", Computing(store).look, every_s=_LOOK_S),
@@ -89,7 +89,7 @@ def _run(settings: IngestSettings, store: Store, metrics: IngestMetrics, ended: 
             chore.stop()
 
 
-def _take_in(bus: MqttBus, ingest: Ingest, ended: threading.Event) -> int:
+def _take_in(bus: MqttPair, ingest: Ingest, ended: threading.Event) -> int:
     """Until the end is called, or a thread has ended that nobody here can start anew."""
     ingest.start()
     whole = True

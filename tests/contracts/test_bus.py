@@ -1,4 +1,4 @@
-"""What every bus must do, in memory, on Mosquitto and on the embedded broker."""
+"""What every bus must do, in memory, on Mosquitto and on the embedded broker, over one connection and over two."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from protocol.errors import InvalidInput
 from protocol.mqtt.address import BrokerAddress
 from protocol.mqtt.bus import MqttBus
 from protocol.mqtt.calls import offers_sharing, publish_once
+from protocol.mqtt.pair import MqttPair
 from tools.embedded_broker import write_password_file
 from tools.stack import free_port
 
@@ -81,14 +82,15 @@ def broker_url(tmp_path_factory) -> Iterator[Callable[[str], str]]:
         process.wait()
 
 
-@pytest.fixture(params=["memory", *BROKERS])
+@pytest.fixture(params=["memory", *BROKERS, "embedded, two connections"])
 def make_bus(request, broker_url) -> Iterator[MakeBus]:
     """Makes buses that share one hub or broker."""
-    if request.param == "memory":
+    broker, _, two = request.param.partition(", ")
+    if broker == "memory":
         hub = InMemoryHub()
         yield lambda will=None: InMemoryBus(hub, will=will)
     else:
-        yield from _on_broker(broker_url(request.param))
+        yield from _on_broker(broker_url(broker), kind=MqttPair if two else MqttBus)
 
 
 @pytest.fixture(params=["memory", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
@@ -107,11 +109,11 @@ def make_mqtt_bus(request, broker_url) -> Iterator[MakeBus]:
     yield from _on_broker(broker_url(request.param))
 
 
-def _on_broker(url: str) -> Iterator[MakeBus]:
+def _on_broker(url: str, *, kind: Callable[..., Bus] = MqttBus) -> Iterator[MakeBus]:
     made: list[Bus] = []
 
-    def make(will: Will | None = None) -> Bus:
-        made.append(MqttBus(BrokerAddress.parse(url), client_id=f"client-{uuid.uuid4()}", will=will))
+    def make(**will: Will) -> Bus:
+        made.append(kind(BrokerAddress.parse(url), client_id=f"client-{uuid.uuid4()}", **will))
         return made[-1]
 
     yield make
@@ -180,6 +182,26 @@ def test_a_handler_that_raises_does_not_end_the_bus(make_mqtt_bus):
     bus.subscribe("dynasplit/v1/#", handle)
     _started(bus)
     wait_until(lambda: bus.publish("dynasplit/v1/pi/state", b"1") and len(got) > 1)
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_handler_that_takes_its_time_holds_up_nothing_that_goes_out_by_another_connection(broker_url, broker):
+    bus = MqttPair(BrokerAddress.parse(broker_url(broker)), client_id="pair")
+    began, may_end = threading.Event(), threading.Event()
+
+    def handle(_topic: str, _payload: bytes) -> None:
+        began.set()
+        may_end.wait(DEADLINE_S)
+
+    bus.subscribe("dynasplit/v1/pi/telemetry", handle)
+    _started(bus)
+    wait_until(lambda: bus.publish("dynasplit/v1/pi/telemetry", b"1") and began.wait(0.01))
+
+    said = [bus.publish("dynasplit/v1/pi/ack", b"%d" % number, patience_s=DEADLINE_S) for number in range(50)]
+
+    assert all(said) and bus.backlog == 0
+    may_end.set()
+    bus.stop()
 
 
 def test_a_will_is_published_when_its_owner_vanishes():
