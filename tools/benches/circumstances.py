@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -22,6 +23,15 @@ def circumstances() -> dict[str, Any]:
         "packages": {**found["packages"], **versions},
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def told(facts: Mapping[str, Any]) -> str:
+    """For people: a bench's facts of its circumstances, and how long it took."""
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    return (
+        f"{facts['cpu']} ({facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}), "
+        f"Python {facts['python']}, {packages}; {facts['seconds']:.0f} s in all."
+    )
 
 
 def _processor(cpuinfo: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ class Part:
     """A measurement, by the name under which it is told, and the targets of what it finds."""
 
     name: str
-    measure: Callable[[], dict[str, Any]]
-    targets: Callable[[Mapping[str, Any]], Iterable[Target]]
+    measure: Callable[[], Any]
+    targets: Callable[[Any], Iterable[Target]] = lambda _: ()
 
 
 def measured(

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tools.benches.circumstances import told
 from tools.benches.running import most_rss_mib
 from tools.benches.tables import table_of, targets_table
 
@@ -18,11 +19,7 @@ def show(facts: Mapping[str, Any], out: Console) -> None:
     if facts["running"]:
         out.print(_running(facts["running"]))
     out.print(targets_table(facts["targets"]))
-    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
-    out.print(
-        f"Measured on {facts['cpu']} ({facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}), "
-        f"Python {facts['python']}, {packages}; {facts['seconds']:.0f} s in all."
-    )
+    out.print(f"Measured on {told(facts)}")
 
 
 def _networks(cutting: Mapping[str, Any]) -> Table:

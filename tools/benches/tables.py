@@ -17,6 +17,16 @@ def table_of(title: str, *headings: str) -> Table:
     return table
 
 
+def middle_cells(found: Mapping[str, float], digits: int) -> tuple[str, str]:
+    """Median and quartiles of `figures.middle`."""
+    return f"{found['median']:.{digits}f}", f"{found['lower']:.{digits}f}-{found['upper']:.{digits}f}"
+
+
+def spread_cells(found: Mapping[str, float], digits: int) -> tuple[str, str]:
+    """Median and range of `figures.spread`."""
+    return f"{found['median']:.{digits}f}", f"{found['least']:.{digits}f}-{found['most']:.{digits}f}"
+
+
 def targets_table(targets: Sequence[Mapping[str, Any]]) -> Table:
     """The figures of `Target.to_json`, each with its limit and whether it is met."""
     table = table_of("targets", "figure", "found", "target", "")

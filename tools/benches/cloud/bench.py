@@ -14,9 +14,10 @@ from typing import Any
 
 from rich.console import Console
 
-from protocol.errors import ServiceMissing
+from tools.benches.circumstances import told
+from tools.benches.packages import needing_all
 from tools.benches.parts import Part, measured
-from tools.benches.tables import table_of, targets_table
+from tools.benches.tables import middle_cells, table_of, targets_table
 from tools.output import add_json_argument, check_json_target, console
 
 SUMMARY = "the backend: its share beside a bare loop, its overhead, and many clients at once"
@@ -38,14 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serving() -> ModuleType:
-    """ServiceMissing without the backend's packages, for which the other benches have no use."""
-    try:
+    with needing_all("bench cloud starts the backend"):
         from tools.benches.cloud import serving
-    except ModuleNotFoundError as missing:
-        raise ServiceMissing(
-            f"package '{missing.name}' is missing: bench cloud starts the backend; install it: "
-            "pip install -c constraints.txt '.[demo]'"
-        ) from missing
     return serving
 
 
@@ -55,25 +50,20 @@ def _show(facts: Mapping[str, Any], out: Console) -> None:
         f"a tail of {found['tail_macs'] / 1e6:.0f} million MACs, {found['boundary_bytes']} bytes", *_COLUMNS
     )
     for name, (key, digits) in _ROWS.items():
-        figures = found[key]
-        table.add_row(
-            name, f"{figures['median']:.{digits}f}", f"{figures['lower']:.{digits}f}-{figures['upper']:.{digits}f}"
-        )
+        table.add_row(name, *middle_cells(found[key], digits))
     out.print(table)
     heavy = found["heavy"]
+    share, quartiles = middle_cells(heavy["share"], 3)
     out.print(
         f"A tail of {heavy['tail_macs'] / 1e6:.0f} million MACs with the same boundary: "
-        f"{heavy['request_cpu_ms']['median']:.1f} ms of CPU a request, {heavy['share']['median']:.3f} of the loops' "
-        f"({heavy['share']['lower']:.3f}-{heavy['share']['upper']:.3f})."
+        f"{heavy['request_cpu_ms']['median']:.1f} ms of CPU a request, {share} of the loops' ({quartiles})."
     )
     crowd = found["crowd"]
     out.print(
         f"{crowd['clients']} clients: {crowd['served']} served, {crowd['refused']} asked to come again, {crowd['errors']} errors."
     )
     out.print(targets_table(facts["targets"]))
-    out.print(
-        f"Measured on {facts['cpu']} ({facts['cores']} cores, load {facts['load']}); {facts['seconds']:.0f} s in all."
-    )
+    out.print(f"Measured on {told(facts)}")
 
 
 _COLUMNS = ("figure", "median", "quartiles")

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.benches.tables import table_of, targets_table
+from tools.benches.circumstances import told
+from tools.benches.tables import middle_cells, spread_cells, table_of, targets_table
 
 
 def show(facts: Mapping[str, Any], out: Console) -> None:
@@ -18,10 +19,7 @@ def show(facts: Mapping[str, Any], out: Console) -> None:
     out.print(_mixed(facts["mixed"]))
     out.print(_boards(facts["boards"]))
     out.print(targets_table(facts["targets"]))
-    out.print(
-        f"Bottlenecks: estimated, bytes over rates. CPU times: measured on {facts['cpu']} ({facts['cores']} cores, load "
-        f"{facts['load']}), Python {facts['python']}; {facts['seconds']:.0f} s in all."
-    )
+    out.print(f"Bottlenecks: estimated, bytes over rates. CPU times: measured on {told(facts)}")
 
 
 def _instances(found: Mapping[str, Any]) -> Table:
@@ -68,9 +66,7 @@ def _mixed(found: Mapping[str, Any]) -> Table:
         table.add_row(
             name,
             str(loss["repeats"] if loss else 0),
-            f"{loss['median']:.3f}" if loss else "",
-            f"{loss['lower']:.3f}-{loss['upper']:.3f}" if loss else "",
-            f"{loss['least']:.3f}-{loss['most']:.3f}" if loss else "",
+            *((*middle_cells(loss, 3), spread_cells(loss, 3)[1]) if loss else ("", "", "")),
             *(str(each[name]) for name in ("fits_one_node", "no_plan_as_smallest", "no_plan")),
         )
     return table
@@ -82,13 +78,11 @@ def _boards(found: Mapping[str, Any]) -> Table:
         *("network", "seeds", "published model", "counts computing", "ratio", "quartiles"),
     )
     for name, each in found.items():
-        gain = each["gain"]
         table.add_row(
             name,
             str(each["seeds"]),
             *(_figure(each[key]["median"]) for key in ("published_s", "full_s")),
-            f"{gain['median']:.3f}",
-            f"{gain['lower']:.3f}-{gain['upper']:.3f}",
+            *middle_cells(each["gain"], 3),
         )
     return table
 

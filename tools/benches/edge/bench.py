@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from protocol.errors import ServiceMissing
 from tools.benches.edge import idle, sampling
 from tools.benches.edge.summary import show
+from tools.benches.packages import needing_all
 from tools.benches.parts import Part, measured
 from tools.output import add_json_argument, check_json_target, console
 
@@ -52,14 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _overhead() -> ModuleType:
-    """Brings agent, backend and broker with it, for which the other benches have no use; ServiceMissing without their packages."""
-    try:
+    """Brings agent, backend and broker with it."""
+    with needing_all("bench edge starts agent, backend and broker"):
         from tools.benches.edge import overhead
-    except ModuleNotFoundError as missing:
-        raise ServiceMissing(
-            f"package '{missing.name}' is missing: bench edge starts agent, backend and broker; install them: "
-            "pip install -c constraints.txt '.[demo]'"
-        ) from missing
     return overhead
 
 

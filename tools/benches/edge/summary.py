@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.benches.tables import table_of, targets_table
+from tools.benches.circumstances import told
+from tools.benches.tables import spread_cells, table_of, targets_table
 
 
 def show(facts: Mapping[str, Any], out: Console) -> None:
@@ -16,11 +17,7 @@ def show(facts: Mapping[str, Any], out: Console) -> None:
     out.print(_overhead(facts["overhead"]))
     out.print(_idle(facts["idle"]))
     out.print(targets_table(facts["targets"]))
-    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
-    out.print(
-        f"Measured on {facts['cpu']} ({facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}), "
-        f"Python {facts['python']}, {packages}; {facts['seconds']:.0f} s in all."
-    )
+    out.print(f"Measured on {told(facts)}")
     out.print(
         "Published (arXiv 2410.23881), on a Raspberry Pi 4: 4 to 9 ms to choose a configuration, over 100 ms to apply it."
     )
@@ -34,8 +31,7 @@ def _overhead(found: Mapping[str, Any]) -> Table:
     for strategy, spent in found["overhead_ms"].items():
         table.add_row(
             strategy,
-            f"{spent['median']:.2f}",
-            f"{spent['least']:.2f}-{spent['most']:.2f}",
+            *spread_cells(spent, 2),
             f"{found['quietest_ms'][strategy]:.2f}",
             f"{found['inside_ms'][strategy]['median']:.2f}",
             f"{found['cpu_ms'][strategy]['median']:.2f}",

@@ -16,8 +16,10 @@ from typing import Any
 
 from rich.console import Console
 
-from protocol.errors import InvalidInput, ServiceMissing
+from protocol.errors import InvalidInput
+from tools.benches.circumstances import told
 from tools.benches.databases import DATABASES, empty_database
+from tools.benches.packages import needing_all
 from tools.benches.parts import Part, measured
 from tools.benches.tables import table_of, targets_table
 from tools.output import add_json_argument, check_json_target, console
@@ -57,13 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measuring() -> ModuleType:
-    try:
+    with needing_all("bench ingest starts the cloud's processes"):
         from tools.benches.ingest import measuring
-    except ModuleNotFoundError as missing:
-        raise ServiceMissing(
-            f"package '{missing.name}' is missing: bench ingest starts the cloud's processes; install them: "
-            "pip install -c constraints.txt '.[demo]'"
-        ) from missing
     return measuring
 
 
@@ -75,7 +72,4 @@ def _show(facts: Mapping[str, Any], out: Console) -> None:
         table.add_row(name, *(f"{found[figure]:g}" for figure in figures))
     out.print(table)
     out.print(targets_table(facts["targets"]))
-    out.print(
-        f"Measured on {facts['cpu']} ({facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}), "
-        f"Python {facts['python']}; {facts['seconds']:.0f} s in all."
-    )
+    out.print(f"Measured on {told(facts)}")

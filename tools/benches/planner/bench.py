@@ -7,13 +7,13 @@ files lie in `dynasplit/`. What is replayed was measured by them; energies told 
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from protocol.errors import InvalidInput
 from tools.benches.parts import Part, measured
 from tools.benches.planner import composition, replaying, searching
 from tools.benches.planner.summary import show
+from tools.benches.reference import add_reference_argument, reference_of
 from tools.output import add_json_argument, check_json_target, console
 
 SUMMARY = "composing, searching and choosing, on the published trials"
@@ -23,13 +23,7 @@ _FOLDER = "dynasplit"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--reference",
-        type=Path,
-        default=os.environ.get("DYNASPLIT_REFERENCE"),
-        metavar="DIR",
-        help="folder of the published data (default: DYNASPLIT_REFERENCE)",
-    )
+    add_reference_argument(parser)
     parser.add_argument(
         "--quick", action="store_true", help=f"{_QUICK_SEEDS} seeds instead of {_SEEDS}: a look, no result"
     )
@@ -38,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     check_json_target(arguments.json)
-    reference = _folder(arguments.reference)
+    reference = _folder(arguments)
     seeds, search_seeds = (_QUICK_SEEDS, _QUICK_SEEDS) if arguments.quick else (_SEEDS, _SEARCH_SEEDS)
     parts = (
         Part("composition", lambda: composition.facts(reference), composition.targets),
@@ -50,12 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if facts["met"] else 1
 
 
-def _folder(given: Path | str | None) -> Path:
-    if not given:
-        raise InvalidInput(
-            "give the folder of the published data with --reference or DYNASPLIT_REFERENCE; "
-            "its authors publish it at github.com/hpc-tuwien/SPLINTER"
-        )
-    if not (Path(given) / _FOLDER).is_dir():
-        raise InvalidInput(f"--reference {given} holds no folder '{_FOLDER}' with the published trials")
-    return Path(given)
+def _folder(arguments: argparse.Namespace) -> Path:
+    reference = reference_of(arguments, source="its authors publish it at github.com/hpc-tuwien/SPLINTER")
+    if not (reference / _FOLDER).is_dir():
+        raise InvalidInput(f"--reference {reference} holds no folder '{_FOLDER}' with the published trials")
+    return reference

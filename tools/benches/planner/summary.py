@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tools.benches.circumstances import told
 from tools.benches.tables import table_of, targets_table
 
 _PUBLISHED = {
@@ -24,11 +25,7 @@ def show(facts: Mapping[str, Any], out: Console) -> None:
         out.print(_learned(network, found))
         out.print(_short(network, found))
     out.print(targets_table(facts["targets"]))
-    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
-    out.print(
-        f"Replayed: measured by the authors of the data. Times: measured on {facts['cpu']} ({facts['cores']} cores, load "
-        f"{facts['load']}), Python {facts['python']}, {packages}; {facts['seconds']:.0f} s in all."
-    )
+    out.print(f"Replayed: measured by the authors of the data. Times: measured on {told(facts)}")
 
 
 def _strategies(network: str, found: Mapping[str, Any]) -> Table:

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from protocol.errors import InvalidInput, ServiceMissing
+from protocol.errors import InvalidInput
 from tools.benches.databases import DATABASES, empty_database
 from tools.benches.figures import Target
+from tools.benches.packages import needing_all
 from tools.benches.parts import Part, measured
 from tools.output import add_json_argument, check_json_target, console
 
@@ -47,15 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(name: str, count: int) -> dict[str, Any]:
-    try:
+    with needing_all("bench store needs the backend's"):
         from cloud.store.sql import SqlStore
         from tools.benches.store import questions
         from tools.benches.store.rows import Rows
-    except ModuleNotFoundError as missing:
-        raise ServiceMissing(
-            f"package '{missing.name}' is missing: bench store needs the backend's; install them: "
-            "pip install -c constraints.txt '.[demo]'"
-        ) from missing
     rows = Rows(count)
     with empty_database(name) as url:
         rows.check_room(Path(tempfile.gettempdir()))
