@@ -13,6 +13,7 @@ from protocol.errors import InvalidInput
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 FARTHEST_M = 1e6
 """Nodes that have a place have it within so many metres of 0, in x and in y: what lies farther is no cluster."""
@@ -60,15 +61,19 @@ class Pieces:
         return len(self.weight_bytes)
 
     @cached_property
+    def largest_bytes(self) -> Floats:
+        """[P+1, P+1]: the largest activations from point a to point b; 0 where b does not lie behind a."""
+        largest = np.zeros((self.count + 1, self.count + 1))
+        for first in range(self.count):
+            largest[first, first + 1 :] = np.maximum.accumulate(self.peak_bytes[first:])
+        return largest
+
+    @cached_property
     def memory_bytes(self) -> Floats:
         """[P+1, P+1]: what a stage from point a to point b must hold; infinite where b does not lie behind a."""
-        size = self.count + 1
         weights = np.concatenate(([0.0], np.cumsum(self.weight_bytes)))
-        needed = np.full((size, size), np.inf)
-        for first in range(self.count):
-            peak = np.maximum.accumulate(self.peak_bytes[first:])
-            needed[first, first + 1 :] = weights[first + 1 :] - weights[first] + peak
-        return needed
+        needed = weights[None, :] - weights[:, None] + self.largest_bytes
+        return np.where(np.tri(self.count + 1, dtype=np.bool_), np.inf, needed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,10 +90,14 @@ def energy_j(instance: Instance, plan: Plan, period_s: float) -> float:
             busy = busy_s(instance, plan, index, number) / len(stage.nodes)
             joules += node.idle_w * period_s + (node.busy_w - node.idle_w) * busy
     for each in transmissions(instance, plan):
-        watts = instance.nodes[each.sender].send_w if each.sender != DISPATCHER else 0.0
-        watts += instance.nodes[each.receiver].receive_w if each.receiver != DISPATCHER else 0.0
-        joules += watts * each.share * each.seconds
+        joules += sending_w(instance, each.sender, each.receiver) * each.share * each.seconds
     return joules
+
+
+def sending_w(instance: Instance, sender: int, receiver: int) -> float:
+    """What a transmission draws at both ends, above doing nothing; nobody counts the dispatcher's."""
+    watts = instance.nodes[sender].send_w if sender != DISPATCHER else 0.0
+    return watts + (instance.nodes[receiver].receive_w if receiver != DISPATCHER else 0.0)
 
 
 def busy_s(instance: Instance, plan: Plan, index: int, node: int) -> float:

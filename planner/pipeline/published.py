@@ -14,7 +14,8 @@ import numpy as np
 from planner.pipeline.instance import FARTHEST_M, RATES_MBPS, Codec, Flags, Floats, Instance, Node, Pieces
 from protocol.errors import InvalidInput
 
-_MBIT_BYTES = 2.0**20 / 8
+MBIT_BYTES = 2.0**20 / 8
+"""Of a published Mbit."""
 _MOST_MBIT, _MOST_BYTES = 1e12, 1e18
 
 
@@ -24,13 +25,13 @@ def read_published(content: object, *, name: str = "instance") -> Instance:
     memory = _sizes(model, "model", "segment_mem_bytes", most=_MOST_BYTES)
     if not len(memory):
         raise InvalidInput("model.segment_mem_bytes is empty: a network has at least one piece")
-    transfer = _sizes(model, "model", "transfer_mbit", most=_MOST_MBIT) * _MBIT_BYTES
+    transfer = _sizes(model, "model", "transfer_mbit", most=_MOST_MBIT) * MBIT_BYTES
     if len(transfer) != len(memory) + 1:
         raise InvalidInput(
             f"model.transfer_mbit must have one entry more than model.segment_mem_bytes ({len(memory)}), not {len(transfer)}"
         )
     capacity = _sizes(cluster, "cluster", "mem_capacity_bytes", most=_MOST_BYTES)
-    rate = _rates(cluster) * _MBIT_BYTES
+    rate = _rates(cluster) * MBIT_BYTES
     if rate.shape != (len(capacity), len(capacity)):
         raise InvalidInput(
             f"cluster.bandwidth_mbps must be {len(capacity)} x {len(capacity)}, as mem_capacity_bytes has "

@@ -8,7 +8,6 @@ from planner.pipeline.changing.moving import Move
 from planner.pipeline.changing.payoff import Purpose
 from planner.pipeline.changing.replan import Replanned
 from planner.pipeline.changing.running import Running
-from planner.pipeline.loads import DISPATCHER
 from tools.clusters.problem import Problem
 
 
@@ -36,7 +35,7 @@ def _move(problem: Problem, move: Move) -> dict[str, Any]:
     labels = problem.instance.pieces.labels
     return {
         "to": problem.node_ids[move.receiver],
-        "from": None if move.sender == DISPATCHER else problem.node_ids[move.sender],
+        "from": problem.end_id(move.sender),
         "first": move.first,
         "last": move.last,
         "after": labels[move.first],

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from planner.pipeline.changing.payoff import Purpose
 from planner.pipeline.changing.replan import TOLERANCE, replan
 from planner.pipeline.changing.survive import Demand, Survival, Unsurvived, survive
 from planner.pipeline.finding.effort import Stop
@@ -64,7 +63,7 @@ def planned(problem: Problem, order: Order, change: Change, stop: Stop) -> tuple
 
 def _replanned(problem: Problem, order: Order, change: Change, path: Path, stop: Stop) -> tuple[Found, dict[str, Any]]:
     order.check(problem)
-    running, purpose = read_running(path, problem), Purpose(order.objective, order.period_s)
+    running, purpose = read_running(path, problem), order.purpose
     tolerance = TOLERANCE if change.tolerance is None else change.tolerance
     result = replan(problem.instance, running, purpose, tolerance=tolerance, stop=stop)
     if isinstance(result, Found):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from planner.pipeline.loads import energy_j, evaluate
+from planner.pipeline.loads import evaluate
 from planner.pipeline.plan import Plan
 from protocol.configuration import Codec
 from protocol.errors import InvalidInput
 from protocol.pipeline_plan import PipelinePlan, PlanStage, Predicted
-from tools.clusters.facts import kinds_of
+from tools.clusters.facts import kinds_of, known_energy_j, running_period_s
 from tools.clusters.problem import Problem
 
 
@@ -22,7 +22,7 @@ def document_of(problem: Problem, plan: Plan, *, floor_period_s: float = math.in
     if origin is None:
         raise InvalidInput(f"{instance.name} is of no bundle, so that no agent could run a plan of it")
     evaluation, kinds = evaluate(instance, plan), kinds_of(problem, plan)
-    period_s = max(evaluation.bottleneck_s, floor_period_s if math.isfinite(floor_period_s) else 0.0)
+    period_s = running_period_s(evaluation, floor_period_s)
     codecs = [Codec(instance.codecs[index].name) for index in plan.codecs]
     return PipelinePlan(
         network=origin.network,
@@ -40,7 +40,7 @@ def document_of(problem: Problem, plan: Plan, *, floor_period_s: float = math.in
         predicted=Predicted(
             evaluation.bottleneck_s,
             evaluation.latency_s,
-            energy_j(instance, plan, period_s) if "energy_j" in kinds else None,
+            known_energy_j(problem, plan, period_s),
             period_s,
             {name: tuple(sorted(each)) for name, each in kinds.items()},
         ),

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from planner.pipeline.finding.search import Objective
-from planner.pipeline.loads import DISPATCHER, Evaluation, Resource, busy_s, energy_j, evaluate, transmissions
+from planner.pipeline.loads import Evaluation, Resource, busy_s, energy_j, evaluate, transmissions
 from planner.pipeline.plan import Found, Plan
 from protocol.configuration import Provenance
 from tools.clusters.problem import Problem
@@ -56,16 +56,15 @@ def resource_name(problem: Problem, resource: Resource | None) -> str:
 
 def node_name(problem: Problem, node: int) -> str:
     """What people call an end of a transmission."""
-    if node == DISPATCHER:
+    known = problem.end_id(node)
+    if known is None:
         return "the dispatcher"
-    known = problem.node_ids[node]
     return known if isinstance(known, str) else f"node {known}"
 
 
 def _plan_facts(problem: Problem, order: Order, plan: Plan) -> dict[str, Any]:
     evaluation = evaluate(problem.instance, plan)
-    period_s = max(evaluation.bottleneck_s, order.period_s if math.isfinite(order.period_s) else 0.0)
-    knows_energy = bool(problem.power_kinds) and None not in [problem.power_kinds[node] for node in plan.nodes]
+    period_s = running_period_s(evaluation, order.period_s)
     return {
         "bottleneck_s": evaluation.bottleneck_s,
         "cuts": list(plan.cuts),
@@ -73,7 +72,7 @@ def _plan_facts(problem: Problem, order: Order, plan: Plan) -> dict[str, Any]:
         "per_second": _finite(evaluation.per_second),
         "latency_s": evaluation.latency_s,
         "period_s": period_s,
-        "energy_j": energy_j(problem.instance, plan, period_s) if knows_energy else None,
+        "energy_j": known_energy_j(problem, plan, period_s),
         "limit": _limit(problem, evaluation),
         "stages": [_stage(problem, plan, index) for index in range(len(plan.stages))],
         "transmissions": _transmissions(problem, plan),
@@ -84,6 +83,16 @@ def _plan_facts(problem: Problem, order: Order, plan: Plan) -> dict[str, Any]:
         ],
         "provenance": {name: _names(kinds) for name, kinds in kinds_of(problem, plan).items()},
     }
+
+
+def running_period_s(evaluation: Evaluation, period_s: float) -> float:
+    """Seconds between inferences at which a plan is told to run: those asked for, or at full rate (infinite: none asked for)."""
+    return max(evaluation.bottleneck_s, period_s if math.isfinite(period_s) else 0.0)
+
+
+def known_energy_j(problem: Problem, plan: Plan, period_s: float) -> float | None:
+    """Joules per inference of the nodes that take part; None where nobody knows what one of them draws."""
+    return energy_j(problem.instance, plan, period_s) if "energy_j" in kinds_of(problem, plan) else None
 
 
 def kinds_of(problem: Problem, plan: Plan) -> dict[str, frozenset[Provenance]]:
@@ -102,7 +111,7 @@ def _limit(problem: Problem, evaluation: Evaluation) -> dict[str, Any] | None:
         return None
     return {
         "resource": evaluation.limit.kind.value,
-        "nodes": [None if end == DISPATCHER else problem.node_ids[end] for end in evaluation.limit.ends],
+        "nodes": [problem.end_id(end) for end in evaluation.limit.ends],
         "words": resource_name(problem, evaluation.limit),
     }
 
@@ -131,8 +140,8 @@ def _transmissions(problem: Problem, plan: Plan) -> list[dict[str, Any]]:
     return [
         {
             "boundary": each.boundary,
-            "from": None if each.sender == DISPATCHER else problem.node_ids[each.sender],
-            "to": None if each.receiver == DISPATCHER else problem.node_ids[each.receiver],
+            "from": problem.end_id(each.sender),
+            "to": problem.end_id(each.receiver),
             "share": each.share,
             "seconds": each.seconds,
         }

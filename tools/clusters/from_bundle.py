@@ -47,13 +47,10 @@ class _Placed:
     power_kinds: Kinds | None
 
 
-def problem_of(wanted: Wanted, *, name: str, memory: PieceMemory | None = None) -> Problem:
-    """The problem of placing the bundle on the cluster. InvalidInput for a node of which nobody knows how fast it is.
-
-    `memory` is that of the bundle, for who makes many problems of one; it is read from the bundle unless it is given.
-    """
+def problem_of(wanted: Wanted, *, name: str) -> Problem:
+    """The problem of placing the bundle on the cluster. InvalidInput for a node of which nobody knows how fast it is."""
     manifest, cluster = wanted.bundle.manifest, wanted.cluster
-    memory = memory or piece_memory(wanted.bundle)
+    memory = piece_memory(wanted.bundle)
     placed = [_placed(wanted, number) for number in range(len(cluster.nodes))]
     transfer, notes = _transfer_bytes(wanted)
     instance = Instance(

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-_MIB = 2**20
+from tools.clusters.in_words import counted, duration, mib
+
 _HEADINGS = ("stage", "from", "until", "on", "MiB", "of", "busy\nms", "sends\nkB", "as", "in ms")
 _TEXTS = ("from", "until", "on", "as")
 
@@ -28,8 +29,7 @@ def show(facts: Mapping[str, Any], out: Console) -> None:
 
 
 def _title(facts: Mapping[str, Any]) -> str:
-    count, nodes = len(facts["stages"]), len(facts["nodes"])
-    return f"{facts['instance']}: {count} stage{'s' * (count > 1)} on {nodes} node{'s' * (nodes > 1)}"
+    return f"{facts['instance']}: {counted(len(facts['stages']), 'stage')} on {counted(len(facts['nodes']), 'node')}"
 
 
 def _cells(facts: Mapping[str, Any], stage: Mapping[str, Any], number: int) -> Sequence[str]:
@@ -38,8 +38,8 @@ def _cells(facts: Mapping[str, Any], stage: Mapping[str, Any], number: int) -> S
         stage["after"],
         stage["until"],
         ", ".join(map(str, stage["nodes"])),
-        f"{stage['memory_bytes'] / _MIB:.1f}",
-        f"{min(stage['capacity_bytes']) / _MIB:.1f}",
+        mib(stage["memory_bytes"]),
+        mib(min(stage["capacity_bytes"])),
         _figure(max(stage["busy_s"]) * 1e3) if max(stage["busy_s"]) else "",
         _figure(stage["sends_bytes"] / 1e3) if sent else "",
         (stage["codec"] or "") if sent else "",
@@ -52,13 +52,13 @@ def _lines(facts: Mapping[str, Any]) -> Sequence[str]:
     rate = f"{facts['per_second']:.3g} inferences per second" if facts["per_second"] else "nothing takes time"
     limit = f", limited by {facts['limit']['words']}" if facts["limit"] else ""
     lines = [
-        f"one inference every {_seconds(facts['bottleneck_s'])} ({rate}){limit}; "
-        f"one alone takes {_seconds(facts['latency_s'])} ({kinds})"
+        f"one inference every {duration(facts['bottleneck_s'])} ({rate}){limit}; "
+        f"one alone takes {duration(facts['latency_s'])} ({kinds})"
     ]
     if facts["energy_j"] is not None:
         kinds = ", ".join(facts["provenance"]["energy_j"])
         lines.append(
-            f"{facts['energy_j']:.3g} J an inference with one every {_seconds(facts['period_s'])}, "
+            f"{facts['energy_j']:.3g} J an inference with one every {duration(facts['period_s'])}, "
             f"of all nodes that take part ({kinds})"
         )
     return [*lines, f"{_proof(facts)} ({facts['seconds']:.2f} s)", *facts["notes"]]
@@ -76,10 +76,6 @@ def _proof(facts: Mapping[str, Any]) -> str:
 
 def _quantity(facts: Mapping[str, Any]) -> str:
     return {"throughput": "time between inferences", "latency": "latency", "energy": "energy"}[facts["objective"]]
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.4g} s"
 
 
 def _figure(value: float) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-_MIB = 2**20
+from tools.clusters.in_words import counted, mib
 
 
 def show_changes(facts: Mapping[str, Any], out: Console) -> None:
@@ -41,7 +41,7 @@ def _moves(change: Mapping[str, Any]) -> Sequence[Sequence[str]]:
             str(move["to"]),
             "the dispatcher" if move["from"] is None else str(move["from"]),
             f"{move['first']}-{move['last']}",
-            f"{move['bytes'] / _MIB:.1f}",
+            mib(move["bytes"]),
             "unknown" if move["seconds"] is None else f"{move['seconds']:.4g}",
         )
         for move in change["moves"]
@@ -60,7 +60,7 @@ def _change_lines(change: Mapping[str, Any], unit: str) -> Sequence[str]:
     lasts = (
         "for how long nobody can say" if change["moving_s"] is None else f"for {change['moving_s']:.4g} s (estimated)"
     )
-    moved = f"{change['moved_bytes'] / _MIB:.1f} MiB move, {fewest} {near}; the pipeline stands still {lasts}"
+    moved = f"{mib(change['moved_bytes'])} MiB move, {fewest} {near}; the pipeline stands still {lasts}"
     return [moved, _verdict(change, unit)]
 
 
@@ -82,8 +82,8 @@ def _copies(survival: Mapping[str, Any]) -> Sequence[Sequence[str]]:
         (
             str(each["node"]),
             ", ".join(f"{first}-{last}" for first, last in each["pieces"]),
-            f"{each['weight_bytes'] / _MIB:.1f}",
-            "" if each["capacity_bytes"] is None else f"{each['capacity_bytes'] / _MIB:.1f}",
+            mib(each["weight_bytes"]),
+            "" if each["capacity_bytes"] is None else mib(each["capacity_bytes"]),
         )
         for each in survival["held"]
     ]
@@ -93,10 +93,10 @@ def _survival_lines(survival: Mapping[str, Any]) -> Sequence[str]:
     worst, losses = survival["worst"], survival["losses"]
     names = " and ".join(f"node {each}" for each in worst["nodes"])
     grows = "" if worst["loss"] is None else f", {worst['loss']:+.1%}"
-    spare, least = survival["spare_bytes"] / _MIB, survival["least_spare_bytes"] / _MIB
-    proof = "proven to be the fewest" if survival["fewest_proven"] else f"at least {least:.1f} MiB are needed"
+    least = f"at least {mib(survival['least_spare_bytes'])} MiB are needed"
+    proof = "proven to be the fewest" if survival["fewest_proven"] else least
     return [
-        f"survives the loss of any {losses} node{'s' * (losses > 1)} without moving weights ({survival['checked']} losses tried): "
+        f"survives the loss of any {counted(losses, 'node')} without moving weights ({survival['checked']} losses tried): "
         f"at worst, without {names}, one inference every {worst['bottleneck_s']:.4g} s{grows}",
-        f"{spare:.1f} MiB of spare copies ({proof})",
+        f"{mib(survival['spare_bytes'])} MiB of spare copies ({proof})",
     ]

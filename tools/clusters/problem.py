@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.pipeline.instance import Instance
+from planner.pipeline.loads import DISPATCHER
 from protocol.configuration import Provenance
 from protocol.errors import InvalidInput
 from protocol.pipeline_plan import PlanNode
@@ -38,6 +39,10 @@ class Problem:
     power_kinds: tuple[Kinds | None, ...] = ()
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
+
+    def end_id(self, end: int) -> int | str | None:
+        """What an end of a transmission is called in results; None stands for the dispatcher."""
+        return None if end == DISPATCHER else self.node_ids[end]
 
     def check_energy(self) -> None:
         """InvalidInput where a node's watts are not known, so that no plan's energy is."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.pipeline.baselines.methods import at_random, greedy, kpath
+from planner.pipeline.changing.payoff import Purpose
 from planner.pipeline.finding.effort import Stop
 from planner.pipeline.finding.search import Objective, best
 from planner.pipeline.instance import Instance
-from planner.pipeline.loads import energy_j, evaluate
 from planner.pipeline.plan import Found, Plan
 from protocol.errors import InvalidInput
 from tools.clusters.problem import Problem
@@ -33,6 +33,11 @@ class Order:
     def period_s(self) -> float:
         """The longest time between inferences."""
         return 1 / self.floor_per_s if self.floor_per_s else math.inf
+
+    @property
+    def purpose(self) -> Purpose:
+        """What a plan is for."""
+        return Purpose(self.objective, self.period_s)
 
     def check(self, problem: Problem) -> None:
         """InvalidInput for what cannot be asked of a problem."""
@@ -68,14 +73,6 @@ def _judged(instance: Instance, order: Order, plan: Plan | None) -> Found:
     nothing = Found(None, math.inf, 0.0, proven=False)
     if plan is None:
         return nothing
-    evaluation = evaluate(instance, plan)
-    if evaluation.bottleneck_s > order.period_s:
+    if not order.purpose.served(instance, plan):
         return nothing
-    match order.objective:
-        case Objective.LATENCY:
-            value = evaluation.latency_s
-        case Objective.ENERGY:
-            value = energy_j(instance, plan, order.period_s)
-        case _:
-            value = evaluation.bottleneck_s
-    return Found(plan, value, 0.0, proven=False)
+    return Found(plan, order.purpose.value(instance, plan), 0.0, proven=False)

@@ -35,7 +35,7 @@ def reason_of(problem: Problem, demand: Demand, result: Unsurvived) -> str | Non
     without = f"without {_names(problem, loss)}"
     if loss.plan is None:
         return f"{without} none runs at all"
-    if loss.bottleneck_s > result.most_s * (1 + 1e-9):
+    if result.is_too_slow:
         return (
             f"{without} an inference takes {loss.bottleneck_s:.4g} s or more, and {result.most_s:.4g} s is the most "
             f"with --loss {demand.loss:g}"

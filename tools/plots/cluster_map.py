@@ -11,9 +11,10 @@ import numpy as np
 from planner.pipeline.instance import Floats
 from planner.pipeline.loads import DISPATCHER, Kind, Resource, transmissions
 from planner.pipeline.plan import Plan
+from tools.clusters.in_words import duration
 from tools.clusters.problem import Problem
 from tools.plots.map_places import free_direction, free_spot, places_of
-from tools.plots.pipeline_looks import GREY, RED, duration, stage_colours
+from tools.plots.pipeline_looks import GREY, RED, stage_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from planner.pipeline.loads import DISPATCHER, Resource
 from planner.pipeline.plan import Plan
+from planner.pipeline.steady.circle import CLOSE, place_of
 from planner.pipeline.steady.schedule import Placed, Schedule
 from tools.clusters.problem import Problem
 from tools.plots.pipeline_looks import GREY, RED, Colour, stage_colours
@@ -68,14 +69,12 @@ def _bars(rows: list[int], cycle: Schedule, limit: Resource | None) -> Iterator[
 def _pieces(row: int, placed: Placed, cycle: Schedule, limit: Resource | None) -> Iterator[_Bar]:
     """A task that goes on into the next cycle is two bars."""
     task = placed.task
-    behind, offset_s = divmod(placed.start_s, cycle.cycle_s)
-    if cycle.cycle_s - offset_s < 1e-9 * cycle.cycle_s:
-        behind, offset_s = behind + 1, 0.0
+    behind, offset_s = place_of(placed.start_s, cycle.cycle_s)
     stage = task.position // 2 - (1 if task.is_transmission else 0)
     left_s = task.seconds
-    while left_s > 1e-9 * cycle.cycle_s:
+    while left_s > CLOSE * cycle.cycle_s:
         seconds = min(left_s, cycle.cycle_s - offset_s)
-        age = int(behind) * cycle.turns - task.turn
+        age = behind * cycle.turns - task.turn
         yield _Bar(row, offset_s, seconds, stage, age, task.is_transmission, limit in task.occupies)
         left_s -= seconds
         behind, offset_s = behind + 1, 0.0

@@ -1,4 +1,4 @@
-"""What drawings of a pipeline share: the colours of its stages, and how times are written."""
+"""What drawings of a pipeline share: its colours."""
 
 from __future__ import annotations
 
@@ -16,10 +16,3 @@ def stage_colours(count: int) -> list[Colour]:
 
     shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.72, max(count, 2)))
     return [(float(red), float(green), float(blue), float(opacity)) for red, green, blue, opacity in shades[:count]]
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that fits it."""
-    if seconds >= 1:
-        return f"{seconds:.3g} s"
-    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from planner.pipeline.bits import packed
 from planner.pipeline.instance import Flags, Floats
 
 _MISSED = 1e-4
@@ -70,7 +71,7 @@ class _Colouring:
     def __init__(self, senders: list[list[int]], colours: list[int], count: int) -> None:
         self._senders, self._colours, self._count = senders, colours, count
         sets = np.arange(1 << count)
-        self._without = [_bits_of(sets >> colour & 1 == 0) for colour in range(count)]
+        self._without = [packed(sets >> colour & 1 == 0) for colour in range(count)]
 
     def path(self, starts: set[int], ends: set[int], rng: np.random.Generator) -> Path | None:
         reached = [[1 << (1 << colour) if node in starts else 0 for node, colour in enumerate(self._colours)]]
@@ -95,7 +96,3 @@ class _Colouring:
             colours ^= 1 << self._colours[path[-1]]
             path.append(int(rng.choice([each for each in self._senders[path[-1]] if step[each] >> colours & 1])))
         return tuple(reversed(path))
-
-
-def _bits_of(flags: Flags) -> int:
-    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")

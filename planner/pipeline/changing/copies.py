@@ -10,7 +10,7 @@ import numpy as np
 
 from planner.pipeline.finding.terms import Terms, between_points, missing_bytes, moved_bytes
 from planner.pipeline.finding.units import Units
-from planner.pipeline.instance import Flags, Floats, Instance
+from planner.pipeline.instance import Flags, Instance
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,9 @@ class Copies:
     def _room(self) -> Flags:
         weights = (self.held * self._instance.pieces.weight_bytes).sum(axis=1)[:, None, None]
         peak = np.where(self.held, self._instance.pieces.peak_bytes, 0.0).max(axis=1)[:, None, None]
-        needed = weights + missing_bytes(self._instance, self.held) + np.maximum(peak, _peaks(self._instance))
+        needed = (
+            weights + missing_bytes(self._instance, self.held) + np.maximum(peak, self._instance.pieces.largest_bytes)
+        )
         return np.asarray(
             (needed < self._instance.capacity_bytes[:, None, None])
             & (between_points(self.barred.astype(np.float64)) == 0)
@@ -89,12 +91,3 @@ def _excluding(allowed: Flags, lost: Iterable[int]) -> Flags:
     left = allowed.copy()
     left[list(lost)] = False
     return left
-
-
-def _peaks(instance: Instance) -> Floats:
-    """[P+1, P+1]: the largest activations between two points."""
-    count = instance.pieces.count
-    peaks = np.zeros((count + 1, count + 1))
-    for first in range(count):
-        peaks[first, first + 1 :] = np.maximum.accumulate(instance.pieces.peak_bytes[first:])
-    return peaks

@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from planner.pipeline.instance import Flags, Instance
-from planner.pipeline.loads import DISPATCHER, Resource, occupied
+from planner.pipeline.loads import DISPATCHER, Resource, occupied, sending_w
 from planner.pipeline.plan import Plan
 
 
@@ -80,9 +80,7 @@ def moving_j(instance: Instance, moving: Sequence[Move]) -> float | None:
     for move in moving:
         if move.seconds is None:
             return None
-        watts = instance.nodes[move.receiver].receive_w
-        watts += instance.nodes[move.sender].send_w if move.sender != DISPATCHER else 0.0
-        joules += watts * move.seconds
+        joules += sending_w(instance, move.sender, move.receiver) * move.seconds
     return joules
 
 

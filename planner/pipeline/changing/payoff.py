@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from planner.pipeline.changing.moving import Move, lasting_s, moving_j
-from planner.pipeline.finding.search import Objective
+from planner.pipeline.finding.search import CLOSE, Objective
 from planner.pipeline.instance import Instance
 from planner.pipeline.loads import energy_j, evaluate
 from planner.pipeline.plan import Plan
@@ -42,7 +42,7 @@ class Purpose:
 
     def served(self, instance: Instance, plan: Plan) -> bool:
         """Whether a plan is fast enough."""
-        return evaluate(instance, plan).bottleneck_s <= self.period_s * (1 + 1e-9)
+        return evaluate(instance, plan).bottleneck_s <= self.period_s * (1 + CLOSE)
 
 
 def payoff(instance: Instance, purpose: Purpose, running: Plan | None, plan: Plan, moving: Sequence[Move]) -> Payoff:

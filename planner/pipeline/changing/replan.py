@@ -11,13 +11,12 @@ from planner.pipeline.changing.running import Running
 from planner.pipeline.finding.accounts import Budget
 from planner.pipeline.finding.effort import Effort, Stop, never
 from planner.pipeline.finding.labels import Cheapest, cheapest
-from planner.pipeline.finding.search import Objective, best
+from planner.pipeline.finding.search import CLOSE, Objective, best
 from planner.pipeline.finding.terms import energy, latency, moved_bytes
 from planner.pipeline.finding.units import Units
 from planner.pipeline.instance import Instance
 from planner.pipeline.plan import Found, Plan
 
-_EXACT = 1 + 1e-9
 TOLERANCE = 0.05
 """By which share a plan may be worse than the best one, if fewer bytes have to be moved for it."""
 
@@ -58,7 +57,7 @@ def replan(
     found = best(instance, purpose.objective, period_s=purpose.period_s, stop=stop)
     if found.plan is None:
         return found
-    worst = found.value * (1 + tolerance) * _EXACT
+    worst = found.value * (1 + tolerance) * (1 + CLOSE)
     fewest = _fewest_bytes(instance, running, purpose, worst, stop)
     plan = min(
         _candidates(instance, running, purpose, worst, (found.plan, fewest.plan)),

@@ -18,7 +18,7 @@ from planner.pipeline.changing.copies import Copies
 from planner.pipeline.changing.moving import lacking
 from planner.pipeline.finding.effort import Effort, OutOfEffort, Stop, never
 from planner.pipeline.finding.labels import Cheapest, cheapest
-from planner.pipeline.finding.search import best, fastest
+from planner.pipeline.finding.search import CLOSE, best, fastest
 from planner.pipeline.finding.terms import Terms
 from planner.pipeline.finding.threshold import Threshold
 from planner.pipeline.finding.units import Units
@@ -27,7 +27,7 @@ from planner.pipeline.loads import evaluate
 from planner.pipeline.plan import Found, Plan
 from protocol.errors import InvalidInput
 
-_EXACT = 1 + 1e-9
+_EXACT = 1 + CLOSE
 _MOST_LAYOUTS = 500.0
 
 
@@ -95,6 +95,11 @@ class Unsurvived:
     def proven(self) -> bool:
         """Whether no layout can do it."""
         return self.loss is not None
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether what is left after the loss is not fast enough, wherever weights lie."""
+        return self.loss is not None and self.loss.bottleneck_s > self.most_s * _EXACT
 
 
 def survive(instance: Instance, demand: Demand, *, stop: Stop = never) -> Survival | Unsurvived | Found:

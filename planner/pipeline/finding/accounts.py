@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.pipeline.finding.terms import Terms
-from planner.pipeline.finding.units import Units
+from planner.pipeline.finding.units import SLACK, Units
 from planner.pipeline.instance import Flags, Floats
-
-_SLACK = 1 + 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +51,7 @@ class Accounts:
     def __init__(self, outlook: Outlook, budgets: Sequence[Budget]) -> None:
         self._budgets = budgets
         self._size, self._end = outlook.units.port_bytes, outlook.units.ports.end
-        self._most = np.array([each.most * _SLACK for each in budgets]).reshape(-1, 1, 1)
+        self._most = np.array([each.most * SLACK for each in budgets]).reshape(-1, 1, 1)
         shape = (len(budgets), len(outlook.units.members), len(self._size))
         self._to_go = np.array([outlook.least_to_go(each.terms) for each in budgets]).reshape(shape)
 

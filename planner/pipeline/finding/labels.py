@@ -19,15 +19,15 @@ from itertools import count
 
 import numpy as np
 
+from planner.pipeline.bits import in_several
 from planner.pipeline.finding.accounts import Accounts, Budget, Outlook
 from planner.pipeline.finding.effort import Effort, OutOfEffort
 from planner.pipeline.finding.radios import Radios
 from planner.pipeline.finding.terms import Terms, air
-from planner.pipeline.finding.units import Units
+from planner.pipeline.finding.units import SLACK, Units, sendable
 from planner.pipeline.instance import Flags, Floats, Medium
-from planner.pipeline.plan import Plan, Stage
+from planner.pipeline.plan import Plan
 
-_SLACK = 1 + 1e-12
 _FIRST_KEEP = 3
 
 
@@ -78,11 +78,12 @@ def cheapest(
 class _Labels:
     def __init__(self, units: Units, terms: Terms, most_s: float, budgets: Sequence[Budget], effort: Effort) -> None:
         self._units, self._terms, self._effort = units, terms, effort
-        self._limit = most_s * _SLACK
+        self._limit = most_s * SLACK
         self._radios = Radios(units)
         self._medium = units.instance.medium
         self._possible = units.busiest_s <= self._limit
-        outlook = Outlook(units, self._possible, self._crossable())
+        factor = units.mean if self._medium is Medium.SHARED else units.link
+        outlook = Outlook(units, self._possible, sendable(factor, self._limit))
         self._to_go = outlook.least_to_go(terms)
         self._accounts = Accounts(outlook, budgets)
         self._bound = 0.0
@@ -99,7 +100,9 @@ class _Labels:
             pass
         if incumbent is None:
             return Cheapest(None, math.inf, self._bound)
-        return Cheapest(_plan(self._units, incumbent), incumbent.cost, self._bound)
+        return Cheapest(
+            self._units.plan([(each.unit, each.port) for each in _way(incumbent)]), incumbent.cost, self._bound
+        )
 
     def _exactly(self, incumbent: Label | None) -> Label | None:
         critical = 0
@@ -107,7 +110,7 @@ class _Labels:
             found = self._best(critical, below=incumbent.cost if incumbent else math.inf)
             if found is None:
                 return incumbent
-            twice = _served_twice(self._units, found)
+            twice = in_several(self._units.masks[each.unit] for each in _way(found))
             if not twice:
                 return found
             critical |= twice
@@ -222,20 +225,6 @@ class _Labels:
         size = float(self._units.port_bytes[port])
         return tuple(size * each for each in self._radios.received(sender, receiver))
 
-    def _crossable(self) -> Floats:
-        """[U, U]: up to how many bytes may cross, from what is known without looking back."""
-        factor = self._units.mean if self._medium is Medium.SHARED else self._units.link
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(np.isinf(factor), -1.0, self._limit / factor)
-
-
-def _served_twice(units: Units, label: Label) -> int:
-    seen = twice = 0
-    for each in _way(label):
-        twice |= seen & units.masks[each.unit]
-        seen |= units.masks[each.unit]
-    return twice
-
 
 def _way(label: Label) -> list[Label]:
     """The labels of a whole pipeline from the input on, without the one that stands for its end."""
@@ -245,13 +234,3 @@ def _way(label: Label) -> list[Label]:
         way.insert(0, before)
         before = before.before
     return way
-
-
-def _plan(units: Units, label: Label) -> Plan:
-    way = _way(label)
-    ports = [each.port for each in way] + [units.ports.end]
-    stages = tuple(
-        Stage(units.ports.point(first), units.ports.point(last), units.members[each.unit])
-        for each, first, last in zip(way, ports, ports[1:], strict=False)
-    )
-    return Plan(stages, tuple(port % units.ports.codecs for port in ports[1:-1]))

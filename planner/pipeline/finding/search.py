@@ -16,7 +16,8 @@ from planner.pipeline.loads import evaluate
 from planner.pipeline.plan import Found
 from protocol.errors import InvalidInput
 
-_CLOSE = 1e-9
+CLOSE = 1e-9
+"""As a share of it: how exactly the value of the best plan is known."""
 _NOTHING = Found(None, math.inf, 0.0, proven=False)
 
 
@@ -87,11 +88,11 @@ def fastest(units: Units, terms: Terms, stop: Stop, *, known: Found = _NOTHING) 
     """The cheapest of the plans with the least bottleneck, of those that cost less than infinitely much.
 
     `known` is a plan and a bound to begin with. For any medium: where transmissions hinder each other, loads are sums, and
-    thresholds are halved until the best is known to 1e-9.
+    thresholds are halved until the best is known to `CLOSE`.
     """
     upper, plan, low = known.value, known.plan, known.bound
-    threshold = math.inf if plan is None else max(low, upper * _CLOSE)
-    while not (math.isinf(low) or (math.isfinite(upper) and upper - low <= _CLOSE * upper)):
+    threshold = math.inf if plan is None else max(low, upper * CLOSE)
+    while not (math.isinf(low) or (math.isfinite(upper) and upper - low <= CLOSE * upper)):
         cheap = cheapest(units, terms, most_s=threshold, effort=Effort(stop), any_will_do=True)
         if cheap.plan is not None:
             plan = cheap.plan
@@ -100,10 +101,10 @@ def fastest(units: Units, terms: Terms, stop: Stop, *, known: Found = _NOTHING) 
             low = threshold
         if stop() or not (cheap.plan or cheap.proven) or math.isinf(upper):
             break
-        threshold = max((low + upper) / 2, upper * _CLOSE)
+        threshold = max((low + upper) / 2, upper * CLOSE)
     if plan is None:
         return Found(None, math.inf, low, math.isinf(low))
-    if upper - low > _CLOSE * upper:
+    if upper - low > CLOSE * upper:
         return Found(plan, upper, low, False)
     cheap = cheapest(units, terms, most_s=upper, effort=Effort(stop))
     return Found(cheap.plan or plan, upper, upper, True)

@@ -74,7 +74,7 @@ def moved_bytes(units: Units, held: Flags, *, allowed: Flags | None = None) -> T
     per_node = missing_bytes(units.instance, held)
     if allowed is not None:
         per_node = np.where(allowed, per_node, np.inf)
-    point = np.arange(units.ports.count) // units.ports.codecs
+    point = units.ports.every_point
     per_node = per_node[:, point[:, None], point[None, :]]
     stage = np.stack([per_node[list(group)].sum(axis=0) for group in units.members])
     stage = np.where(np.isinf(units.busiest_s[list(units.kinds)]), np.inf, stage)

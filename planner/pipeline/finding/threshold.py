@@ -9,18 +9,14 @@ failed one dominates (as many ports, fewer nodes used).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from planner.pipeline.bits import in_several, numbers_of, packed
 from planner.pipeline.finding.effort import Effort
-from planner.pipeline.finding.units import Units
-from planner.pipeline.instance import Flags
-from planner.pipeline.plan import Plan, Stage
-
-_SLACK = 1 + 1e-12
-
+from planner.pipeline.finding.units import SLACK, Units, sendable
+from planner.pipeline.plan import Plan
 
 Steps = tuple[tuple[int, int], ...]
 """The units of a way with the ports at which each may begin, as bits."""
@@ -36,7 +32,7 @@ class Threshold:
     _stage_ends: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.limit = self.seconds * _SLACK
+        self.limit = self.seconds * SLACK
         units, ports = self.units, self.units.ports
         self.crossing = self._crossings()
         self.starting = (units.busiest_entry_s <= self.limit).tolist()
@@ -72,7 +68,7 @@ class Threshold:
         found = self._reached.get(key)
         if found is None:
             found = 0
-            for port in _bits(starts):
+            for port in numbers_of(starts):
                 found |= self.ends(unit, port)
             self._reached[key] = found
         return found
@@ -82,7 +78,7 @@ class Threshold:
         key = (self.units.kinds[unit], port)
         found = self._stage_ends.get(key)
         if found is None:
-            found = self._stage_ends[key] = _packed(self.units.busiest_s[key[0], port] <= self.limit)
+            found = self._stage_ends[key] = packed(self.units.busiest_s[key[0], port] <= self.limit)
         return found
 
     def _crossings(self) -> list[list[int]]:
@@ -91,23 +87,17 @@ class Threshold:
         prefixes = [0]
         for port in order:
             prefixes.append(prefixes[-1] | 1 << int(port))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            most = np.where(np.isinf(self.units.link), -1.0, self.limit / self.units.link)
+        most = sendable(self.units.link, self.limit)
         counts = np.searchsorted(self.units.port_bytes[order], most, side="right")
         return [[prefixes[count] for count in row] for row in counts.tolist()]
 
     def _plan(self, steps: Steps) -> Plan:
-        stages: list[Stage] = []
-        codecs: list[int] = []
-        end = self.units.ports.end
+        way: list[tuple[int, int]] = []
+        port = self.units.ports.end
         for unit, starts in reversed(steps):
-            begin = next(port for port in _bits(starts) if self.ends(unit, port) >> end & 1)
-            ports = self.units.ports
-            stages.insert(0, Stage(ports.point(begin), ports.point(end), self.units.members[unit]))
-            if begin:
-                codecs.insert(0, begin % ports.codecs)
-            end = begin
-        return Plan(tuple(stages), tuple(codecs))
+            port = next(begin for begin in numbers_of(starts) if self.ends(unit, begin) >> port & 1)
+            way.append((unit, port))
+        return self.units.plan(way[::-1])
 
 
 class _Outlook:
@@ -187,7 +177,7 @@ class _Search:
         """A way from the input to the output over at most `budget` nodes."""
         while True:
             steps = self._way(budget)
-            twice = self._served_twice(steps or ())
+            twice = in_several(self._units.masks[unit] for unit, _ in steps or ())
             if not twice:
                 return steps
             self._critical |= twice
@@ -199,13 +189,6 @@ class _Search:
                 if steps is not None:
                     return steps
         return None
-
-    def _served_twice(self, steps: Steps) -> int:
-        seen = twice = 0
-        for unit, _ in steps:
-            twice |= seen & self._units.masks[unit]
-            seen |= self._units.masks[unit]
-        return twice
 
     def _onward(self, unit: int, starts: int, used: int, budget: int) -> Steps | None:
         starts &= self._outlook.within(budget, unit)
@@ -238,14 +221,3 @@ class _Search:
             not starts & ~failed_starts and not failed_used & ~used
             for failed_starts, failed_used in self._failed[unit, budget]
         )
-
-
-def _bits(mask: int) -> Iterator[int]:
-    while mask:
-        lowest = mask & -mask
-        yield lowest.bit_length() - 1
-        mask ^= lowest
-
-
-def _packed(flags: Flags) -> int:
-    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")

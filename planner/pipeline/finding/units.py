@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 
-from planner.pipeline.instance import Flags, Floats, Instance
+from planner.pipeline.instance import Flags, Floats, Indices, Instance
 from planner.pipeline.loads import pairs
+from planner.pipeline.plan import Plan, Stage
+
+SLACK = 1 + 1e-12
+"""By this factor limits are widened before sums are held against them: sums are rounded."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,14 @@ class Ports:
         return port // self.codecs
 
     @cached_property
+    def every_point(self) -> Indices:
+        """[Q]: the point at which each port lies."""
+        return np.arange(self.count) // self.codecs
+
+    @cached_property
     def inner(self) -> Flags:
         """[Q]: the ports where the network is cut."""
-        point = np.arange(self.count) // self.codecs
-        return (point > 0) & (point < self.points)
+        return np.asarray((self.every_point > 0) & (self.every_point < self.points))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +109,16 @@ class Units:
     def of_members(self, per_node: Floats) -> Floats:
         """[U]: the mean over members of a figure of each node [N]."""
         return np.array([float(per_node[list(group)].mean()) for group in self.members])
+
+    def plan(self, way: Sequence[tuple[int, int]]) -> Plan:
+        """That of a pipeline of units, each with the port at which its stage begins, and ends where the next one does."""
+        ports = self.ports
+        begins = [port for _, port in way]
+        stages = tuple(
+            Stage(ports.point(first), ports.point(last), self.members[unit])
+            for (unit, first), last in zip(way, [*begins[1:], ports.end], strict=True)
+        )
+        return Plan(stages, tuple(port % ports.codecs for port in begins[1:]))
 
     @cached_property
     def way_in_s(self) -> Floats:
@@ -188,7 +206,7 @@ class Units:
     def _member_s(self, node: int) -> Floats:
         """[Q, Q]: seconds that one inference of a stage from port to port takes on a node; infinite: it cannot."""
         instance, ports = self.instance, self.ports
-        point = np.arange(ports.count) // ports.codecs
+        point = ports.every_point
         computed = np.concatenate(([0.0], np.cumsum(instance.compute_s[node])))[point]
         decode = np.where(ports.inner, self._by_port([codec.decode_s[node] for codec in instance.codecs]), 0.0)
         encode = np.where(ports.inner, self._by_port([codec.encode_s[node] for codec in instance.codecs]), 0.0)
@@ -234,6 +252,12 @@ def inverse(rate: Floats) -> Floats:
     """Seconds per byte: infinite where nothing can be sent, 0 where that takes no time."""
     with np.errstate(divide="ignore"):
         return 1.0 / rate
+
+
+def sendable(per_byte: Floats, most: float) -> Floats:
+    """How many bytes may be sent at a cost of `most`; -1 where there is no way."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.isinf(per_byte), -1.0, most / per_byte)
 
 
 def sending(size: Floats | float, per_byte: Floats) -> Floats:

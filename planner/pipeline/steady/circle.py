@@ -48,6 +48,12 @@ class Circle:
         return True
 
 
+def place_of(at_s: float, seconds: float) -> tuple[int, float]:
+    """How often a time has been around, and where on the circle it lies; what is as good as once around more is that, at 0."""
+    around, offset_s = divmod(at_s, seconds)
+    return (int(around) + 1, 0.0) if seconds - offset_s <= CLOSE * seconds else (int(around), offset_s)
+
+
 def next_at(offset_s: float, ready_s: float, seconds: float) -> float:
     """The first time from `ready_s` on that lies at `offset_s` of the circle."""
     late = (ready_s - offset_s) / seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.pipeline.steady.chains import Task
-from planner.pipeline.steady.circle import CLOSE
+from planner.pipeline.steady.circle import CLOSE, place_of
 from planner.pipeline.steady.schedule import Placed, Schedule
 
 
@@ -43,13 +43,11 @@ def _places(schedule: Schedule) -> dict[Task, tuple[int, float]]:
     last = 0.0
     everything = (placed for each in schedule.inferences for placed in each)
     for placed in sorted(everything, key=lambda each: each.start_s % cycle_s):
-        behind, offset_s = divmod(placed.start_s, cycle_s)
-        if cycle_s - offset_s <= CLOSE * cycle_s:
-            behind, offset_s = behind + 1, 0.0
-        elif offset_s - last <= CLOSE * cycle_s:
+        behind, offset_s = place_of(placed.start_s, cycle_s)
+        if last <= offset_s <= last + CLOSE * cycle_s:
             offset_s = last
         last = max(last, offset_s)
-        found[placed.task] = (int(behind), offset_s)
+        found[placed.task] = (behind, offset_s)
     return found
 
 

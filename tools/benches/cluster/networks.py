@@ -11,7 +11,7 @@ import numpy as np
 
 from planner.pipeline.generating import Topology, lay_out
 from planner.pipeline.instance import Floats, Instance
-from planner.pipeline.published import instance, read_published
+from planner.pipeline.published import MBIT_BYTES, instance, read_published
 from protocol.documents import parse_object
 from protocol.errors import InvalidInput
 from tools.output import read_text
@@ -21,7 +21,6 @@ Found = TypeVar("Found")
 FOLDER = "seifer"
 
 MIB = 2.0**20
-_MBIT_BYTES = MIB / 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +68,7 @@ def wifi(problem: Instance, capacity_bytes: Floats, seed: int) -> Instance:
     """The network of an instance on another cluster of the papers' family: as many nodes as capacities, places by seed."""
     layout = lay_out(Topology.WIFI, len(capacity_bytes), np.random.default_rng(seed))
     memory, transfer = problem.pieces.weight_bytes, problem.transfer_bytes[0]
-    return instance(problem.name, memory, transfer, capacity_bytes, layout.mbps * _MBIT_BYTES)
+    return instance(problem.name, memory, transfer, capacity_bytes, layout.mbps * MBIT_BYTES)
 
 
 def by_network(instances: Sequence[Published]) -> Mapping[str, Instance]:
