@@ -27,6 +27,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from cloud.database.json_text import json_text
 from protocol.errors import InvalidInput, ServiceMissing
 
 logger = logging.getLogger(__name__)
@@ -183,7 +184,9 @@ def _engine(url: str) -> sa.Engine:
 
 def _postgresql_engine(url: sa.URL) -> sa.Engine:
     try:
-        engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=_POOL_TIMEOUT_S, connect_args=_CONNECTION)
+        engine = sa.create_engine(
+            url, pool_pre_ping=True, pool_timeout=_POOL_TIMEOUT_S, json_serializer=json_text, connect_args=_CONNECTION
+        )
     except (NoSuchModuleError, ImportError) as error:
         raise InvalidInput(f"database driver {url.drivername!r:.40} cannot be used: {error}") from error
 
@@ -204,7 +207,7 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise InvalidInput("SQLite needs a file, as in sqlite:////var/lib/dynasplit/dynasplit.sqlite")
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
+    engine = sa.create_engine(url, json_serializer=json_text, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
 
     @sa.event.listens_for(engine, "connect")
     def take_over_transactions(connection: Any, _record: object) -> None:
