@@ -20,6 +20,7 @@ from cloud.api.path_values import check_names
 from cloud.api.requests import json_object
 from cloud.services import services
 from cloud.store.drafts.port import DraftFacts
+from cloud.tables.accepting import check_bundles
 from protocol.table import Table
 
 blueprint = Blueprint("drafts", __name__)
@@ -51,12 +52,13 @@ class DraftQuery(QueryModel):
 
 @blueprint.post("/api/v1/tables")
 @allowed(Scope.WRITE)
-@described(Operation(body=TableDocument, answers={201: DraftDigest}))
+@described(Operation(body=TableDocument, answers={201: DraftDigest}, refusals=(409,)))
 def add_draft() -> tuple[Response, int]:
-    """Keeps an unsigned table."""
-    table = Table.from_json(json_object(what="table"))
+    """Keeps an unsigned table; 409 unless its bundle is here."""
+    table, store = Table.from_json(json_object(what="table")), services().store
     check_names(table.device, table.network)
-    services().store.add_draft(table, at=time.time())
+    check_bundles(store, [table])
+    store.add_draft(table, at=time.time())
     return jsonify({"digest": table.digest}), 201
 
 

@@ -44,9 +44,9 @@ class DeviceTable:
 @allowed(Scope.WRITE)
 @described(Operation(body=SignedTableDocument, answers={200: Pushed}, refusals=(409,)))
 def put_desired(device: str, network: str) -> Response:
-    """Makes a signed table the desired one and publishes it; 409 unless its version is newer. 400 for a signature that is not
-    of the operator's key, where the backend knows it; 404 for a device that is not registered: who gets its name gets no
-    table unasked.
+    """Makes a signed table the desired one and publishes it; 409 unless its version is newer, and its bundle here, where the
+    device fetches it. 400 for a signature that is not of the operator's key, where the backend knows it; 404 for a device
+    that is not registered: who gets its name gets no table unasked.
 
     503 when the broker did not take it: it is stored, and the same request again publishes it.
     """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cloud.store.port import Store
-from protocol.errors import InvalidInput, SignatureInvalid
+from protocol.errors import BundleMismatch, Conflict, InvalidInput, SignatureInvalid
 from protocol.signing import SignedTable, verify
 from protocol.table import Table
 
@@ -15,11 +15,28 @@ _FARTHEST = 2**42
 
 def check_acceptable(store: Store, tables: Sequence[SignedTable], *, public_key: str) -> None:
     """InvalidInput for a version that cannot be, or too far from the device's last; SignatureInvalid unless signed by the
-    operator's key, where it is known here."""
+    operator's key, where it is known here. Otherwise as `check_bundles`."""
     for each in tables:
         _check_version(store, each.table)
         if public_key:
             _check_signature(each, public_key)
+    check_bundles(store, (each.table for each in tables))
+
+
+def check_bundles(store: Store, tables: Iterable[Table]) -> None:
+    """Conflict for a bundle that is not here, where devices fetch it and its tails run; BundleMismatch for another network's."""
+    networks = {bundle.digest: bundle.network for bundle in store.bundles()}
+    for table in tables:
+        found = networks.get(table.bundle)
+        if found is None:
+            raise Conflict(
+                f"the table for {table.network:.64} on {table.device:.64} needs bundle {table.bundle:.12}, which is not here: "
+                "upload it first, as dynasplit job profile does"
+            )
+        if found != table.network:
+            raise BundleMismatch(
+                f"the table for {table.network:.64} on {table.device:.64} names bundle {table.bundle:.12}, which is of {found}"
+            )
 
 
 def _check_version(store: Store, table: Table) -> None:

@@ -158,6 +158,14 @@ def make_signed() -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture
+def bundle_of_tables(backend, make_signed) -> str:
+    """The bundle that signed tables are of, as the backend has it; its digest."""
+    digest = str(make_signed().table.bundle)
+    backend.store.add_bundle(digest, network="digits")
+    return digest
+
+
 _COST = Cost(4.5, 2.5, 1.5, 8.5, 1000, 40, 12.0, 3.0, 60.0, None, {"head_ms": Provenance.EMULATED})
 
 

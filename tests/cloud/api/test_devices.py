@@ -76,6 +76,7 @@ def test_devices_are_listed_with_their_presence(backend):
     ]
 
 
+@pytest.mark.usefixtures("bundle_of_tables")
 def test_a_removed_device_leaves_no_table_and_no_word_of_its_own_at_the_broker(backend, make_signed):
     path, kept = "/api/v1/devices/pi-1/tables/digits", topics.desired("pi-2", "digits")
     for device in ("pi-1", "pi-2"):
@@ -93,6 +94,7 @@ def test_a_removed_device_leaves_no_table_and_no_word_of_its_own_at_the_broker(b
     assert (standing["device"], standing["desired"], standing["last_version"]) == ("pi-1", None, 3)
 
 
+@pytest.mark.usefixtures("bundle_of_tables")
 def test_tables_of_a_device_that_is_removed_while_the_broker_is_away_are_taken_off_later(backend, make_signed):
     backend.device("pi-1")
     backend.call("PUT", "/api/v1/devices/pi-1/tables/digits", json=make_signed(3).to_json())

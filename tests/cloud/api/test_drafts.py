@@ -16,7 +16,7 @@ def drafts(backend, make_signed):
     return made
 
 
-def test_drafts_are_kept_by_digest(backend, make_signed):
+def test_drafts_are_kept_by_digest(backend, make_signed, bundle_of_tables):
     draft = make_signed(0).table
 
     response = backend.call("POST", PATH, json=draft.to_json())

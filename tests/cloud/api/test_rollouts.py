@@ -8,7 +8,7 @@ PATH = "/api/v1/rollouts"
 
 
 @pytest.fixture
-def order(backend, make_signed):
+def order(backend, make_signed, bundle_of_tables):
     """Makes an order for the devices, which are registered."""
 
     def make(*devices: str, **more):

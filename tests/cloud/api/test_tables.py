@@ -20,6 +20,8 @@ from protocol.signing import SignedTable, generate_private_key, public_key_of, s
 PATH = "/api/v1/devices/pi-1/tables/digits"
 TOPIC = topics.desired("pi-1", "digits")
 
+pytestmark = pytest.mark.usefixtures("bundle_of_tables")
+
 
 def test_a_signed_table_is_published_and_served(backend, make_signed):
     token, signed = backend.device("pi-1"), make_signed(1)
@@ -47,6 +49,7 @@ def test_a_table_that_the_operators_key_did_not_sign_is_refused_where_that_is_kn
 ):
     key = generate_private_key()
     backend, good = make_backend(operator_public_key=public_key_of(key)), sign(make_signed(1).table, key)
+    backend.store.add_bundle(good.table.bundle, network="digits")
     backend.device("pi-1")
     bad = sign(good.table.with_version(2), generate_private_key())
     if signature != "another key's":
@@ -76,6 +79,26 @@ def test_one_push_cannot_use_up_a_devices_versions(backend, make_signed, whole):
     assert (refused.status_code, "sign it again under version 1" in refused.get_json()["error"]) == (400, True)
     assert backend.call("PUT", PATH, json=near.to_json()).status_code == 200
     assert backend.call("PUT", PATH, json=make_signed(2**42 + 1).to_json()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("bundle", "network", "said"),
+    [("c" * 64, "digits", "bundle cccccccccccc, which is not here: upload it"), ("b" * 64, "faces", "is of digits")],
+)
+@pytest.mark.parametrize("how", ["pushed", "in a rollout", "as a draft"])
+def test_a_table_whose_bundle_is_not_here_is_409(backend, make_signed, how, bundle, network, said):
+    backend.device("pi-1")
+    signed = make_signed(1, bundle=bundle, network=network)
+    method, path, body = {
+        "pushed": ("PUT", f"/api/v1/devices/pi-1/tables/{network}", signed.to_json()),
+        "in a rollout": ("POST", "/api/v1/rollouts", {"network": network, "tables": [signed.to_json()]}),
+        "as a draft": ("POST", "/api/v1/tables", signed.table.to_json()),
+    }[how]
+
+    refused = backend.call(method, path, json=body)
+
+    assert (refused.status_code, said in refused.get_json()["error"]) == (409, True)
+    assert (backend.store.desired("pi-1", network), backend.store.rollouts(), backend.store.drafts()) == (None, [], [])
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -173,6 +196,7 @@ def test_without_a_broker_publishing_is_a_missing_service():
 def test_an_app_without_a_broker_answers_503(settings, make_signed):
     store = MemoryStore()
     store.add_device("pi-1", token_sha256="0" * 64)
+    store.add_bundle(make_signed().table.bundle, network="digits")
     client = create_app(settings, store=store).test_client()
     headers = {"Authorization": f"Bearer {settings.operator_token}"}
 

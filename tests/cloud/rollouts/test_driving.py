@@ -32,8 +32,9 @@ class Clock:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
+def store(make_signed) -> MemoryStore:
     made = MemoryStore()
+    made.add_bundle(make_signed().table.bundle, network="digits")
     for device in DEVICES:
         made.add_device(device, token_sha256=device)
         made.note_availability(device, Availability.ONLINE, at=1.0)

@@ -71,6 +71,7 @@ def play(make_signed) -> Iterator[Play]:
         running.extend(devices)
         driver, tick = Driver(store, BusPublisher(bus)), threading.Event()
         tables = [make_signed(1, device=name) for name in DEVICES]
+        store.add_bundle(tables[0].table.bundle, network="digits")
         wanted = Plan(soak_s=0.0, **plan)
         rollout = start(store, "digits", tables, wanted, at=0.0)
         for _ in range(LOOKS):
