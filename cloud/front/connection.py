@@ -44,7 +44,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.arrival = Arrival(most_body_bytes=0)
         self.began_s = 0.0
         self.arrived_s = 0.0
-        self._surplus = b""
+        self.environ: dict[str, Any] = {}
         self._shaken_hands = tls is None
         self._continued = False
 

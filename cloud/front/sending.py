@@ -46,15 +46,15 @@ class Sending:
             return
         head, self._head = self._head or b"", b""
         if head and len(data) > _PIECE_BYTES:
-            self._send(head)
-            self._send(data)
+            self.send_whole(head)
+            self.send_whole(data)
         else:
-            self._send(head + data if head else data)
+            self.send_whole(head + data if head else data)
 
     def flush(self) -> None:
         """Nothing follows the head."""
         head, self._head = self._head or b"", b""
-        self._send(head)
+        self.send_whole(head)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """As the socket does, without TLS; TimeoutError when the reader is too slow by now."""
@@ -65,7 +65,8 @@ class Sending:
             place += taken
         return place - offset
 
-    def _send(self, data: Any) -> None:
+    def send_whole(self, data: Any) -> None:
+        """All of it, at once; TimeoutError when the reader is too slow by now."""
         rest = memoryview(data)
         while rest:
             piece = rest[:_PIECE_BYTES]

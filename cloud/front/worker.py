@@ -13,7 +13,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,9 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker  # type
 from cloud.front.arrival import Stage
 from cloud.front.connection import Connection
 from cloud.front.limits import Limits
+from cloud.front.plain import PlainHeads
 from cloud.front.refusals import refusal, status_of
+from cloud.front.replying import Reply
 from cloud.front.sending import Answered, Sending
 from cloud.front.threads import Threads
 
@@ -49,6 +50,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._swept_s = self._stopping_since_s = 0.0
         # Of those that gunicorn stops listening at; more are let go before that.
         self._most_connections = self.worker_connections * 3 // 4
+        self._plain = PlainHeads(self.cfg)
+        self._keepalive_s = self.cfg.keepalive
         self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         super().init_process()
 
@@ -83,18 +86,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.poller.modify(connection.sock, selectors.EVENT_READ, partial(self._on_arriving, connection))
         self._begin(connection)
 
-    def finish_request(self, connection: Connection, served: Future[bool]) -> None:
-        self._held_bytes -= connection.arrival.received_bytes
-        try:
-            connection.sock.setblocking(False)
-        except OSError:  # gunicorn has closed it, as the answer failed halfway
-            self._close(connection)
-            return
-        if served.cancelled() or served.exception() or not served.result():
-            self._linger(connection)
-        else:
-            self._go_on(connection)
-
     def _go_on(self, connection: Connection) -> None:
         """Another request may follow."""
         if connection.has_more():
@@ -111,8 +102,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Serves a request; whether another one may follow. In a thread."""
         request = None
         try:
-            request = connection.next_request(self.limits)
             sending = Sending(connection.sock, self.limits)
+            environ = self._plain.environ_of(connection) if self._keeps_on() else None
+            if environ is not None:
+                self.nr += 1
+                return Reply(sending).of(self.wsgi, environ)
+            request = connection.next_request(self.limits)
             more = self.handle_request(request, Answered(sending, connection.client, connection.server))
             sending.flush()
             return bool(more) and connection.is_read()
@@ -121,6 +116,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the outermost place of a request
             self.handle_error(request, connection.sock, connection.client, error)
         return False
+
+    def _keeps_on(self) -> bool:
+        """Whether a connection may stay once this request is answered; gunicorn's are the words to end it with."""
+        room = len(self.keepalived_conns) < self.max_keepalived and self.nr + 1 < self.max_requests
+        return bool(self.alive and self._keepalive_s and room)
 
     def handle_error(self, _request: Any, client: Any, _address: Any, error: BaseException) -> None:
         status = status_of(error)
@@ -188,13 +188,29 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         interpreter from the other for some steps, and the loop ask for it all through the tail."""
         whole, self._whole = self._whole, []
         for connection, threads in whole:
-            serving = threads.submit(self.handle, connection)
-            serving.add_done_callback(partial(self.method_queue.defer, self._served, connection, threads))
+            threads.submit(partial(self._handled, connection, threads))
         super().wait_for_and_dispatch_events(timeout)
 
-    def _served(self, connection: Connection, threads: Threads, served: Future[bool]) -> None:
+    def _handled(self, connection: Connection, threads: Threads) -> None:
+        """In a thread."""
+        more = False
+        try:
+            more = self.handle(connection)
+        finally:
+            self.method_queue.defer(self._served, connection, threads, more)
+
+    def _served(self, connection: Connection, threads: Threads, more: bool) -> None:
         threads.under_way -= 1
-        self.finish_request(connection, served)
+        self._held_bytes -= connection.arrival.received_bytes
+        try:
+            connection.sock.setblocking(False)
+        except OSError:  # gunicorn has closed it, as the answer failed halfway
+            self._close(connection)
+            return
+        if more:
+            self._go_on(connection)
+        else:
+            self._linger(connection)
 
     def _turn_away(self, connection: Connection) -> None:
         """More wait for a thread than may; as the whole request is here, its connection stays."""

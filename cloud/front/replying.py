@@ -1,0 +1,73 @@
+"""The answer to a plain request, written without gunicorn: its head in one go, and what follows as it comes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Any
+
+from gunicorn import SERVER  # type: ignore[import-untyped]
+
+from cloud.front.sending import Sending
+
+logger = logging.getLogger(__name__)
+
+_OWN_LINES = 4
+
+
+class Reply:
+    """What a WSGI app answers one request of HTTP/1.1 with, on a connection that is kept if it says how long it is."""
+
+    def __init__(self, sending: Sending) -> None:
+        self._sending = sending
+        self._head = b""
+        self._begun = False
+        self._keeps = False
+
+    def start(self, status: str, headers: Sequence[tuple[str, str]], _error: object = None) -> Callable[[bytes], None]:
+        """`start_response` of PEP 3333."""
+        self._keeps = any(name == "Content-Length" for name, _ in headers)
+        lines = [f"{name}: {value}\r\n" for name, value in headers]
+        connection = "keep-alive" if self._keeps else "close"
+        head = (
+            f"HTTP/1.1 {status}\r\nServer: {SERVER}\r\nDate: {_date_at(int(time.time()))}\r\nConnection: {connection}\r\n"
+            f"{''.join(lines)}\r\n"
+        )
+        if not head.count("\r") == head.count("\n") == len(headers) + _OWN_LINES + 1:
+            raise ValueError("a header of an answer holds a line break")
+        self._head = head.encode("latin-1")
+        return self._write
+
+    def of(self, app: Callable[..., Any], environ: dict[str, Any]) -> bool:
+        """Sends what the app answers; whether another request may follow. What fails once it has begun is logged, and ends it."""
+        try:
+            answer = app(environ, self.start)
+            try:
+                for piece in answer:
+                    self._write(piece)
+                if not self._begun:
+                    self._write(b"")
+            finally:
+                if hasattr(answer, "close"):
+                    answer.close()
+        except OSError:
+            raise
+        except Exception:
+            if not self._begun:
+                raise
+            logger.exception("an answer broke off")
+            return False
+        return self._keeps
+
+    def _write(self, piece: bytes) -> None:
+        begun, self._begun = self._begun, True
+        self._sending.send_whole(piece if begun else self._head + piece)
+
+
+@lru_cache(maxsize=1)
+def _date_at(second: int) -> str:
+    """As answers tell it (RFC 9110, section 5.6.7)."""
+    return formatdate(second, usegmt=True)
