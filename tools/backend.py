@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -72,7 +73,7 @@ class Backend:
 
     def jobs(self, device: str) -> list[dict[str, Any]]:
         """A device's jobs, newest first."""
-        return self._web.items(f"/api/v1/devices/{quoted(device)}/jobs")
+        return list(self._pages(f"/api/v1/devices/{quoted(device)}/jobs"))
 
     def job(self, device: str, job_id: str) -> dict[str, Any]:
         """One job, and how far it is."""
@@ -114,11 +115,7 @@ class Backend:
 
     def drafts(self) -> Iterator[dict[str, Any]]:
         """What drafts there are, latest first, without their rows."""
-        cursor: str | None = ""
-        while cursor is not None:
-            page = self._web.get(f"/api/v1/tables?{urllib.parse.urlencode({'cursor': cursor} if cursor else {})}")
-            yield from page["items"]
-            cursor = page["next"]
+        return self._pages("/api/v1/tables")
 
     def remove_draft(self, digest: str) -> None:
         """Deletes a draft."""
@@ -134,8 +131,8 @@ class Backend:
 
     def history(self, device: str, network: str, *, limit: int | None = None) -> list[dict[str, Any]]:
         """The tables that a device was ever to use, newest version first, at most `limit`."""
-        query = f"?limit={limit}" if limit else ""
-        return self._web.items(f"{_table_path(device, network)}/history{query}")
+        first = {"limit": limit} if limit else {}
+        return list(itertools.islice(self._pages(f"{_table_path(device, network)}/history", **first), limit))
 
     def signed_table(self, device: str, network: str, digest: str) -> SignedTable:
         """One of the history, by its digest."""
@@ -152,8 +149,7 @@ class Backend:
 
     def rollouts(self, network: str = "") -> list[dict[str, Any]]:
         """Rollouts, newest first, without their devices."""
-        query = urllib.parse.urlencode({"network": network} if network else {})
-        return self._web.items(f"/api/v1/rollouts?{query}")
+        return list(self._pages("/api/v1/rollouts", **({"network": network} if network else {})))
 
     def rollout(self, rollout_id: str) -> dict[str, Any]:
         """One rollout, and where each of its devices is."""
@@ -185,6 +181,16 @@ class Backend:
     def count_inferences(self, run: str) -> int:
         """Distinct inferences that the store holds for a run."""
         return int(self._web.get(f"/api/v1/inferences/count?{urllib.parse.urlencode({'run': run})}")["count"])
+
+    def _pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """What a list has, asked for page by page."""
+        asked = query
+        while True:
+            page = self._web.get(f"{path}?{urllib.parse.urlencode(asked)}")
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            asked = {**query, "cursor": page["next"]}
 
     def _has(self, path: str) -> bool:
         try:

@@ -38,16 +38,16 @@ def after(kind: str, selection: Selection, word: str) -> Selection:
     return replace(selection, after=position)
 
 
-def moment_cursor(at: float, digest: str) -> str:
-    """The word for what follows what came in `at` and has this digest, in a list that is latest first."""
-    return f"{at!r}-{digest}"
+def moment_cursor(at: float, name: str) -> str:
+    """The word for what follows what came in `at` and has this name or digest, in a list that is latest first."""
+    return f"{at!r},{name}"
 
 
 def moment(word: str) -> tuple[float, str]:
     """Where a page ended. InvalidInput for a word that `moment_cursor` cannot have made."""
-    at, _, digest = word.rpartition("-")
+    at, _, name = word.partition(",")
     try:
-        return float(at), digest
+        return float(at), name
     except ValueError as error:
         raise _unknown(word) from error
 

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
-from pydantic import Field
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
-from cloud.api.cursors import moment, moment_cursor
 from cloud.api.described import Operation, described
-from cloud.api.given import Count, QueryModel, query_of
+from cloud.api.given import query_of
+from cloud.api.pages import PageQuery, cut
 from cloud.services import services
 from cloud.store.dead_letters.port import DeadLetter
 
 blueprint = Blueprint("dead_letters", __name__)
-
-_PAGE, _MOST_PAGE = 100, 1000
 
 
 @dataclass(frozen=True)
 class DeadLetterPage:
     """Latest first. `count`: of all there are; `next`: the cursor of what follows, null at the end."""
 
-    items: list[DeadLetter]
+    items: Sequence[DeadLetter]
     count: int
     next: str | None
 
 
-class DeadLetterQuery(QueryModel):
+class DeadLetterQuery(PageQuery):
     """Of one device, or of all."""
 
     device: str | None = None
-    limit: Annotated[Count, Field(description="at most so many, and 1000")] = _PAGE
-    cursor: Annotated[str | None, Field(description="go on where a page ended: its `next`")] = None
 
 
 @blueprint.get("/api/v1/dead-letters")
@@ -43,10 +38,7 @@ class DeadLetterQuery(QueryModel):
 @described(Operation(query=DeadLetterQuery, answers={200: DeadLetterPage}))
 def list_dead_letters() -> Response:
     """Messages and records that ingest could not read, with the reason, latest first: a page."""
-    asked = query_of(DeadLetterQuery)
-    store, limit = services().store, min(asked.limit, _MOST_PAGE)
-    before = None if asked.cursor is None else moment(asked.cursor)
-    found = store.dead_letters(device=asked.device, before=before, limit=limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    following = moment_cursor(last.received_at, last.digest) if last else None
-    return jsonify(DeadLetterPage(found[:limit], store.count_dead_letters(), following))
+    asked, store = query_of(DeadLetterQuery), services().store
+    found = store.dead_letters(device=asked.device, before=asked.before, limit=asked.most + 1)
+    items, following = cut(found, asked, lambda letter: letter.position)
+    return jsonify(DeadLetterPage(items, store.count_dead_letters(), following))

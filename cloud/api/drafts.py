@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
-from pydantic import Field
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
 from cloud.api.auditing import about
-from cloud.api.cursors import moment, moment_cursor
 from cloud.api.described import Operation, described
 from cloud.api.documents import TableDocument
-from cloud.api.given import Count, QueryModel, query_of
+from cloud.api.given import query_of
+from cloud.api.pages import PageQuery, cut
 from cloud.api.path_values import check_names
 from cloud.api.requests import json_object
 from cloud.services import services
@@ -24,8 +23,6 @@ from cloud.tables.accepting import check_bundles
 from protocol.table import Table
 
 blueprint = Blueprint("drafts", __name__)
-
-_PAGE, _MOST_PAGE = 100, 1000
 
 
 @dataclass(frozen=True)
@@ -39,15 +36,8 @@ class DraftDigest:
 class DraftPage:
     """Latest first. `next`: the cursor of what follows, null at the end."""
 
-    items: list[DraftFacts]
+    items: Sequence[DraftFacts]
     next: str | None
-
-
-class DraftQuery(QueryModel):
-    """How many, and from where on."""
-
-    limit: Annotated[Count, Field(description="at most so many, and 1000")] = _PAGE
-    cursor: Annotated[str | None, Field(description="go on where a page ended: its `next`")] = None
 
 
 @blueprint.post("/api/v1/tables")
@@ -64,16 +54,13 @@ def add_draft() -> tuple[Response, int]:
 
 @blueprint.get("/api/v1/tables")
 @allowed(Scope.READ)
-@described(Operation(query=DraftQuery, answers={200: DraftPage}))
+@described(Operation(query=PageQuery, answers={200: DraftPage}))
 def list_drafts() -> Response:
     """What drafts there are, latest first: a page."""
-    asked = query_of(DraftQuery)
-    limit = min(asked.limit, _MOST_PAGE)
-    before = None if asked.cursor is None else moment(asked.cursor)
-    found = services().store.drafts(before=before, limit=limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    following = moment_cursor(last.added_at, last.digest) if last else None
-    return jsonify(DraftPage(found[:limit], following))
+    asked = query_of(PageQuery)
+    found = services().store.drafts(before=asked.before, limit=asked.most + 1)
+    items, following = cut(found, asked, lambda draft: (draft.added_at, draft.digest))
+    return jsonify(DraftPage(items, following))
 
 
 @blueprint.get("/api/v1/tables/<digest>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,8 @@ from flask import Blueprint, Response, jsonify
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
 from cloud.api.described import Operation, described
-from cloud.api.given import Count, QueryModel, query_of
+from cloud.api.given import query_of
+from cloud.api.pages import PageQuery, cut
 from cloud.api.requests import json_object
 from cloud.fleet.known import check_registered
 from cloud.jobs.publishing import publish_jobs
@@ -66,10 +68,12 @@ class PublishedJob(JobFacts):
     published: bool
 
 
-class JobsQuery(QueryModel):
-    """At most so many."""
+@dataclass(frozen=True)
+class JobPage:
+    """Newest first. `next`: the cursor of what follows, null at the end."""
 
-    limit: Count | None = None
+    items: Sequence[JobFacts]
+    next: str | None
 
 
 @blueprint.post("/api/v1/devices/<device>/jobs")
@@ -86,14 +90,15 @@ def add_job(device: str) -> tuple[Response, int]:
 
 @blueprint.get("/api/v1/devices/<device>/jobs")
 @allowed(Scope.READ)
-@described(Operation(query=JobsQuery, answers={200: list[JobFacts]}))
+@described(Operation(query=PageQuery, answers={200: JobPage}))
 def list_jobs(device: str) -> Response:
-    """A device's jobs, newest first, at most `limit`, and how far each is; those of one that was removed stay."""
-    store = services().store
-    jobs = store.jobs(device, limit=query_of(JobsQuery).limit)
-    if not jobs:
+    """A device's jobs and how far each is, newest first: a page. Those of one that was removed stay."""
+    asked, store = query_of(PageQuery), services().store
+    found = store.jobs(device, before=asked.before, limit=asked.most + 1)
+    if not found:
         check_registered(store, device)
-    return jsonify([stored.to_json() for stored in jobs])
+    items, following = cut(found, asked, lambda stored: stored.position)
+    return jsonify({"items": [stored.to_json() for stored in items], "next": following})
 
 
 @blueprint.get("/api/v1/devices/<device>/jobs/<job_id>")

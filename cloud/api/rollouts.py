@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,8 @@ from cloud.access.scopes import Scope
 from cloud.api.access import allowed
 from cloud.api.auditing import about
 from cloud.api.described import Operation, described
-from cloud.api.given import BodyModel, Count, QueryModel, body_of, query_of
+from cloud.api.given import BodyModel, body_of, query_of
+from cloud.api.pages import PageQuery, cut
 from cloud.rollouts.ending import end
 from cloud.rollouts.stages import canceled
 from cloud.rollouts.starting import start
@@ -80,11 +82,18 @@ class RolloutFacts(RolloutSummary):
     members: tuple[Member, ...]
 
 
-class RolloutsQuery(QueryModel):
-    """Those of a network, at most so many."""
+@dataclass(frozen=True)
+class RolloutPage:
+    """Newest first, without their devices. `next`: the cursor of what follows, null at the end."""
+
+    items: Sequence[RolloutSummary]
+    next: str | None
+
+
+class RolloutsQuery(PageQuery):
+    """Those of a network, or all."""
 
     network: str | None = None
-    limit: Count | None = None
 
 
 @blueprint.post("/api/v1/rollouts")
@@ -107,12 +116,13 @@ def add_rollout() -> tuple[Response, int]:
 
 @blueprint.get("/api/v1/rollouts")
 @allowed(Scope.READ)
-@described(Operation(query=RolloutsQuery, answers={200: list[RolloutSummary]}))
+@described(Operation(query=RolloutsQuery, answers={200: RolloutPage}))
 def list_rollouts() -> Response:
-    """Rollouts, newest first, at most `limit`, without their devices."""
-    query = query_of(RolloutsQuery)
-    found = services().store.rollouts(network=query.network, limit=query.limit)
-    return jsonify([_summary(rollout) for rollout in found])
+    """Rollouts without their devices, newest first: a page."""
+    asked = query_of(RolloutsQuery)
+    found = services().store.rollouts(network=asked.network, before=asked.before, limit=asked.most + 1)
+    items, following = cut(found, asked, lambda rollout: rollout.position)
+    return jsonify({"items": [_summary(rollout) for rollout in items], "next": following})
 
 
 @blueprint.get("/api/v1/rollouts/<rollout_id>")

@@ -46,6 +46,7 @@ class SamplePage:
 def list_samples(device: str) -> Response:
     """A device's samples, latest first: a page (JSON), or all as JSON lines, CSV or Parquet."""
     query = query_of(RecordQuery)
+    check_known(services().store, device)
     return answer(
         _RECORDS,
         query,

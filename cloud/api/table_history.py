@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
+from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
+from pydantic import Field
 
 from cloud.access.scopes import Scope
 from cloud.api.access import allowed
 from cloud.api.described import Operation, described
 from cloud.api.documents import SignedTableDocument, TableReportDocument
-from cloud.api.given import Count, QueryModel, query_of
+from cloud.api.given import QueryModel, query_of
+from cloud.api.pages import MOST_ON_PAGE, PAGE, Limit
 from cloud.api.path_values import check_names
-from cloud.fleet.known import check_known
+from cloud.fleet.known import check_known, check_network
 from cloud.services import services
 from cloud.store.tables.port import TableVersion, signed_unknown
 from cloud.tables.standing import standings
-from protocol import topics
 
 blueprint = Blueprint("table_history", __name__)
 
@@ -50,22 +53,35 @@ class StandingFacts:
     last_version: int
 
 
-class HistoryQuery(QueryModel):
-    """At most so many."""
+@dataclass(frozen=True)
+class HistoryPage:
+    """Newest version first. `next`: the cursor of what follows, null at the end."""
 
-    limit: Count | None = None
+    items: Sequence[TableVersion]
+    next: str | None
+
+
+class HistoryQuery(QueryModel):
+    """How many, and from where on."""
+
+    limit: Limit = PAGE
+    cursor: Annotated[int | None, Field(ge=1, lt=2**63, description="go on where a page ended: its `next`")] = None
 
 
 @blueprint.get("/api/v1/devices/<device>/tables/<network>/history")
 @allowed(Scope.READ, own_device=True)
-@described(Operation(query=HistoryQuery, answers={200: list[TableVersion]}))
+@described(Operation(query=HistoryQuery, answers={200: HistoryPage}))
 def get_history(device: str, network: str) -> Response:
-    """What the device was ever to use for the network, newest version first, at most `limit`."""
-    store = services().store
+    """What the device was ever to use for the network, newest version first: a page."""
+    asked, store = query_of(HistoryQuery), services().store
     check_names(device, network)
     check_known(store, device)
-    versions = store.history(device, network, limit=query_of(HistoryQuery).limit)
-    return jsonify([version.to_json() for version in versions])
+    most = min(asked.limit, MOST_ON_PAGE)
+    found = store.history(device, network, below=asked.cursor, limit=most + 1)
+    if not found:
+        check_network(store, network)
+    items = found[:most]
+    return jsonify(HistoryPage(items, str(items[-1].version) if len(found) > most else None))
 
 
 @blueprint.get("/api/v1/devices/<device>/tables/<network>/history/<digest>")
@@ -87,5 +103,8 @@ def list_standings(network: str) -> Response:
 
     Tables with one `content_digest` differ in device and version alone.
     """
-    topics.check_name(network, what="network")
-    return jsonify([standing.to_json() for standing in standings(services().store, network)])
+    store = services().store
+    found = standings(store, network)
+    if not found:
+        check_network(store, network)
+    return jsonify([standing.to_json() for standing in found])

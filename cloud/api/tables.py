@@ -13,7 +13,7 @@ from cloud.api.described import Operation, described
 from cloud.api.documents import SignedTableDocument, TableReportDocument
 from cloud.api.path_values import check_names
 from cloud.api.requests import json_object
-from cloud.fleet.known import check_known, check_registered
+from cloud.fleet.known import check_known, check_network, check_registered
 from cloud.services import services
 from cloud.tables.accepting import check_acceptable
 from cloud.tables.publishing import publish_desired
@@ -69,6 +69,8 @@ def get_tables(device: str, network: str) -> Response:
     check_names(device, network)
     check_known(store, device)
     desired, reported = store.desired(device, network), store.reported(device, network)
+    if not (desired or reported):
+        check_network(store, network)
     return jsonify(
         {
             "desired": desired.signed.to_json() if desired else None,

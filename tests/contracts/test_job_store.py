@@ -44,7 +44,17 @@ def test_jobs_are_listed_newest_first_and_waiting_ones_oldest_first(store):
 
     assert [stored.job.id for stored in store.jobs("pi-1")] == ["c", "b", "a"]
     assert [stored.job.id for stored in store.jobs("pi-1", limit=1)] == ["c"]
+    assert [stored.job.id for stored in store.jobs("pi-1", before=(2.0, "c"), limit=1)] == ["b"]
     assert waiting(store) == ["a", "b", "c"]
+
+
+def test_jobs_of_one_moment_have_an_order(store):
+    for name in "bac":
+        store.add_job("pi-1", push(name), at=1.0)
+
+    (newest, *_) = store.jobs("pi-1", limit=1)
+
+    assert [stored.job.id for stored in store.jobs("pi-1", before=newest.position)] == ["b", "a"]
 
 
 def test_a_device_has_its_own_jobs_only(store):

@@ -45,6 +45,8 @@ def test_rollouts_are_told_newest_first_and_those_that_go_on_oldest_first(store)
 
     assert [each.id for each in store.rollouts()] == ["r2", "r1", "r0"]
     assert [each.id for each in store.rollouts(network="digits", limit=1)] == ["r2"]
+    assert [each.id for each in store.rollouts(network="digits", before=(2.0, "r2"))] == ["r0"]
+    assert [each.id for each in store.rollouts(before=(2.0, "r2"), limit=1)] == ["r1"]
     assert [each.id for each in store.unfinished_rollouts()] == ["r0", "r2"]
 
 

@@ -46,6 +46,8 @@ def test_what_was_desired_stays_in_the_history_newest_first(store):
     assert [(each.version, each.set_at) for each in (newest, oldest)] == [(3, 20.0), (1, 10.0)]
     assert (oldest.digest, oldest.bundle, oldest.rows) == (signed(1).table.digest, "b" * 64, 1)
     assert store.history("pi-1", "digits", limit=1) == [newest]
+    assert store.history("pi-1", "digits", below=3) == [oldest]
+    assert store.history("pi-1", "digits", below=1) == []
     assert store.signed(oldest.digest) == signed(1)
     assert store.history("pi-9", "digits") == []
 

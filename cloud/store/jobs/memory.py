@@ -24,9 +24,12 @@ class MemoryJobs:
             self._jobs[job.id] = StoredJob(device, job, at)
             self._changed(device)
 
-    def jobs(self, device: str, *, limit: int | None = None) -> list[StoredJob]:
+    def jobs(
+        self, device: str, *, before: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[StoredJob]:
         with self._jobs_lock:
-            return self._oldest_first(device)[::-1][:limit]
+            newest_first = self._oldest_first(device)[::-1]
+        return [stored for stored in newest_first if before is None or stored.position < before][:limit]
 
     def job(self, device: str, job_id: str) -> StoredJob:
         with self._jobs_lock:
@@ -74,7 +77,7 @@ class MemoryJobs:
 
     def _oldest_first(self, device: str) -> list[StoredJob]:
         stored = [stored for stored in self._jobs.values() if stored.device == device]
-        return sorted(stored, key=lambda stored: (stored.created_at, stored.job.id))
+        return sorted(stored, key=lambda stored: stored.position)
 
     def _changed(self, device: str) -> None:
         self._revisions[device] = self._revisions.get(device, 0) + 1

@@ -23,6 +23,11 @@ class StoredJob:
     started_at: float | None = None
     ended_at: float | None = None
 
+    @property
+    def position(self) -> tuple[float, str]:
+        """Its place among the others."""
+        return (self.created_at, self.job.id)
+
     def to_json(self) -> dict[str, Any]:
         names = ("device", "done", "total", "reason", "created_at", "started_at", "ended_at")
         return {
@@ -48,8 +53,10 @@ class JobStore(Protocol):
         """Keeps a new job, queued."""
         ...
 
-    def jobs(self, device: str, *, limit: int | None = None) -> list[StoredJob]:
-        """Newest first, at most `limit`."""
+    def jobs(
+        self, device: str, *, before: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[StoredJob]:
+        """Newest first, at most `limit`; the next page is `before` the last one's `position`."""
         ...
 
     def job(self, device: str, job_id: str) -> StoredJob:

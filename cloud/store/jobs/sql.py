@@ -23,9 +23,13 @@ class SqlJobs(SqlAccess):
             connection.execute(sa.insert(schema.jobs).values(**values, done=0, total=0, reason=""))
             self._note_change(connection, device)
 
-    def jobs(self, device: str, *, limit: int | None = None) -> list[StoredJob]:
+    def jobs(
+        self, device: str, *, before: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[StoredJob]:
         columns = schema.jobs.c
         query = sa.select(schema.jobs).where(columns.device == device)
+        if before is not None:
+            query = query.where(sa.tuple_(columns.created_at, columns.id) < sa.tuple_(*before))
         rows = self._all(query.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit))
         return [_stored(row) for row in rows]
 

@@ -28,10 +28,13 @@ class MemoryRollouts:
                 raise rollout_unknown(rollout_id)
             return self._rollouts[rollout_id]
 
-    def rollouts(self, *, network: str | None = None, limit: int | None = None) -> list[Rollout]:
+    def rollouts(
+        self, *, network: str | None = None, before: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[Rollout]:
         with self._rollouts_lock:
             found = [each for each in self._rollouts.values() if network in (None, each.network)]
-        return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)[:limit]
+        found = [each for each in found if before is None or each.position < before]
+        return sorted(found, key=lambda each: each.position, reverse=True)[:limit]
 
     def unfinished_rollouts(self) -> list[Rollout]:
         return [each for each in reversed(self.rollouts()) if not each.state.final]

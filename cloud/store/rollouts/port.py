@@ -20,8 +20,10 @@ class RolloutStore(Protocol):
         """NotFound when there is none."""
         ...
 
-    def rollouts(self, *, network: str | None = None, limit: int | None = None) -> list[Rollout]:
-        """Newest first, at most `limit`."""
+    def rollouts(
+        self, *, network: str | None = None, before: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[Rollout]:
+        """Newest first, at most `limit`; the next page is `before` the last one's `position`."""
         ...
 
     def unfinished_rollouts(self) -> list[Rollout]:

@@ -39,11 +39,15 @@ class SqlRollouts(SqlAccess):
             raise rollout_unknown(rollout_id)
         return Rollout.from_json(rows[0].content)
 
-    def rollouts(self, *, network: str | None = None, limit: int | None = None) -> list[Rollout]:
+    def rollouts(
+        self, *, network: str | None = None, before: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[Rollout]:
         columns = schema.rollouts.c
         query = sa.select(columns.content).order_by(columns.created_at.desc(), columns.id.desc()).limit(limit)
         if network is not None:
             query = query.where(columns.network == network)
+        if before is not None:
+            query = query.where(sa.tuple_(columns.created_at, columns.id) < sa.tuple_(*before))
         return [Rollout.from_json(row.content) for row in self._all(query)]
 
     def unfinished_rollouts(self) -> list[Rollout]:

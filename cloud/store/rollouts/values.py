@@ -104,6 +104,11 @@ class Rollout:
     ended_at: float | None = None
     revision: int = 0
 
+    @property
+    def position(self) -> tuple[float, str]:
+        """Its place among the others."""
+        return (self.created_at, self.id)
+
     def counts(self) -> dict[str, int]:
         """How many devices are in which state."""
         return dict(Counter(member.state.value for member in self.members))

@@ -113,9 +113,12 @@ class MemoryTables(MemoryRollouts, MemoryDevices, MemoryBundles):
             standing = [key for key, cleared in self._withdrawn.items() if not cleared]
             return sorted([*standing, *(key for key, desired in self._desired.items() if not desired.published)])
 
-    def history(self, device: str, network: str, *, limit: int | None = None) -> list[TableVersion]:
+    def history(
+        self, device: str, network: str, *, below: int | None = None, limit: int | None = None
+    ) -> list[TableVersion]:
         with self._tables_lock:
             mine = [each for each in self._versions.values() if (each.device, each.network) == (device, network)]
+        mine = [each for each in mine if below is None or each.version < below]
         return sorted(mine, key=lambda each: each.version, reverse=True)[:limit]
 
     def knows_network(self, network: str) -> bool:

@@ -123,8 +123,10 @@ class TableStore(Protocol):
         withdrawn."""
         ...
 
-    def history(self, device: str, network: str, *, limit: int | None = None) -> list[TableVersion]:
-        """What a device was ever to use for a network, newest version first, at most `limit`."""
+    def history(
+        self, device: str, network: str, *, below: int | None = None, limit: int | None = None
+    ) -> list[TableVersion]:
+        """What a device was ever to use for a network, newest version first, at most `limit`; of versions `below` one."""
         ...
 
     def knows_network(self, network: str) -> bool:

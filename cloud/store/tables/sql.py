@@ -107,9 +107,13 @@ class SqlTables(SqlAccess):
         query = sa.select(columns.device, columns.network).where(sa.not_(columns.published))
         return [(row.device, row.network) for row in self._all(query.order_by(columns.device, columns.network))]
 
-    def history(self, device: str, network: str, *, limit: int | None = None) -> list[TableVersion]:
+    def history(
+        self, device: str, network: str, *, below: int | None = None, limit: int | None = None
+    ) -> list[TableVersion]:
         columns = schema.signed_tables.c
         mine = (columns.device == device) & (columns.network == network) & columns.desired
+        if below is not None:
+            mine &= columns.version < below
         query = sa.select(*(columns[name] for name in _VERSION)).where(mine).order_by(columns.version.desc())
         return [_version(row) for row in self._all(query.limit(limit))]
 

@@ -89,7 +89,7 @@ def test_a_removed_device_leaves_no_table_and_no_word_of_its_own_at_the_broker(b
 
     assert list(backend.publisher.retained) == [kept]
     assert backend.call("GET", path).get_json() == {"desired": None, "reported": None}
-    assert [each["version"] for each in backend.call("GET", f"{path}/history").get_json()] == [3]
+    assert [each["version"] for each in backend.call("GET", f"{path}/history").get_json()["items"]] == [3]
     (standing, _) = backend.call("GET", "/api/v1/networks/digits/tables").get_json()
     assert (standing["device"], standing["desired"], standing["last_version"]) == ("pi-1", None, 3)
 

@@ -40,15 +40,18 @@ def test_a_new_job_is_published_to_its_device(registered):
 def test_jobs_are_listed_newest_first_and_told_one_by_one(registered):
     first, second = add(registered), add(registered)
 
-    listed = registered.call("GET", JOBS).get_json()
+    listed = registered.call("GET", JOBS).get_json()["items"]
+    page = registered.call("GET", f"{JOBS}?limit=1").get_json()
+    rest = registered.call("GET", f"{JOBS}?limit=1&cursor={page['next']}").get_json()
 
     assert [job["id"] for job in listed] == [second["id"], first["id"]]
-    assert registered.call("GET", f"{JOBS}?limit=1").get_json() == listed[:1]
+    assert page["items"] + rest["items"] == listed
+    assert rest["next"] is None
     assert registered.call("GET", f"{JOBS}/{first['id']}").get_json() == listed[1]
 
 
 def test_a_device_that_nobody_registered_has_no_list(registered):
-    assert registered.call("GET", JOBS).get_json() == []
+    assert registered.call("GET", JOBS).get_json() == {"items": [], "next": None}
 
     response = registered.call("GET", "/api/v1/devices/nosuch/jobs")
 
@@ -59,7 +62,7 @@ def test_the_jobs_of_a_device_that_was_removed_are_still_listed(registered):
     job = add(registered)
     registered.call("DELETE", "/api/v1/devices/pi-1")
 
-    assert [each["id"] for each in registered.call("GET", JOBS).get_json()] == [job["id"]]
+    assert [each["id"] for each in registered.call("GET", JOBS).get_json()["items"]] == [job["id"]]
 
 
 def test_a_canceled_job_is_published_as_such_until_it_has_ended(registered):
@@ -122,7 +125,7 @@ def test_what_changes_while_a_list_is_published_is_published_too():
 )
 def test_a_job_that_cannot_be_done_is_refused_before_it_is_kept(registered, content):
     assert registered.call("POST", JOBS, json=content).status_code == 400
-    assert registered.call("GET", JOBS).get_json() == []
+    assert registered.call("GET", JOBS).get_json()["items"] == []
 
 
 def test_jobs_are_for_registered_devices(backend):

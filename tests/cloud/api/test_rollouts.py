@@ -27,9 +27,19 @@ def test_a_rollout_is_kept_and_told(backend, order):
     assert (made["plan"]["canary_share"], made["plan"]["soak_s"], made["plan"]["growth"]) == (0.5, 10, None)
     assert [(each["device"], each["version"]) for each in made["members"]] == [("pi-1", 1), ("pi-2", 1)]
     assert backend.call("GET", f"{PATH}/{made['id']}").get_json() == made
-    (listed,) = backend.call("GET", f"{PATH}?network=digits").get_json()
+    (listed,) = backend.call("GET", f"{PATH}?network=digits").get_json()["items"]
     assert listed == {name: value for name, value in made.items() if name != "members"}
-    assert backend.call("GET", f"{PATH}?network=faces").get_json() == []
+    assert backend.call("GET", f"{PATH}?network=faces").get_json() == {"items": [], "next": None}
+
+
+def test_rollouts_come_in_pages_newest_first(backend, order):
+    made = [backend.call("POST", PATH, json=order(f"pi-{number}")).get_json()["id"] for number in range(3)]
+
+    first = backend.call("GET", f"{PATH}?limit=2").get_json()
+    second = backend.call("GET", f"{PATH}?limit=2&cursor={first['next']}").get_json()
+
+    assert [each["id"] for each in (*first["items"], *second["items"])] == made[::-1]
+    assert second["next"] is None
 
 
 def test_a_canceled_rollout_has_ended(backend, order):
@@ -63,7 +73,7 @@ def test_what_cannot_be_is_told_in_one_line(backend, order, more):
 
     assert response.status_code == 400
     assert "\n" not in response.get_json()["error"]
-    assert backend.call("GET", PATH).get_json() == []
+    assert backend.call("GET", PATH).get_json()["items"] == []
 
 
 def test_nan_and_a_body_that_is_no_object_are_refused(backend):

@@ -211,11 +211,13 @@ def test_the_history_tells_all_versions_and_gives_each_again(backend, make_signe
     for version, head_ms in ((1, 4.5), (2, 9.0)):
         backend.call("PUT", PATH, json=make_signed(version, head_ms=head_ms).to_json())
 
-    newest, oldest = backend.call("GET", f"{PATH}/history").get_json()
+    newest, oldest = backend.call("GET", f"{PATH}/history").get_json()["items"]
+    first = backend.call("GET", f"{PATH}/history?limit=1").get_json()
+    rest = backend.call("GET", f"{PATH}/history?limit=1&cursor={first['next']}").get_json()
 
     assert (newest["version"], oldest["version"]) == (2, 1)
     assert newest["set_at"] >= oldest["set_at"] > 1.7e9
-    assert backend.call("GET", f"{PATH}/history?limit=1").get_json() == [newest]
+    assert (first["items"], rest) == ([newest], {"items": [oldest], "next": None})
     again = backend.call("GET", f"{PATH}/history/{oldest['digest']}").get_json()
     assert SignedTable.from_json(again) == make_signed(1)
 
@@ -247,10 +249,21 @@ def test_who_uses_which_table_is_told_by_network(backend, make_signed):
     assert found[0]["desired"]["content_digest"] == found[1]["desired"]["content_digest"]
     assert (found[1]["reported"], found[2]["desired"]) == (None, None)
     assert found[2]["reported"]["state"] == "rolled_back"
-    assert backend.call("GET", "/api/v1/networks/nothing/tables").get_json() == []
 
 
-PLACES = ["tables/digits", "tables/digits/history", "sample-minutes"]
+@pytest.mark.parametrize(
+    "path", ["networks/nothing/tables", "devices/pi-1/tables/nothing", "devices/pi-1/tables/nothing/history"]
+)
+def test_a_network_that_nobody_knows_has_no_tables(backend, path):
+    backend.device("pi-1")
+
+    response = backend.call("GET", f"/api/v1/{path}")
+
+    assert (response.status_code, "network 'nothing' is not here" in response.get_json()["error"]) == (404, True)
+    assert backend.call("GET", f"/api/v1/{path.replace('nothing', 'digits')}").status_code == 200
+
+
+PLACES = ["tables/digits", "tables/digits/history", "samples", "sample-minutes"]
 
 
 @pytest.mark.parametrize("place", PLACES)
