@@ -29,6 +29,8 @@ _MOST_TENSORS = 1024
 _MOST_OBJECTS = 5 * _MOST_TENSORS
 """A tensor is one with another for its parameters, and so is an output. Counted before the JSON is read: that takes seconds."""
 _MOST_LISTS = 2**20
+_MOST_VALUES = 2**21
+"""An image of 800 x 800 pixels in three colours has fewer. Each costs 0.2 us; those of one digit pack to a thousandth."""
 
 _UNKNOWN_EXTENSIONS = ("classification", "shared_memory_region")
 """Of Triton: they would change what an output is, so that ignoring them would give a wrong answer."""
@@ -211,6 +213,8 @@ def _unpack(
             f"{what}: its JSON has {length} bytes, of at most {_MOST_HEADER_BYTES}; send tensors as binary data"
         )
     text = bytes(content[:length])
+    if text.count(b",") > _MOST_VALUES:
+        raise TooLarge(f"{what}: its JSON has more than {_MOST_VALUES} values; send tensors as binary data")
     if text.count(b"{") > _MOST_OBJECTS or text.count(b"[") > _MOST_LISTS:
         raise TooLarge(f"{what}: its JSON has more objects or lists than any tensors need; send tensors as binary data")
     header = parse_object(text, what=what)

@@ -140,6 +140,14 @@ def test_more_tensors_or_lists_than_can_be_are_refused_before_the_json_is_read(i
         unpack_request({}, body)
 
 
+def test_more_numbers_than_images_have_are_refused_before_the_json_is_read(monkeypatch):
+    body = b'{"inputs":[{"name":"b0","shape":[4000000],"datatype":"UINT8","data":[' + b"0," * 3_999_999 + b"0]}]}"
+    monkeypatch.setattr("protocol.inference.parse_object", None)
+
+    with pytest.raises(TooLarge, match="more than 2097152 values; send tensors as binary data"):
+        unpack_request({}, body)
+
+
 @given(cut=st.integers(0, 400))
 def test_a_body_cut_anywhere_is_refused_in_one_line(cut):
     wire = pack_request(REQUEST)
