@@ -123,7 +123,8 @@ def create_app(
         tails=tails,
         answering=Answering(tails, _node(settings)),
         in_flight=InFlight(settings.max_in_flight),
-        streamed=InFlight(Limits.streams // 2, what="large or chunked requests"),
+        # Half of the places for them are left to who uploads.
+        streamed=InFlight(1, together=Limits.streams // 2, what="requests in chunks or above 16 MiB"),
         unpacking=Unpacking(),
         statistics=Statistics(),
         metrics=BackendMetrics(),

@@ -141,9 +141,18 @@ def test_a_caller_has_so_many_requests_under_way_and_others_have_theirs():
     in_flight = InFlight(2)
     with in_flight.one_of("pi-1"):
         with in_flight.one_of("pi-1"):
-            with pytest.raises(Overloaded, match="2 requests"), in_flight.one_of("pi-1"):
+            with pytest.raises(Overloaded, match="of requests this token may have 2"), in_flight.one_of("pi-1"):
                 pass
             with in_flight.one_of("pi-2"):
                 pass
         with in_flight.one_of("pi-1"):
+            pass
+
+
+def test_all_callers_together_have_so_many_requests_under_way():
+    in_flight = InFlight(1, together=2)
+    with in_flight.one_of("pi-1"):
+        with in_flight.one_of("pi-2"), pytest.raises(Busy, match="2 are under way here"), in_flight.one_of("pi-3"):
+            pass
+        with in_flight.one_of("pi-3"):
             pass

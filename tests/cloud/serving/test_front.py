@@ -289,26 +289,26 @@ def test_more_whole_requests_than_may_wait_are_told_to_come_again(start_server, 
         assert answer(again)[0] == 200
 
 
-def test_a_token_that_sends_drop_by_drop_leaves_others_their_uploads(own_server):
+@pytest.mark.parametrize("path", [b"/v2/models/digits/infer", b"/v2/repository/index"])
+def test_tokens_of_devices_that_send_drop_by_drop_leave_others_their_uploads(own_server, path):
     chunked = AUTHORIZED.encode() + b"Transfer-Encoding: chunked\r\n\r\n"
-    status, _, created = own_server.ask(
-        "POST", "/api/v1/devices", b'{"id":"pi-1"}', **{"Content-Type": "application/json"}
-    )
-    assert status == 201
-    token = json.loads(created)["token"].encode()
-    begun = (
-        b"POST /v2/models/digits/infer HTTP/1.1\r\n"
-        + chunked.replace(b"secret-of-the-operator", token)
-        + b"5\r\nhello\r\n"
-    )
     upload = b"PUT /api/v1/artifacts/" + hashlib.sha256(b"hello").hexdigest().encode() + b" HTTP/1.1\r\n"
     with contextlib.ExitStack() as stack:
-        for _ in range(8):
-            stack.enter_context(own_server.connect()).sendall(begun)
+        for token in [_device_token(own_server, f"pi-{number}") for number in range(4)]:
+            drops = b"POST " + path + b" HTTP/1.1\r\n" + chunked.replace(b"secret-of-the-operator", token)
+            for _ in range(2):
+                stack.enter_context(own_server.connect()).sendall(drops + b"5\r\nhello\r\n")
 
         with own_server.connect() as connection:
             connection.sendall(upload + chunked + b"5\r\nhello\r\n0\r\n\r\n")
             assert answer(connection)[0] == 201
+
+
+def _device_token(server, device: str) -> bytes:
+    body = json.dumps({"id": device}).encode()
+    status, _, created = server.ask("POST", "/api/v1/devices", body, **{"Content-Type": "application/json"})
+    assert status == 201
+    return json.loads(created)["token"].encode()
 
 
 def test_requests_that_wait_for_the_database_keep_nobody_from_what_needs_none(own_server):
