@@ -12,8 +12,7 @@ import math
 import mmap
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,26 +73,23 @@ class Ledger:
         return self._marked(-1)
 
     def _marked(self, change: int) -> Mark:
-        with self._alone():
-            self._attach()
-            self._look_for_ended()
-            self._advance(self._numbers[_UNDER_WAY])
-            self._numbers[_UNDER_WAY] += change
-            self._numbers[self._place + 1] += change
-            at_s, share_j, share_s = self._reals
-            return Mark(at_s, share_j, share_s, self._numbers[_GAPS])
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
         with self._lock:
             if self._descriptor < 0:
-                yield
-                return
+                return self._marked_alone(change)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             try:
-                yield
+                return self._marked_alone(change)
             finally:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _marked_alone(self, change: int) -> Mark:
+        self._attach()
+        self._look_for_ended()
+        self._advance(self._numbers[_UNDER_WAY])
+        self._numbers[_UNDER_WAY] += change
+        self._numbers[self._place + 1] += change
+        at_s, share_j, share_s = self._reals
+        return Mark(at_s, share_j, share_s, self._numbers[_GAPS])
 
     def _attach(self) -> None:
         """A place for this process: its id, and how many requests are under way in it. Those of ended ones are free."""

@@ -6,9 +6,10 @@ import math
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from protocol.errors import Busy, DeadlineHopeless
 
@@ -52,11 +53,23 @@ class Pace:
 
 @dataclass(eq=False)
 class Place:
-    """One call in line: which tail it is of its bundle, what that takes, and since when it runs (None: it waits)."""
+    """One call in line: which tail it is of its bundle, what that takes, how long it has time (s, None: as long as it takes),
+    and since when it runs (None: it waits)."""
 
+    line: Line
     cut: int
     pace: Pace
+    patience_s: float | None
     running_since_s: float | None = None
+
+    def __enter__(self) -> Self:
+        self.line.enter(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.line.leave(self)
 
     def left_s(self, now_s: float) -> float:
         """How long it will still run, by what is expected."""
@@ -77,45 +90,54 @@ class Line:
         self._places: list[Place] = []
         self._paces: defaultdict[tuple[str, int], Pace] = defaultdict(Pace)
 
-    @contextmanager
-    def place(self, digest: str, cut: int, *, patience_s: float | None) -> Iterator[Place]:
-        """A place in line for the block, at the end.
+    def place(self, digest: str, cut: int, *, patience_s: float | None) -> Place:
+        """A place in line for a block, at the end.
 
         Busy when as many wait as may; DeadlineHopeless when those before it, and it itself by the quickest of its last runs,
         would take longer than `patience_s` (None: it has time).
         """
         with self._lock:
-            mine = Place(cut, self._paces[digest, cut])
-            self._check(mine, patience_s)
-            self._places.append(mine)
-        try:
-            yield mine
-        finally:
-            with self._lock:
-                self._places.remove(mine)
+            return Place(self, cut, self._paces[digest, cut], patience_s)
 
-    @contextmanager
-    def running(self, place: Place) -> Iterator[None]:
-        """Measures the block as the tail of this place. One that failed says nothing of how long it takes."""
-        place.running_since_s = began_s = self._clock()
-        yield
+    def enter(self, place: Place) -> None:
+        """As `place` says."""
         with self._lock:
-            now_s = self._clock()
+            self._check(place)
+            self._places.append(place)
+
+    def leave(self, place: Place) -> None:
+        """It needs to wait no more."""
+        with self._lock:
+            self._places.remove(place)
+
+    def runs(self, place: Place) -> float:
+        """The tail of this place runs from now on: since when, on the clock."""
+        place.running_since_s = began_s = self._clock()
+        return began_s
+
+    def ran(self, place: Place, began_s: float) -> float:
+        """It has run: how long, which is learned. One that failed says nothing of how long it takes."""
+        now_s = self._clock()
+        with self._lock:
             place.pace.learn(now_s - began_s, now_s=now_s)
+        return now_s - began_s
 
     def wait_s(self) -> float:
         """How long a call that comes now would wait."""
         with self._lock:
             return self._ahead_s()
 
-    def _check(self, mine: Place, patience_s: float | None) -> None:
+    def _check(self, mine: Place) -> None:
         ahead_s = self._ahead_s()
         if len(self._places) > self._most_waiting:
             raise Busy(
                 f"{len(self._places) - 1} requests wait in this process already; try again later", retry_after_s=ahead_s
             )
+        patience_s = mine.patience_s
+        if patience_s is None:
+            return
         needed_s = ahead_s + mine.pace.least_s(self._clock())
-        if patience_s is not None and needed_s > patience_s:
+        if needed_s > patience_s:
             before = "those before it and " if self._places else ""
             raise DeadlineHopeless(
                 f"{patience_s * 1e3:.0f} ms are left, but {before}this tail take{'' if before else 's'} "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from cloud.inference.energy import NodeEnergy, NodeMeter, NodeProfile, NodeWindow
+from cloud.inference.energy import NodeEnergy, NodeMeter, NodeProfile
 from cloud.inference.ledger import Ledger, Mark
 from cloud.settings import MeterKind
 from hardware.power.counts import EnergyCounts, NoCounts, NvmlCounts, RaplCounts
@@ -46,13 +47,12 @@ class MeteredNode:
         path = folder / _LEDGER if folder else None
         return cls(counts, Ledger(counts, guess_w=profile.busy_watts, clock=clock, path=path), profile)
 
-    @contextmanager
-    def window(self) -> Iterator[NodeWindow]:
-        window = _MeteredWindow(self, self._ledger.begin())
-        try:
-            yield window
-        finally:
-            window.close()
+    def window(self) -> _MeteredWindow:
+        return _MeteredWindow(self)
+
+    def begin(self) -> Mark:
+        """The beginning of a request."""
+        return self._ledger.begin()
 
     def end(self) -> Mark:
         """The end of a request."""
@@ -74,15 +74,25 @@ class MeteredNode:
 class _MeteredWindow:
     """Ends once, when its energy is asked for, or at the end of its block. For one thread."""
 
-    def __init__(self, node: MeteredNode, begun: Mark) -> None:
+    _begun: Mark
+
+    def __init__(self, node: MeteredNode) -> None:
         self._node = node
-        self._begun = begun
         self._ended: Mark | None = None
 
-    def spent(self) -> NodeEnergy:
-        return self._node.between(self._begun, self.close())
+    def __enter__(self) -> Self:
+        self._begun = self._node.begin()
+        return self
 
-    def close(self) -> Mark:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def spent(self) -> NodeEnergy:
+        return self._node.between(self._begun, self._close())
+
+    def _close(self) -> Mark:
         if self._ended is None:
             self._ended = self._node.end()
         return self._ended

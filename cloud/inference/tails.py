@@ -70,8 +70,7 @@ class Tails:
                 self._wait(turn, place, until_s)
                 try:
                     if not turn.closed:
-                        self._check_in_time(place, until_s)
-                        runner = self._opened(turn, digest)
+                        runner = turn.runner or self._opened_in_time(turn, digest, place, until_s)
                         self._check_in_time(place, until_s)
                         return self._ran(runner, place, boundary, began_s)
                 finally:
@@ -104,19 +103,23 @@ class Tails:
             return tuple(self._turns)
 
     def _ran(self, runner: Runner, place: Place, boundary: Sequence[Array], began_s: float) -> Ran:
-        turn_s = self._clock()
-        with self.line.running(place):
-            outputs = runner.tail(place.cut, boundary)
-        return Ran(outputs, waited_s=turn_s - began_s, ran_s=self._clock() - turn_s)
+        turn_s = self.line.runs(place)
+        outputs = runner.tail(place.cut, boundary)
+        return Ran(outputs, waited_s=turn_s - began_s, ran_s=self.line.ran(place, turn_s))
 
     def _wait(self, turn: _Turn, place: Place, until_s: float) -> None:
         """For its turn, as long as the tail may then still be in time."""
+        if until_s == math.inf:
+            turn.lock.acquire()
+            return
         left_s = until_s - self._clock()
         timeout_s = left_s - place.pace.least_s(self._clock())
         if not turn.lock.acquire(timeout=min(max(0.0, timeout_s), threading.TIMEOUT_MAX)):
             self._refuse(left_s, "but others run first")
 
     def _check_in_time(self, place: Place, until_s: float) -> None:
+        if until_s == math.inf:
+            return
         now_s = self._clock()
         needed_s = place.pace.least_s(now_s)
         if needed_s > until_s - now_s:
@@ -131,13 +134,18 @@ class Tails:
     def _turn(self, digest: str) -> _Turn:
         surplus = []
         with self._lock:
-            turn = self._turns.setdefault(digest, _Turn())
+            turn = self._turns.get(digest) or self._turns.setdefault(digest, _Turn())
             self._turns.move_to_end(digest)
             while len(self._turns) > self._most_open:
                 surplus.append(self._turns.popitem(last=False)[1])
         for old in surplus:
             old.close()
         return turn
+
+    def _opened_in_time(self, turn: _Turn, digest: str, place: Place, until_s: float) -> Runner:
+        """Not for one that is too late already."""
+        self._check_in_time(place, until_s)
+        return self._opened(turn, digest)
 
     def _opened(self, turn: _Turn, digest: str) -> Runner:
         """The turn's runner; the caller holds its lock."""

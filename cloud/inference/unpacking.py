@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from types import TracebackType
 
 from protocol.content_encoding import CONTENT_ENCODING, Body
 from protocol.errors import Busy, TooLarge
@@ -26,22 +26,21 @@ class Unpacking:
         self._most_large = most_large
         self._places = threading.BoundedSemaphore(most_large)
 
-    @contextmanager
-    def request(self, framing: Mapping[str, str], body: Body, *, limit_bytes: int) -> Iterator[Message]:
-        """The request, for as long as the block runs; Busy when it is a large one and there is no place for it."""
+    def request(self, framing: Mapping[str, str], body: Body, *, limit_bytes: int) -> _Unpacked:
+        """The request, for as long as a block runs; Busy when it is a large one and there is no place for it."""
         message = self._small(framing, body, limit_bytes)
         if message is not None:
-            yield message
-            return
+            return _Unpacked(message, None)
         if not self._places.acquire(blocking=False):
             raise Busy(
                 f"{self._most_large} requests that unpack to more than {self._small_bytes} bytes are under way here; try again",
                 retry_after_s=_RETRY_AFTER_S,
             )
         try:
-            yield unpack_request(framing, body, limit_bytes=limit_bytes)
-        finally:
+            return _Unpacked(unpack_request(framing, body, limit_bytes=limit_bytes), self._places)
+        except BaseException:
             self._places.release()
+            raise
 
     def _small(self, framing: Mapping[str, str], body: Body, limit_bytes: int) -> Message | None:
         """The request, unless it is compressed and large."""
@@ -51,3 +50,20 @@ class Unpacking:
             return unpack_request(framing, body, limit_bytes=self._small_bytes)
         except TooLarge:
             return None
+
+
+class _Unpacked:
+    """A request, and the place that it takes."""
+
+    def __init__(self, message: Message, places: threading.BoundedSemaphore | None) -> None:
+        self._message = message
+        self._places = places
+
+    def __enter__(self) -> Message:
+        return self._message
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._places:
+            self._places.release()

@@ -22,13 +22,15 @@ class Stage:
         self.calls = contextlib.ExitStack()
 
     def runs(self, took_s: float, *, cut: int = CUT, patience_s: float | None = None) -> None:
-        with self.line.place(BUNDLE, cut, patience_s=patience_s) as place, self.line.running(place):
+        with self.line.place(BUNDLE, cut, patience_s=patience_s) as place:
+            began_s = self.line.runs(place)
             self.now_s += took_s
+            self.line.ran(place, began_s)
 
     def comes(self, *, cut: int = CUT, patience_s: float | None = None, running: bool = False) -> None:
         place = self.calls.enter_context(self.line.place(BUNDLE, cut, patience_s=patience_s))
         if running:
-            self.calls.enter_context(self.line.running(place))
+            self.line.runs(place)
 
 
 @pytest.fixture
@@ -117,7 +119,8 @@ def test_what_is_not_known_yet_refuses_nobody():
 
 
 def test_what_failed_says_nothing_of_how_long_it_takes(stage):
-    with pytest.raises(OSError), stage.line.place(BUNDLE, CUT, patience_s=None) as place, stage.line.running(place):
+    with pytest.raises(OSError), stage.line.place(BUNDLE, CUT, patience_s=None) as place:
+        stage.line.runs(place)
         stage.now_s += 9.0
         raise OSError
     stage.comes()
