@@ -40,7 +40,7 @@ class Codec(StrEnum):
     @property
     def element(self) -> str:
         """`raw`, `fp16` or `int8`."""
-        return self.value.partition("+")[0]
+        return self.partition("+")[0]
 
     @property
     def compressed(self) -> bool:

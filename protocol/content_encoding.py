@@ -38,7 +38,7 @@ def compressed_as_accepted(body: bytes, accepted: str) -> tuple[bytes, str]:
 
     Who weighs them (`q=`) is asking for something else than the clients of the protocol do: only `q=0` is understood.
     """
-    for item in accepted.lower().split(","):
+    for item in accepted.lower().split(",") if accepted else ():
         name, _, weight = (part.strip() for part in item.partition(";"))
         if name in _WINDOWS and not _NEVER.fullmatch(weight):
             packer = zlib.compressobj(_ZLIB_LEVEL, wbits=_WINDOWS[name])
@@ -113,6 +113,8 @@ def _limited(content: Content, limit_bytes: int) -> Content:
 
 def header(headers: Mapping[str, str], name: str, fallback: str) -> str:
     """A header by name, whatever its case."""
+    if name in headers:
+        return headers[name]
     for key, value in headers.items():
         if key.lower() == name.lower():
             return value

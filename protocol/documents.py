@@ -147,10 +147,14 @@ def field(content: Mapping[str, Any], name: str, kind: type, *, what: str) -> An
 
 
 def _plainly(kind: type, value: Any) -> bool:
-    """Whether a number is beyond doubt of a kind, as nearly all are: then nobody needs to be told which one it was."""
+    """Whether a value is beyond doubt of a kind, as nearly all are: then nobody needs to be told which one it was."""
     if kind is float:
         return type(value) is float and math.isfinite(value)
-    return kind is int and type(value) is int and value in _INTEGERS
+    if kind is int:
+        return type(value) is int and value in _INTEGERS
+    if kind is str:
+        return type(value) is str and value.isascii() and "\0" not in value
+    return type(value) is kind
 
 
 def checked(value: Any, kind: type, *, what: str) -> Any:

@@ -38,7 +38,11 @@ _UNKNOWN_EXTENSIONS = ("classification", "shared_memory_region")
 _MOST_SIDES = 32
 """Of a tensor, as in numpy 1; the product of a thousand sides is a number that nobody can print."""
 
+_LONGEST_SIDE = 2**63 - 1
+
 _NUMBERS = {bool, int, float}
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+"""Made once: `json.dumps` makes one a call."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def _asked_binary(output: Mapping[str, Any], default_binary: bool) -> bool:
 
 def _pack(header: dict[str, Any], tensors: Sequence[Tensor], *, binary: bool, compress: bool) -> Wire:
     try:
-        text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+        text = _ENCODER.encode(header).encode()
     except ValueError as error:
         raise InvalidInput(
             f"{error}: parameters must be finite, and outputs with NaN or infinity can only travel as binary data"
@@ -247,9 +251,7 @@ def _read_tensor(item: Mapping[str, Any], content: Body, offset: int, *, what: s
     name = field(item, "name", str, what=f"{what}: a tensor")
     what = f"{what}: tensor '{name:.60}'"
     dtype = dtype_of(field(item, "datatype", str, what=what))
-    shape = tuple(checked(side, int, what=f"{what}: shape") for side in field(item, "shape", list, what=what))
-    if len(shape) > _MOST_SIDES or any(side < 0 for side in shape):
-        raise InvalidInput(f"{what}: shape {list(shape)!s:.60} has a negative side, or more than {_MOST_SIDES}")
+    shape = _shape(field(item, "shape", list, what=what), what=what)
     parameters = dict(_object(item.get("parameters", {}), what=f"{what}: 'parameters'"))
     size = parameters.pop("binary_data_size", None)
     needed = math.prod(shape) * dtype.itemsize
@@ -264,6 +266,14 @@ def _read_tensor(item: Mapping[str, Any], content: Body, offset: int, *, what: s
         return Tensor(name, flat.reshape(shape), parameters), offset + needed
     except (ValueError, OverflowError) as error:  # an empty tensor with sides that no array can have
         raise InvalidInput(f"{what}: shape {list(shape)} is out of range") from error
+
+
+def _shape(sides: list[Any], *, what: str) -> tuple[int, ...]:
+    if set(map(type, sides)) != {int} or max(sides) > _LONGEST_SIDE:
+        sides = [checked(side, int, what=f"{what}: shape") for side in sides]
+    if len(sides) > _MOST_SIDES or min(sides, default=0) < 0:
+        raise InvalidInput(f"{what}: shape {sides!s:.60} has a negative side, or more than {_MOST_SIDES}")
+    return tuple(sides)
 
 
 def _from_json_data(item: Mapping[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...], *, what: str) -> Array:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ _NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 
 def datatype_of(dtype: npt.DTypeLike) -> str:
     """The protocol's name of a numpy dtype; InvalidInput where it has none."""
+    if isinstance(dtype, np.dtype) and (name := _NAMES.get(dtype)):
+        return name
     try:
         return _NAMES[np.dtype(dtype).newbyteorder("<")]
     except KeyError as error:
@@ -65,15 +68,15 @@ class TensorSpec:
     scale: float = 0.0
     zero_point: int = 0
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         return dtype_of(self.datatype)
 
-    @property
+    @cached_property
     def elements(self) -> int:
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         return self.elements * self.dtype.itemsize
 

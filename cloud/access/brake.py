@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from cloud.remembered import Remembered
 from cloud.store.tries.port import TryStore
@@ -60,6 +61,7 @@ class Brake:
             return 0
 
 
+@lru_cache(maxsize=4096)
 def site_of(peer: str) -> str:
     """Whom a count is for: the address; of IPv6 its /64, of which one host has all addresses (RFC 6177)."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TypeVar
 
 from cloud.remembered import Remembered
@@ -43,9 +44,7 @@ class Catalogue:
 
         NotFound for what is not here or not loaded, BundleMismatch for a digest of another network or version.
         """
-        if digest:
-            return self._surely(lambda: _loaded(_by_digest(self.all(), network, version, digest)))
-        return self._surely(lambda: _loaded(_by_version(_of_network(self.all(), network), network, version)))
+        return self._surely(partial(self._found, network, version, digest))
 
     def forget(self) -> None:
         """Asks the store again from now on."""
@@ -55,6 +54,11 @@ class Catalogue:
         bundles = self._store.bundles()
         self._noticed({bundle.digest for bundle in bundles if bundle.loaded})
         return bundles
+
+    def _found(self, network: str, version: str, digest: str) -> StoredBundle:
+        if digest:
+            return _loaded(_by_digest(self.all(), network, version, digest))
+        return _loaded(_by_version(_of_network(self.all(), network), network, version))
 
     def _surely(self, look: Callable[[], Found]) -> Found:
         """What is looked for; before saying that it is not there the store is asked again."""

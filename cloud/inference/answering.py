@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from cloud.inference.energy import NodeEnergy, NodeMeter
 from cloud.inference.tails import Tails
@@ -102,8 +102,8 @@ def _told(cloud_ms: float, spent: NodeEnergy) -> dict[str, Any]:
         "cloud_ms": cloud_ms,
         "cloud_node_mj": spent.node_mj,
         **({} if spent.active_mj is None else {"cloud_active_mj": spent.active_mj}),
-        "cloud_ms_provenance": Provenance.MEASURED.value,
-        "cloud_energy_provenance": spent.provenance.value,
+        "cloud_ms_provenance": str(Provenance.MEASURED),
+        "cloud_energy_provenance": str(spent.provenance),
     }
 
 
@@ -111,8 +111,13 @@ def decoded_boundary(tensors: Sequence[Tensor], specs: Sequence[TensorSpec], cod
     """The boundary in the manifest's order, as the network wants it; missing and surplus tensors are InvalidInput."""
     by_name = {tensor.name: tensor for tensor in tensors}
     wanted = [spec.name for spec in specs]
+    if by_name.keys() != set(wanted):
+        _refuse_names(by_name, wanted)
+    return [decode(by_name[spec.name], spec, codec) for spec in specs]
+
+
+def _refuse_names(by_name: Collection[str], wanted: Collection[str]) -> NoReturn:
     if missing := [name for name in wanted if name not in by_name]:
         raise InvalidInput(f"tensor '{missing[0]}' is missing; this cut takes {', '.join(wanted)}")
-    if surplus := [name for name in by_name if name not in wanted]:
-        raise InvalidInput(f"tensor '{surplus[0]:.60}' is unknown; this cut takes {', '.join(wanted)}")
-    return [decode(by_name[spec.name], spec, codec) for spec in specs]
+    surplus = next(name for name in by_name if name not in wanted)
+    raise InvalidInput(f"tensor '{surplus:.60}' is unknown; this cut takes {', '.join(wanted)}")

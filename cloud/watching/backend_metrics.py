@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from cloud.watching.exposition import BUCKETS_S, BoundedLabels, new_registry
+from cloud.watching.exposition import BUCKETS_S, BoundedLabels, Series, new_registry
 
 _MOST_TAILS = 200
 
@@ -17,22 +18,26 @@ class BackendMetrics:
     def __init__(self) -> None:
         self.registry = registry = new_registry()
         self._tails = BoundedLabels(_MOST_TAILS)
-        self._requests = Counter(
-            "dynasplit_requests", "Requests by endpoint and status.", ["endpoint", "status"], registry=registry
+        self._requests = Series(
+            Counter("dynasplit_requests", "Requests by endpoint and status.", ["endpoint", "status"], registry=registry)
         )
-        self._inferences = Histogram(
-            "dynasplit_inference_seconds",
-            "From the last byte of a request to its answer, by network and cut.",
-            ["network", "cut"],
-            buckets=BUCKETS_S,
-            registry=registry,
+        self._inferences = Series(
+            Histogram(
+                "dynasplit_inference_seconds",
+                "From the last byte of a request to its answer, by network and cut.",
+                ["network", "cut"],
+                buckets=BUCKETS_S,
+                registry=registry,
+            )
         )
-        self._tails_ran = Histogram(
-            "dynasplit_tail_seconds",
-            "How long the tail itself ran, by network and cut.",
-            ["network", "cut"],
-            buckets=BUCKETS_S,
-            registry=registry,
+        self._tails_ran = Series(
+            Histogram(
+                "dynasplit_tail_seconds",
+                "How long the tail itself ran, by network and cut.",
+                ["network", "cut"],
+                buckets=BUCKETS_S,
+                registry=registry,
+            )
         )
         self._waited = Histogram(
             "dynasplit_queue_wait_seconds",
@@ -46,38 +51,48 @@ class BackendMetrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
-        self._refused = Counter(
-            "dynasplit_inferences_refused", "Inferences that got no outputs, by reason.", ["reason"], registry=registry
+        self._queue_s = math.nan
+        self._refused = Series(
+            Counter(
+                "dynasplit_inferences_refused",
+                "Inferences that got no outputs, by reason.",
+                ["reason"],
+                registry=registry,
+            )
         )
-        self._joules = Counter(
-            "dynasplit_node_joules",
-            "Energy of this node that was told to callers, by provenance.",
-            ["provenance"],
-            registry=registry,
+        self._joules = Series(
+            Counter(
+                "dynasplit_node_joules",
+                "Energy of this node that was told to callers, by provenance.",
+                ["provenance"],
+                registry=registry,
+            )
         )
 
     def answered(self, endpoint: str, status: int) -> None:
         """A request to an endpoint of the app ("none": to no endpoint) was answered."""
-        self._requests.labels(endpoint, str(status)).inc()
+        self._requests.of(endpoint, str(status)).inc()
 
     def inferred(self, network: str, cut: int, *, took_s: float, waited_s: float, ran_s: float) -> None:
         """An inference was answered with outputs."""
         tail = self._tails.of((network, str(cut)))
-        self._inferences.labels(*tail).observe(took_s)
-        self._tails_ran.labels(*tail).observe(ran_s)
+        self._inferences.of(*tail).observe(took_s)
+        self._tails_ran.of(*tail).observe(ran_s)
         self._waited.observe(waited_s)
 
     def refused(self, error: Exception) -> None:
         """An inference was refused, or broke."""
-        self._refused.labels(reason_of(error)).inc()
+        self._refused.of(reason_of(error)).inc()
 
     def spent(self, node_mj: float, provenance: str) -> None:
         """What a caller was told that the node spent on it."""
-        self._joules.labels(provenance).inc(max(0.0, node_mj) / 1e3)
+        self._joules.of(provenance).inc(max(0.0, node_mj) / 1e3)
 
     def queue(self, wait_s: float) -> None:
         """How long one that comes now would wait in this process."""
-        self._queue.set(wait_s)
+        if wait_s != self._queue_s:
+            self._queue.set(wait_s)
+            self._queue_s = wait_s
 
 
 def reason_of(error: Exception) -> str:

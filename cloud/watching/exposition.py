@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -49,6 +51,27 @@ def _alone(collector: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(collector)
     return registry
+
+
+Metric = TypeVar("Metric", bound=MetricWrapperBase)
+
+
+class Series(Generic[Metric]):
+    """The series of a metric, each looked up once: `labels` makes texts of its values anew every time. Thread-safe.
+
+    Kept for ever, as the metric itself keeps them.
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        self._known: dict[tuple[str, ...], Metric] = {}
+
+    def of(self, *values: str) -> Metric:
+        """That with these values of the labels."""
+        known = self._known.get(values)
+        if known is None:
+            known = self._known[values] = self._metric.labels(*values)
+        return known
 
 
 class BoundedLabels:

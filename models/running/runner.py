@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -67,6 +67,14 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+class _Tail(NamedTuple):
+    """A signature, what its inputs' names begin with, and the outputs that are wanted of it by their names in there."""
+
+    signature: str
+    prefix: str
+    wanted: Mapping[str, TensorSpec]
+
+
 class SignatureRunner:
     """A `Runner` over any engine: it knows which array goes to which signature."""
 
@@ -74,6 +82,7 @@ class SignatureRunner:
         self._manifest = manifest
         self._engine = engine
         self._closed = False
+        self._tails: dict[int, _Tail] = {}
         self.runtime = engine.runtime
 
     def head(self, cut: int, inputs: Sequence[Array]) -> Head:
@@ -96,15 +105,11 @@ class SignatureRunner:
     def tail(self, cut: int, boundary: Sequence[Array]) -> Mapping[str, Array]:
         point = self._point(cut)
         _check("boundary tensors", point.boundary, boundary)
-        wanted = {
-            f"o{place}": spec
-            for place, spec in enumerate(self._manifest.outputs)
-            if spec.name not in point.finished_outputs
-        }
+        if cut not in self._tails:
+            self._tails[cut] = self._tail_of(point)
+        signature, prefix, wanted = self._tails[cut]
         if not wanted:
             return {}
-        whole = cut == 0 and not self._manifest.mixed
-        signature, prefix = (WHOLE, "i") if whole else (tail_signature(cut), "b")
         made = self._engine.run(signature, _numbered(prefix, boundary), wanted)
         return {spec.name: made[name] for name, spec in wanted.items()}
 
@@ -117,6 +122,15 @@ class SignatureRunner:
         if self._closed:
             raise RunnerFailed(f"the runner of {self._manifest.network} is closed")
         return self._manifest.cut(cut)
+
+    def _tail_of(self, point: CutPoint) -> _Tail:
+        wanted = {
+            f"o{place}": spec
+            for place, spec in enumerate(self._manifest.outputs)
+            if spec.name not in point.finished_outputs
+        }
+        whole = point.index == 0 and not self._manifest.mixed
+        return _Tail(WHOLE, "i", wanted) if whole else _Tail(tail_signature(point.index), "b", wanted)
 
     def _head_signature(self, cut: int) -> str:
         return WHOLE if cut == self._manifest.operator_count else head_signature(cut)
