@@ -18,11 +18,13 @@ from alembic.script import ScriptDirectory
 import cloud
 from cloud.database.engine import Database
 from cloud.database.schema import metadata
-from cloud.store.records.port import Selection
+from cloud.store.records.port import Arrival, Selection
 from cloud.store.sql import SqlStore
-from protocol.configuration import Configuration
+from cloud.store.upkeep.minutes import minute_of
+from protocol.configuration import Configuration, Provenance
 from protocol.errors import Conflict
 from protocol.link import REFERENCE_LINK
+from protocol.samples import Sample
 from protocol.table import Row, Table
 
 SCRIPTS = Path(cloud.__file__).parent / "database" / "migrations"
@@ -58,6 +60,8 @@ def a_value(column: sa.Column[Any], number: int) -> Any:
     match column.type:
         case sa.Boolean():
             return True
+        case sa.JSON() if column.name == "sources":
+            return [["boot", number]]
         case sa.JSON():
             return {"cost": {**FIGURES, "provenance": KINDS}, "number": number, "odd": "a\0b", "table": TABLE, **TABLE}
         case sa.String(length=length) if length and length < 64:
@@ -203,6 +207,29 @@ def test_older_drafts_are_listed_and_can_be_deleted(database, connection):
     }
     assert listed[0].added_at > 1.7e9
     assert len(left) == 249
+
+
+def test_minutes_of_an_older_schema_are_read_and_known_to_it_again(database, connection):
+    migrate(connection, command.upgrade, "0013")
+    sample = Sample(70.0, True, 10.0, 3.0, 5.0, 30_000.0, Provenance.MEASURED, 600_000, 50.0, False)
+    minutes = tables(connection)["sample_minutes"]
+    key = {"device": "pi-1", "minute": 60, "provenance": "measured", "clock_synced": True}
+    figures = minute_of(sample, device="pi-1", source=("boot", 1)).figures()
+    connection.execute(sa.insert(minutes), [{**key, "figures": figures, "sources": [["boot", 1]]}])
+    migrate(connection, command.upgrade, "head")
+    connection.commit()
+
+    store = SqlStore(database)
+    store.write([Arrival("pi-1", "boot", number, 3.0, sample.to_json(), sample) for number in (1, 2, 3, 7)])
+    store.thin_samples(received_before=200.0)
+    (minute,) = store.sample_minutes("pi-1")
+    with store._database.writing() as another:
+        migrate(another, command.downgrade, "0013")
+        back = another.scalar(sa.select(minutes.c.sources))
+    store.close()
+
+    assert (minute.count, minute.sources) == (4, (("boot", 1, 3), ("boot", 7, 7)))
+    assert back == [["boot", number] for number in (1, 2, 3, 7)]
 
 
 def test_samples_by_the_minute_are_not_lost_by_going_back(connection):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from cloud.store.upkeep.sources import Range, Source, Sources
 from protocol.configuration import Provenance
 from protocol.errors import InvalidInput
 from protocol.samples import Sample
@@ -14,9 +15,6 @@ from protocol.samples import Sample
 logger = logging.getLogger(__name__)
 
 _MINUTE_S = 60
-
-Source = tuple[str, int]
-"""Boot and sequence of a sample."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class SampleMinute:
     mean_temperature_c: float | None
     max_temperature_c: float | None
     mean_cpu_khz: float | None
-    sources: tuple[Source, ...]
+    sources: tuple[Range, ...]
 
     @property
     def throttled_share(self) -> float:
@@ -67,9 +65,9 @@ class SampleMinute:
 
     @classmethod
     def stored(cls, key: Sequence[Any], figures: Mapping[str, Any], sources: Iterable[Sequence[Any]]) -> SampleMinute:
-        """What `key`, `figures` and `sources` were taken of."""
+        """What `key`, `figures` and `sources` were taken of. Of earlier versions these are boot and sequence of each sample."""
         device, minute, provenance, clock_synced = key
-        kept = tuple((str(boot), int(sequence)) for boot, sequence in sources)
+        kept = tuple((str(boot), int(ends[0]), int(ends[-1])) for boot, *ends in sources)
         return cls(device, minute, Provenance(provenance), bool(clock_synced), **figures, sources=kept)
 
 
@@ -106,7 +104,7 @@ def minute_of(sample: Sample, *, device: str, source: Source) -> SampleMinute:
         mean_temperature_c=sample.temperature_c,
         max_temperature_c=sample.temperature_c,
         mean_cpu_khz=sample.cpu_khz,
-        sources=(source,),
+        sources=((*source, source[1]),),
     )
 
 
@@ -115,13 +113,14 @@ def together(known: SampleMinute | None, samples: Iterable[SampleMinute]) -> Sam
 
     A device whose clock stands still has one minute with all of its samples: each is looked for and added once.
     """
-    sources = set(known.sources) if known else set()
+    sources = Sources(known.sources if known else ())
     added: SampleMinute | None = None
     for each in samples:
-        if not sources.issuperset(each.sources):
-            sources.update(each.sources)
+        ((boot, sequence, _),) = each.sources
+        if sources.add((boot, sequence)):
             added = _both(added, each) if added else each
-    return _both(known, added) if known and added else known or added
+    whole = _both(known, added) if known and added else known or added
+    return whole and replace(whole, sources=sources.ranges())
 
 
 def _both(one: SampleMinute, other: SampleMinute) -> SampleMinute:
@@ -138,7 +137,7 @@ def _both(one: SampleMinute, other: SampleMinute) -> SampleMinute:
     )
 
 
-_SUMS = ("count", "seconds", "metered_s", "warm_s", "clocked_s", "throttled_s", "sources")
+_SUMS = ("count", "seconds", "metered_s", "warm_s", "clocked_s", "throttled_s")
 _MEANS = {"mean_w": "metered_s", "mean_temperature_c": "warm_s", "mean_cpu_khz": "clocked_s"}
 
 
