@@ -104,14 +104,28 @@ def create_app(
     # A redirect to the path with single slashes would drop the body of a PUT.
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    store = store or SqlStore(settings.database_url or sqlite_url(settings.data_dir))
+    made = _services(
+        settings,
+        store=store or SqlStore(settings.database_url or sqlite_url(settings.data_dir)),
+        publisher=publisher or _publisher(settings),
+        tails=tails,
+        accounts=accounts or _accounts(settings),
+    )
+    attach(app, made)
+    _add_endpoints(app, made)
+    _behind_proxies(app, settings.trusted_proxies)
+    return app
+
+
+def _services(
+    settings: BackendSettings, *, store: Store, publisher: Publisher, tails: Tails | None, accounts: BrokerAccounts
+) -> Services:
     files = BundleFiles(settings.data_dir)
     remove_leftovers(settings.data_dir)
     tails = tails or Tails(
         files, open_runner=_opening(settings), most_open=settings.open_bundles, most_waiting=settings.max_waiting
     )
-    accounts = accounts or _accounts(settings)
-    made = Services(
+    return Services(
         settings=settings,
         store=store,
         asking=Asking(),
@@ -128,14 +142,10 @@ def create_app(
         unpacking=Unpacking(),
         statistics=Statistics(),
         metrics=BackendMetrics(),
-        publisher=publisher or _publisher(settings),
+        publisher=publisher,
         accounts=accounts,
         enrolling=Enrolling(settings, store, accounts),
     )
-    attach(app, made)
-    _add_endpoints(app, made)
-    _behind_proxies(app, settings.trusted_proxies)
-    return app
 
 
 def _add_endpoints(app: Flask, made: Services) -> None:

@@ -83,7 +83,7 @@ def _run(settings: IngestSettings, store: Store, metrics: IngestMetrics, ended: 
         share = _shares(settings, address, name=name, ended=ended)
         if ended.is_set():
             return 0
-        return _take_in(bus, Ingest(bus, store, retention=settings.retention, share=share, metrics=metrics), ended)
+        return _take_in(bus, Ingest(bus, store, retention=settings, share=share, metrics=metrics), ended)
     finally:
         for chore in chores:
             chore.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -85,6 +85,18 @@ class BackendSettings:
         # Once for all: Flask, for one, takes a relative path to start at the app's package.
         object.__setattr__(self, "data_dir", self.data_dir.absolute())
         check_token(self.operator_token, what="setting 'operator_token'")
+        self._check_watts()
+        for least, names in _LEAST.items():
+            for name in names:
+                if getattr(self, name) < least:
+                    raise InvalidInput(f"setting '{name}' must be {least} or more, not {getattr(self, name)}")
+        if self.broker_url:
+            BrokerAddress.parse(self.broker_url)
+        choose(MeterKind, self.node_meter, what="setting 'node_meter'")
+        _check_logs(self.log_format, self.log_level)
+        self._check_enrolment()
+
+    def _check_watts(self) -> None:
         if not 0 < self.node_busy_watts < math.inf:
             raise InvalidInput(f"setting 'node_busy_watts' must be above 0 and finite, not {self.node_busy_watts}")
         if self.node_idle_watts is not None and not 0 <= self.node_idle_watts <= self.node_busy_watts:
@@ -92,22 +104,6 @@ class BackendSettings:
                 f"setting 'node_idle_watts' must lie between 0 and node_busy_watts ({self.node_busy_watts}), "
                 f"not {self.node_idle_watts}"
             )
-        for name in ("threads", "open_bundles", "max_in_flight", "max_body_bytes", "max_artifact_bytes"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"setting '{name}' must be 1 or more, not {getattr(self, name)}")
-        for name, least in (
-            ("max_waiting", 0),
-            ("requests_per_minute", 0),
-            ("trusted_proxies", 0),
-            ("keep_audit_days", 1),
-        ):
-            if getattr(self, name) < least:
-                raise InvalidInput(f"setting '{name}' must be {least} or more, not {getattr(self, name)}")
-        if self.broker_url:
-            BrokerAddress.parse(self.broker_url)
-        choose(MeterKind, self.node_meter, what="setting 'node_meter'")
-        _check_logs(self.log_format, self.log_level)
-        self._check_enrolment()
 
     def _check_enrolment(self) -> None:
         keeper = choose(AccountKeeper, self.broker_accounts, what="setting 'broker_accounts'")
@@ -121,6 +117,12 @@ class BackendSettings:
             check_public_key(self.operator_public_key, what="setting 'operator_public_key'")
 
 
+_LEAST = {
+    0: ("max_waiting", "requests_per_minute", "trusted_proxies"),
+    1: ("threads", "open_bundles", "max_in_flight", "max_body_bytes", "max_artifact_bytes", "keep_audit_days"),
+}
+
+
 class Sharing(StrEnum):
     """Whether several ingest processes divide the telemetry among them."""
 
@@ -130,11 +132,11 @@ class Sharing(StrEnum):
     OFF = "off"
 
 
-@dataclass(frozen=True)
-class IngestSettings:
-    """Settings of ingest. `data_dir` holds the SQLite store where there is no `database_url`.
+@dataclass(frozen=True, kw_only=True)
+class IngestSettings(Retention):
+    """Settings of ingest, and how long it keeps what. `data_dir` holds the SQLite store where there is no `database_url`.
 
-    `share`: one of `Sharing`. How long what is kept: as `Retention`.
+    `share`: one of `Sharing`.
     """
 
     broker_url: str = field(repr=False)
@@ -144,16 +146,10 @@ class IngestSettings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     share: str = Sharing.AUTO.value
-    raw_samples_s: float = Retention.raw_samples_s
-    keep_inferences_s: float = Retention.keep_inferences_s
-    keep_samples_s: float = Retention.keep_samples_s
-    keep_dead_letters_s: float = Retention.keep_dead_letters_s
-    keep_drafts_s: float = Retention.keep_drafts_s
-    keep_ended_s: float = Retention.keep_ended_s
-    most_dead_letters: int = Retention.most_dead_letters
     database_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         BrokerAddress.parse(self.broker_url)
         _check_logs(self.log_format, self.log_level)
         if self.data_dir is not None:
@@ -165,12 +161,6 @@ class IngestSettings:
         if not 0 <= self.metrics_port < 65536:
             raise InvalidInput(f"setting 'metrics_port' must be 0 to 65535, not {self.metrics_port}")
         choose(Sharing, self.share, what="setting 'share'")
-        _ = self.retention
-
-    @property
-    def retention(self) -> Retention:
-        """How long what is kept."""
-        return Retention(**{each.name: getattr(self, each.name) for each in fields(Retention)})
 
 
 def _check_logs(log_format: str, level: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from cloud.watching.exposition import BUCKETS_S, BoundedLabels, Series, new_registry
 
 _MOST_TAILS = 200
+_OF_TAIL = ("network", "cut")
 
 
 class BackendMetrics:
@@ -17,57 +19,22 @@ class BackendMetrics:
 
     def __init__(self) -> None:
         self.registry = registry = new_registry()
+        count, times = partial(Counter, registry=registry), partial(Histogram, registry=registry)
         self._tails = BoundedLabels(_MOST_TAILS)
-        self._requests = Series(
-            Counter("dynasplit_requests", "Requests by endpoint and status.", ["endpoint", "status"], registry=registry)
-        )
-        self._inferences = Series(
-            Histogram(
-                "dynasplit_inference_seconds",
-                "From the last byte of a request to its answer, by network and cut.",
-                ["network", "cut"],
-                buckets=BUCKETS_S,
-                registry=registry,
-            )
-        )
-        self._tails_ran = Series(
-            Histogram(
-                "dynasplit_tail_seconds",
-                "How long the tail itself ran, by network and cut.",
-                ["network", "cut"],
-                buckets=BUCKETS_S,
-                registry=registry,
-            )
-        )
-        self._waited = Histogram(
-            "dynasplit_queue_wait_seconds",
-            "How long tails waited for their turn.",
-            buckets=(0.0001, *BUCKETS_S),
-            registry=registry,
-        )
-        self._queue = Gauge(
-            "dynasplit_queue_seconds",
-            "How long a tail that came now would wait for its turn, in the worker process with the longest line.",
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
+        self._requests = Series(count("dynasplit_requests", "Requests by endpoint and status.", ["endpoint", "status"]))
+        told = "From the last byte of a request to its answer, by network and cut."
+        self._inferences = Series(times("dynasplit_inference_seconds", told, _OF_TAIL, buckets=BUCKETS_S))
+        told = "How long the tail itself ran, by network and cut."
+        self._tails_ran = Series(times("dynasplit_tail_seconds", told, _OF_TAIL, buckets=BUCKETS_S))
+        told = "How long tails waited for their turn."
+        self._waited = times("dynasplit_queue_wait_seconds", told, buckets=(0.0001, *BUCKETS_S))
+        told = "How long a tail that came now would wait for its turn, in the worker process with the longest line."
+        self._queue = Gauge("dynasplit_queue_seconds", told, multiprocess_mode="livemax", registry=registry)
         self._queue_s = math.nan
-        self._refused = Series(
-            Counter(
-                "dynasplit_inferences_refused",
-                "Inferences that got no outputs, by reason.",
-                ["reason"],
-                registry=registry,
-            )
-        )
-        self._joules = Series(
-            Counter(
-                "dynasplit_node_joules",
-                "Energy of this node that was told to callers, by provenance.",
-                ["provenance"],
-                registry=registry,
-            )
-        )
+        told = "Inferences that got no outputs, by reason."
+        self._refused = Series(count("dynasplit_inferences_refused", told, ["reason"]))
+        told = "Energy of this node that was told to callers, by provenance."
+        self._joules = Series(count("dynasplit_node_joules", told, ["provenance"]))
 
     def answered(self, endpoint: str, status: int) -> None:
         """A request to an endpoint of the app ("none": to no endpoint) was answered."""

@@ -18,28 +18,16 @@ class IngestMetrics:
         self.registry = registry = CollectorRegistry()
         self._wall_clock = wall_clock
         self._oldest_at: float | None = None
-        self._records = Counter(
-            "dynasplit_ingest_records", "Records that were committed, by kind.", ["kind"], registry=registry
-        )
-        self._dropped = Counter(
-            "dynasplit_ingest_dropped",
-            "Messages for which there was no room; their devices send them again.",
-            registry=registry,
-        )
-        self._commits = Histogram(
-            "dynasplit_ingest_commit_seconds", "How long a commit took.", buckets=BUCKETS_S, registry=registry
-        )
-        self._received_at = Gauge(
-            "dynasplit_ingest_last_received_timestamp_seconds",
-            "When the newest message came in, in seconds since the epoch.",
-            registry=registry,
-        )
-        lag = Gauge(
-            "dynasplit_ingest_lag_seconds",
-            "For how long the oldest message that is being written has been here; 0 when none is.",
-            registry=registry,
-        )
-        lag.set_function(self._lag_s)
+        told = "Records that were committed, by kind."
+        self._records = Counter("dynasplit_ingest_records", told, ["kind"], registry=registry)
+        told = "Messages for which there was no room; their devices send them again."
+        self._dropped = Counter("dynasplit_ingest_dropped", told, registry=registry)
+        told = "How long a commit took."
+        self._commits = Histogram("dynasplit_ingest_commit_seconds", told, buckets=BUCKETS_S, registry=registry)
+        told = "When the newest message came in, in seconds since the epoch."
+        self._received_at = Gauge("dynasplit_ingest_last_received_timestamp_seconds", told, registry=registry)
+        told = "For how long the oldest message that is being written has been here; 0 when none is."
+        Gauge("dynasplit_ingest_lag_seconds", told, registry=registry).set_function(self._lag_s)
 
     def watch_waiting(self, count: Callable[[], int]) -> None:
         """Tells how many records wait for the writer."""

@@ -100,7 +100,9 @@ class TableStore(Protocol):
         """The broker has taken the table with this digest; `NO_TABLE`: it keeps none any more."""
         ...
 
-    def desired(self, device: str, network: str) -> DesiredTable | None: ...
+    def desired(self, device: str, network: str) -> DesiredTable | None:
+        """What a device shall use for a network; None where it shall use none (any more), or nobody knows the device."""
+        ...
 
     def desired_versions(self, network: str) -> Mapping[str, DesiredVersion]:
         """What each device shall use for a network, by device."""
@@ -141,7 +143,9 @@ class TableStore(Protocol):
         """
         ...
 
-    def reported(self, device: str, network: str) -> TableReport | None: ...
+    def reported(self, device: str, network: str) -> TableReport | None:
+        """The latest report of a device on its table for a network; None where it said nothing, or was removed since."""
+        ...
 
     def reports(self, network: str) -> Mapping[str, ReceivedReport]:
         """The latest report of each device on its table for a network, by device."""

@@ -192,6 +192,7 @@ def test_two_of_three_that_are_killed_in_the_middle_of_a_rollout_hold_up_nothing
     store = SqlStore(f"sqlite:///{tmp_path}/data/dynasplit.sqlite")
     for number, name in enumerate(names):
         store.add_device(name, token_sha256=str(number) * 64)
+    store.add_bundle(make_signed().table.bundle, network="digits")
     devices = [Applying(broker, name) for name in names]
     bus = MqttBus(BrokerAddress.parse(broker), client_id="pi-1")
     sender = Sender(bus, inference.to_json())
