@@ -14,6 +14,8 @@ from protocol.errors import ServiceMissing
 logger = logging.getLogger(__name__)
 
 _EVERY_S = 5.0
+_MOST_PUBLISHED = 100
+"""Lists in one look: telemetry waits for it."""
 
 
 def publish_jobs(store: JobStore, publisher: Publisher, *, device: str) -> None:
@@ -60,8 +62,11 @@ class LateLists:
             return
         self._due_s = self._clock() + self._every_s
         try:
-            for device in self._store.devices_with_unpublished_jobs():
+            late = self._store.devices_with_unpublished_jobs()
+            for device in late[:_MOST_PUBLISHED]:
                 publish_jobs(self._store, self._publisher, device=device)
                 logger.info("%s: its jobs, which the broker had not taken, are published", device)
+            if len(late) > _MOST_PUBLISHED:
+                self._due_s = self._clock()
         except ServiceMissing as error:
             logger.debug("jobs wait to be published: %s", error)

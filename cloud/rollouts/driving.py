@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _MOST_SENT = 50
 """So many tables of a rollout are sent between two looks at what became of those before."""
+_MOST_PUBLISHED = 500
+"""So many tables that a broker had not taken are published in one look: rollouts do not wait for all of a large fleet."""
 
 
 class Driver:
@@ -74,7 +76,7 @@ class Driver:
 
     def _publish_late(self) -> None:
         try:
-            for device, network in self._store.unpublished_desired():
+            for device, network in self._store.unpublished_desired()[:_MOST_PUBLISHED]:
                 publish_desired(self._store, self._publisher, device=device, network=network)
         except ServiceMissing as error:
             logger.warning("desired tables wait to be published: %s", error)

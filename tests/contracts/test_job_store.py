@@ -118,6 +118,17 @@ def test_a_list_counts_as_unpublished_from_each_change_until_the_broker_took_it(
     assert store.devices_with_unpublished_jobs() == []
 
 
+def test_a_broker_that_may_have_lost_all_lists_is_to_be_told_them(store):
+    store.add_job("pi-1", push("a"), at=1.0)
+    revision = store.unfinished_jobs("pi-1").revision
+    store.note_jobs_published("pi-1", revision=revision)
+
+    store.note_job_lists_lost()
+    assert store.devices_with_unpublished_jobs() == ["pi-1"]
+    store.note_jobs_published("pi-1", revision=revision)
+    assert store.devices_with_unpublished_jobs() == []
+
+
 @pytest.mark.parametrize("change", ["cancel", "end"])
 def test_an_end_and_a_cancellation_change_the_list(store, change):
     store.add_job("pi-1", push("a"), at=1.0)

@@ -200,6 +200,23 @@ def test_what_was_withdrawn_is_to_be_cleared_until_somebody_did(store):
     assert store.unpublished_desired() == [("pi-1", "digits")]
 
 
+def test_a_broker_that_may_have_lost_all_is_to_be_told_all_of_it(store):
+    for network in ("digits", "faces"):
+        store.set_desired(signed(3, network=network))
+        store.note_published("pi-1", network, digest=signed(3, network=network).table.digest)
+    assert store.unpublished_desired() == []
+
+    store.note_desired_lost()
+    assert store.unpublished_desired() == [("pi-1", "digits"), ("pi-1", "faces")]
+    retired(store)
+    for network in ("digits", "faces"):
+        store.note_published("pi-1", network, digest=NO_TABLE)
+    assert store.unpublished_desired() == []
+
+    store.note_desired_lost()
+    assert store.unpublished_desired() == [("pi-1", "digits"), ("pi-1", "faces")]
+
+
 def test_a_device_has_tables_once_it_was_to_use_one_or_spoke_of_one(store):
     store.set_desired(signed(1))
     store.note_report("pi-2", TableReport("digits", "c" * 64, 0, TableState.REJECTED, "old"), at=1.0)

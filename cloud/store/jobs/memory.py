@@ -63,6 +63,10 @@ class MemoryJobs:
         with self._jobs_lock:
             self._published[device] = max(revision, self._published.get(device, 0))
 
+    def note_job_lists_lost(self) -> None:
+        with self._jobs_lock:
+            self._published.clear()
+
     def devices_with_unpublished_jobs(self) -> list[str]:
         with self._jobs_lock:
             return sorted(

@@ -82,6 +82,10 @@ class JobStore(Protocol):
         """The broker has taken the list of this revision."""
         ...
 
+    def note_job_lists_lost(self) -> None:
+        """The broker may have lost all lists that it took: none counts as published."""
+        ...
+
     def devices_with_unpublished_jobs(self) -> list[str]:
         """Whose list has changed since the broker took it."""
         ...

@@ -77,6 +77,10 @@ class SqlJobs(SqlAccess):
         mine = (lists.device == device) & (lists.published < revision)
         self._change(sa.update(schema.job_lists).where(mine).values(published=revision))
 
+    def note_job_lists_lost(self) -> None:
+        lists = schema.job_lists.c
+        self._change(sa.update(schema.job_lists).where(lists.published > 0).values(published=0))
+
     def devices_with_unpublished_jobs(self) -> list[str]:
         lists = schema.job_lists.c
         query = sa.select(lists.device).where(lists.published < lists.revision).order_by(lists.device)

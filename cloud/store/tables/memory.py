@@ -75,6 +75,11 @@ class MemoryTables(MemoryRollouts, MemoryDevices, MemoryBundles):
             elif key in self._withdrawn and digest == NO_TABLE:
                 self._withdrawn[key] = True
 
+    def note_desired_lost(self) -> None:
+        with self._tables_lock:
+            self._desired = {key: replace(known, published=False) for key, known in self._desired.items()}
+            self._withdrawn = dict.fromkeys(self._withdrawn, False)
+
     def _withdraw(self, device: str) -> None:
         """It shall use no table any more, and what it said of one is forgotten."""
         with self._tables_lock:

@@ -100,6 +100,10 @@ class TableStore(Protocol):
         """The broker has taken the table with this digest; `NO_TABLE`: it keeps none any more."""
         ...
 
+    def note_desired_lost(self) -> None:
+        """The broker may have lost all that it took, and may keep again what was withdrawn: nothing counts as published."""
+        ...
+
     def desired(self, device: str, network: str) -> DesiredTable | None:
         """What a device shall use for a network; None where it shall use none (any more), or nobody knows the device."""
         ...

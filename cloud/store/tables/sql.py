@@ -75,6 +75,9 @@ class SqlTables(SqlAccess):
         this = (columns.device == device) & (columns.network == network) & (columns.digest == digest)
         self._change(sa.update(schema.desired).where(this).values(published=True))
 
+    def note_desired_lost(self) -> None:
+        self._change(sa.update(schema.desired).where(schema.desired.c.published).values(published=False))
+
     def desired(self, device: str, network: str) -> DesiredTable | None:
         desired, signed = schema.desired.c, schema.signed_tables.c
         query = sa.select(signed.content, desired.published).join_from(schema.desired, schema.signed_tables, _joined())
