@@ -129,6 +129,7 @@ class Writer:
             if isinstance(error, InvalidInput) and isinstance(items[0], News):
                 return self._written([_refused(items[0], error)])
             logger.exception("could not write a message of '%s'; it is dropped unacknowledged", items[0].device)
+            self._metrics.given_up()
             return True
         self._away = False
         self._metrics.written(kinds(items), took_s=time.monotonic() - began_s)

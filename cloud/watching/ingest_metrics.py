@@ -57,6 +57,10 @@ class IngestMetrics:
         for kind, count in counts.items():
             self._records.labels(kind).inc(count)
 
+    def given_up(self) -> None:
+        """What was being written never will be."""
+        self._oldest_at = None
+
     def serve(self, host: str, port: int) -> Callable[[], None]:
         """Answers `GET /metrics` on a thread of its own, until what is given back is called. ServiceMissing for a port that is
         taken."""

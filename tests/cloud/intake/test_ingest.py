@@ -727,6 +727,17 @@ def test_news_that_nobody_foresaw_cost_only_themselves(start, device, inference,
     assert (sequences(store), store.count_dead_letters()) == ([1, 2], 0)
 
 
+def test_what_is_given_up_is_no_lag(start, device, caplog):
+    store, metrics = Choosy(RuntimeError("what is this")), IngestMetrics()
+    store.add_bundle("b" * 64, network="digits")
+    start(store, metrics=metrics)
+
+    device.bus.publish(*NEWS[1])
+
+    wait_until(lambda: "what is this" in caplog.text)
+    wait_until(lambda: metrics.registry.get_sample_value("dynasplit_ingest_lag_seconds") == 0.0)
+
+
 @pytest.mark.parametrize("steps", [{"done": -1, "total": 5}, {"done": 0, "total": -1}])
 def test_a_job_cannot_have_done_less_than_nothing(start, device, steps):
     store = MemoryStore()
