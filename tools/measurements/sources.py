@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,14 @@ def read(source: str, filters: Filters, *, token: str = "", skip_bad: bool = Fal
     with its place and the reason, unless `skip_bad` leaves it out; so is a choice that is left open. ServiceMissing when a
     backend or database is away.
     """
-    if source.startswith(("http://", "https://")):
-        return recorded(_from_backend(source, filters, token), filters, skip_bad=skip_bad)
-    if "://" in source:
-        return recorded(_from_database(source, filters), filters, skip_bad=skip_bad)
-    return _from_file(Path(source), filters, skip_bad=skip_bad)
+    kept = _kept(source, filters, token)
+    if kept is None:
+        path, text = Path(source), _text(Path(source))
+        if is_published(columns_of(text)):
+            published = read_published(path, skip_bad=skip_bad, network=filters.get("network", ""))
+            return selected(published, filters)
+        kept = _lines(path, text)
+    return recorded(kept, filters, skip_bad=skip_bad)
 
 
 def contents(source: str, filters: Filters, *, token: str = "") -> list[tuple[str, Content]]:
@@ -39,24 +42,22 @@ def contents(source: str, filters: Filters, *, token: str = "") -> list[tuple[st
 
     `source` as `read` takes it, though published CSV, which is of no bundle, is InvalidInput.
     """
+    kept = _kept(source, filters, token)
+    return _lines(Path(source), _text(Path(source))) if kept is None else list(kept)
+
+
+def _kept(source: str, filters: Filters, token: str) -> Iterable[tuple[str, Content]] | None:
+    """What a backend or a database has; None for a file of text."""
     if source.startswith(("http://", "https://")):
-        return list(_from_backend(source, filters, token))
+        return _from_backend(source, filters, token)
     if "://" in source:
-        return list(_from_database(source, filters))
-    if is_sqlite(Path(source)):
-        return contents(f"sqlite:///{Path(source).absolute()}", filters)
-    text = read_text(Path(source), what="measurements").removeprefix("\ufeff")
-    return _lines(Path(source), text)
+        return _from_database(source, filters)
+    path = Path(source)
+    return _from_database(f"sqlite:///{path.absolute()}", filters) if is_sqlite(path) else None
 
 
-def _from_file(path: Path, filters: Filters, *, skip_bad: bool) -> Recorded:
-    if is_sqlite(path):
-        return read(f"sqlite:///{path.absolute()}", filters, skip_bad=skip_bad)
-    text = read_text(path, what="measurements").removeprefix("\ufeff")
-    if is_published(columns_of(text)):
-        published = read_published(path, skip_bad=skip_bad, network=filters.get("network", ""))
-        return selected(published, filters)
-    return recorded(_lines(path, text), filters, skip_bad=skip_bad)
+def _text(path: Path) -> str:
+    return read_text(path, what="measurements").removeprefix("\ufeff")
 
 
 def _lines(path: Path, text: str) -> list[tuple[str, Content]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cloud.store.records.memory import MemoryRecords
 from cloud.store.records.port import Arrival
-from cloud.store.upkeep.ended_memory import MemoryEnded
+from cloud.store.upkeep.ended_memory import MemoryEnded, delete
 from cloud.store.upkeep.minutes import SampleMinute, kept_minute, together
 from cloud.store.upkeep.port import Perishable
 from protocol.messages import Inference
@@ -57,10 +57,8 @@ class MemoryUpkeep(MemoryRecords, MemoryEnded):
 
     def _forget_letters(self, *, before: float, limit: int) -> int:
         with self._letters_lock:
-            old = [letter.digest for letter in self._letters.values() if letter.received_at < before][:limit]
-            for digest in old:
-                del self._letters[digest]
-        return len(old)
+            old = [letter.digest for letter in self._letters.values() if letter.received_at < before]
+            return delete(self._letters, old[:limit])
 
     def _oldest(self, content: type, *, before: float, limit: int) -> list[Arrival]:
         found = [
