@@ -10,7 +10,7 @@ ARGS ?=
 help:
 	@echo "make demo      watch DynaSplit do its whole job on this machine (ARGS='--requests 50 --keep-running' and more)"
 	@echo "make test      run all checks and tests"
-	@echo "make quick     run the tests that need no service, in some four minutes"
+	@echo "make quick     run what needs no service, with few cases of what tries many, in about a minute"
 	@echo "make check     format, lint, types, import rules"
 	@echo "make install   set up .venv with everything but TensorFlow; then: .venv/bin/dynasplit --help"
 	@echo "make install-convert  add TensorFlow and the quantizer, for dynasplit convert and int8 heads"
@@ -32,7 +32,7 @@ test: check
 	$(PYTEST) $(ARGS)
 
 quick: .venv/installed-dev
-	$(PYTEST) -m "not system and not convert and not arm64 and not docker and not mosquitto and not postgresql and not reference" $(ARGS)
+	$(PYTEST) --quick $(ARGS)
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import errno
 import fcntl
+import gc
 import getpass
 import ipaddress
 import json
@@ -15,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ from cloud.broker.dynamic_security import rights
 from tools import cli
 
 _BROKER_PATIENCE_S = 30.0
-_DEAREST_FIRST = ("alone", "docker", "arm64", "system", "convert", "postgresql", "mosquitto")
+_DEAREST_FIRST = ("alone", "docker", "arm64", "system", "convert", "postgresql", "mosquitto", "exhaustive")
 """Marks of what takes minutes, and so on down; who must be alone waits least at the beginning."""
 
 # Started in the background of a shell, a process inherits that interruptions are ignored; tests interrupt what they start.
@@ -41,11 +43,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("by hand", max_examples=25, deadline=None)
+settings.register_profile("quick", max_examples=10, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "by hand")
+
+
+_NOT_QUICK = {"system", "convert", "arm64", "docker", "mosquitto", "postgresql", "reference"}
+"""Marks of what needs more than Python's packages, or minutes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--reference", type=Path, help="folder of the published data (or DYNASPLIT_REFERENCE)")
+    parser.addoption("--quick", action="store_true", help="what needs no service, with few cases of what tries many")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--quick"):
+        settings.load_profile("quick")
 
 
 def _reference_folder(config: pytest.Config) -> Path | None:
@@ -56,6 +69,8 @@ def _reference_folder(config: pytest.Config) -> Path | None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     _leave_out_reference(config, items)
+    if config.getoption("--quick"):
+        _leave_out_long(config, items)
     if "PYTEST_XDIST_WORKER" in os.environ:
         _dear_files_first(items)
 
@@ -68,6 +83,22 @@ def _dear_files_first(items: list[pytest.Item]) -> None:
         rank[item.path] = min([*marks, rank.get(item.path, len(_DEAREST_FIRST))])
     whole = Path(__file__).parent / "system"
     items.sort(key=lambda item: (rank[item.path], whole not in item.path.parents))
+
+
+def _leave_out_long(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a function marked `exhaustive(sample=N)` the first N cases stay."""
+    tried: Counter[tuple[Path, str]] = Counter()
+    left_out = []
+    for item in items:
+        many = item.get_closest_marker("exhaustive")
+        function = (item.path, item.name.partition("[")[0])
+        tried[function] += 1
+        too_many = many is not None and tried[function] > many.kwargs.get("sample", 0)
+        if too_many or any(mark.name in _NOT_QUICK for mark in item.iter_markers()):
+            left_out.append(item)
+    config.hook.pytest_deselected(items=left_out)
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
 
 
 def _leave_out_reference(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -85,6 +116,17 @@ def _leave_out_reference(config: pytest.Config, items: list[pytest.Item]) -> Non
             f"{len(left_out)} tests against the published data are left out: give --reference DIR or DYNASPLIT_REFERENCE "
             "(the authors publish it at github.com/hpc-tuwien/SPLINTER)"
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is collected stays to the end: the collector of garbage need not look at it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

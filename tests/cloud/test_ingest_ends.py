@@ -21,6 +21,7 @@ class Part:
         self.stopped = True
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("bus", "ingest"), [(Part(alive=False), Part()), (Part(), Part(alive=False))])
 def test_a_thread_that_has_ended_ends_the_process_with_an_error(bus, ingest, caplog):
     assert _take_in(bus, ingest, threading.Event()) == 1

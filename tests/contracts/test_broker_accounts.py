@@ -91,6 +91,7 @@ def test_a_device_named_like_a_service_takes_nobodys_account(kept, name):
     assert kept.accounts.add(name, "x") not in ("backend", "ingest", "cloud", "admin")
 
 
+@pytest.mark.exhaustive
 def test_a_broker_that_is_away_is_a_missing_service():
     nobody = DynamicSecurity(BrokerAddress.parse("mqtt://backend:x@127.0.0.1:9"), patience_s=0.2)
 

@@ -62,7 +62,10 @@ def _embedded(tmp_path: Path, port: int) -> list[str]:
     return [sys.executable, "-m", "tools.embedded_broker", *arguments]
 
 
-BROKERS = ["embedded", pytest.param("mosquitto", marks=pytest.mark.mosquitto)]
+BROKERS = [
+    pytest.param("embedded", marks=pytest.mark.exhaustive),
+    pytest.param("mosquitto", marks=pytest.mark.mosquitto),
+]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,7 @@ def broker_url(tmp_path_factory) -> Iterator[Callable[[str], str]]:
         process.wait()
 
 
-@pytest.fixture(params=["memory", *BROKERS, "embedded, two connections"])
+@pytest.fixture(params=["memory", *BROKERS, pytest.param("embedded, two connections", marks=pytest.mark.exhaustive)])
 def make_bus(request, broker_url) -> Iterator[MakeBus]:
     """Makes buses that share one hub or broker."""
     broker, _, two = request.param.partition(", ")
@@ -218,6 +221,7 @@ def test_a_will_is_published_when_its_owner_vanishes():
     assert got == [b"offline"]
 
 
+@pytest.mark.exhaustive
 def test_one_message_from_a_process_that_seldom_publishes(make_mqtt_bus):
     receiver, got = make_mqtt_bus(), []
     receiver.subscribe("dynasplit/v1/#", lambda _topic, payload: got.append(payload))
@@ -259,6 +263,7 @@ def test_a_broker_that_is_away_is_named_once_and_without_the_password(impatient,
     assert "secret" not in caplog.text
 
 
+@pytest.mark.exhaustive
 def test_a_broker_that_comes_and_goes_is_named_each_time(impatient, caplog, tmp_path):
     port = free_port()
     bus, attempts = impatient(f"mqtt://cloud:secret@127.0.0.1:{port}")
@@ -275,6 +280,7 @@ def test_a_broker_that_comes_and_goes_is_named_each_time(impatient, caplog, tmp_
     ] == ["cannot be reached", "lost broker", "cannot be reached"]
 
 
+@pytest.mark.exhaustive
 def test_a_broker_that_refuses_the_password_is_named_once(impatient, caplog, broker_url):
     bus, attempts = impatient(broker_url("embedded").replace("secret", "wrong"))
     bus.start()
@@ -346,12 +352,15 @@ def test_a_group_divides_messages_among_its_members(make_sharing_bus):
     assert set(everything[-5:]) <= set(together)
 
 
-@pytest.mark.parametrize("offers", [pytest.param(True, marks=pytest.mark.mosquitto), False])
+@pytest.mark.parametrize(
+    "offers", [pytest.param(True, marks=pytest.mark.mosquitto), pytest.param(False, marks=pytest.mark.exhaustive)]
+)
 def test_a_broker_is_asked_whether_it_shares(broker_url, offers):
     address = BrokerAddress.parse(broker_url("mosquitto" if offers else "embedded"))
     assert offers_sharing(address, client_id="asks", timeout_s=DEADLINE_S if offers else 0.5) is offers
 
 
+@pytest.mark.exhaustive
 def test_what_a_broker_will_not_share_comes_whole(broker_url, caplog):
     bus, heard = MqttBus(BrokerAddress.parse(broker_url("embedded")), client_id="one"), []
     try:

@@ -203,6 +203,7 @@ def test_windows_of_no_length_cost_nothing(make):
     assert (window.close().energy.mj, bench.energies.open().close().ms) == (0.0, 0.0)
 
 
+@pytest.mark.exhaustive(sample=1)
 def test_windows_that_nobody_asks_about_do_not_pile_up(make):
     bench = make(STEADY)
     for _ in range(2000):

@@ -256,6 +256,7 @@ def test_a_search_goes_on_where_it_was_left(join):
     assert first.asked + again.asked == Counter(SPACE.configurations())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", ["tpe", "gp", "nsga3"])
 def test_a_worker_goes_on_with_the_study_of_another(join, method):
     devices = [Device(), Device()]
@@ -316,6 +317,7 @@ def everything_in(url):
     return found
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("polluted", [False, True])
 def test_the_clouds_own_database_is_refused_and_stays_as_it_is(url, polluted):
     store = Database(url)

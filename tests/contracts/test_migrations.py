@@ -91,6 +91,7 @@ def drop_minutes(connection: sa.Connection) -> None:
     connection.execute(sa.text("DELETE FROM sample_minutes"))
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("place", range(1, len(REVISIONS)), ids=lambda place: REVISIONS[place])
 def test_a_step_keeps_the_rows_of_the_tables_that_stay_up_and_down(connection, place):
     below, above = REVISIONS[place - 1], REVISIONS[place]
@@ -181,6 +182,7 @@ def test_charts_know_the_energies_of_older_inferences(database, connection):
     assert (bucket.edge_mj, bucket.cloud_mj) == ({"estimated+measured": 15.0}, {"estimated": 60.0})
 
 
+@pytest.mark.exhaustive
 def test_older_drafts_are_listed_and_can_be_deleted(database, connection):
     migrate(connection, command.upgrade, "0010")
     row = Row(Configuration(3, 1_500_000), 4.5, 12.0, 2.5, 1000, 40, 1.5, 60.0, None, 0.98)

@@ -417,6 +417,7 @@ def test_what_came_in_before_a_time_is_left_out(store):
     assert [each.sequence for each in store.measurements(Selection(received_until=12.0))] == [11]
 
 
+@pytest.mark.exhaustive
 def test_more_records_than_a_page_are_read_once_each(store):
     store.write([arrival(number, received_at=float(number // 100)) for number in range(2500)])
 

@@ -27,6 +27,7 @@ def on_sqlite(tmp_path) -> Iterator[SqlStore]:
     store.close()
 
 
+@pytest.mark.exhaustive
 def test_a_full_disk_leaves_all_or_nothing_of_a_write_and_what_was_there_before(on_sqlite):
     engine = on_sqlite._database._engine
     on_sqlite.write([sampled(1)])

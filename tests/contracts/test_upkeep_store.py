@@ -141,6 +141,7 @@ def test_dead_letters_are_forgotten(store):
     assert store.count_dead_letters() == 2
 
 
+@pytest.mark.exhaustive
 def test_two_processes_that_thin_at_once_count_nothing_twice(database):
     stores = [SqlStore(database), SqlStore(database)]
     stores[0].write([sampled(number, at=MINUTE + number % 60) for number in range(600)])

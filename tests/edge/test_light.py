@@ -21,6 +21,7 @@ HEAVY = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("module", ["edge.process", "edge.runners.process", "edge.metering.sampler"])
 def test_nothing_heavy_is_imported_at_the_start(module):
     code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"

@@ -43,6 +43,7 @@ def apply(board: Board, khz: int) -> None:
     board.apply(cpu_khz=khz, accelerator=EdgeAccelerator.OFF)
 
 
+@pytest.mark.exhaustive(sample=10)
 @pytest.mark.parametrize("told_by_kernel", [False, True], ids=["the kernel knows", "only the hardware knows"])
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
 def test_no_clock_is_taken_for_applied_that_is_not(tree, board, lie: Callable[..., Lie], told_by_kernel):

@@ -36,6 +36,7 @@ def two(tmp_path_factory):
     ]
 
 
+@pytest.mark.exhaustive
 def test_readers_and_writers_of_one_place_never_meet_half_a_bundle(way, two, tmp_path):
     place, failures, seen, done = tmp_path / "bundle", [], set(), threading.Event()
     allowed = {write(place, *content).digest for content in two}
@@ -69,6 +70,7 @@ def test_readers_and_writers_of_one_place_never_meet_half_a_bundle(way, two, tmp
     assert list(tmp_path.iterdir()) == [place]
 
 
+@pytest.mark.exhaustive(sample=1)
 def test_a_link_to_a_bundle_is_replaced_and_what_it_points_at_stays(way, two, tmp_path):
     kept = write(tmp_path / "kept", *two[0])
     place = tmp_path / "bundle"

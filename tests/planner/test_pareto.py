@@ -149,6 +149,7 @@ def test_the_front_is_undominated_and_complete(rows):
     assert front == [row for row in rows if not any(dominates(other, row) for other in rows)]
 
 
+@pytest.mark.exhaustive
 def test_blocks_of_rows_are_held_against_each_other():
     figures = np.random.default_rng(5).integers(0, 4, size=(900, 3)).astype(float)
     rows = [replace(SENDING, head_ms=a, head_mj=b, cloud_ms=c) for a, b, c in figures]

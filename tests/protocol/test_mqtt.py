@@ -132,6 +132,7 @@ def bus(broker, now_s, monkeypatch) -> Iterator[MqttBus]:
     made.stop()
 
 
+@pytest.mark.exhaustive
 def test_after_a_reconnect_nothing_is_sent_that_was_published_before(broker, bus):
     """What was said before is older than what an on_connect callback says now, and the broker would keep the older."""
     word = [b"applied"]
@@ -148,6 +149,7 @@ def test_after_a_reconnect_nothing_is_sent_that_was_published_before(broker, bus
     assert [each.payload for each in broker.heard if each.connection == 2] == [b"rolled back", b""]
 
 
+@pytest.mark.exhaustive
 def test_messages_that_nobody_acknowledges_do_not_pile_up_over_connections(broker, bus):
     bus.start()
     for connection in range(1, 6):
@@ -186,6 +188,7 @@ def test_what_is_on_its_way_counts_until_the_broker_has_it_or_the_connection_is_
     wait_until(lambda: bus.backlog == 0)
 
 
+@pytest.mark.exhaustive
 def test_a_callback_that_raises_does_not_end_the_bus(broker, bus):
     bus.on_connect(lambda: 1 / 0)
     bus.on_connect(lambda: bus.publish("state", b"1"))
@@ -206,6 +209,7 @@ def test_a_topic_that_is_no_text_does_not_end_the_bus(broker, bus):
     wait_until(lambda: got == [b"2"])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_bus_whose_thread_ended_is_not_alive(broker, bus, monkeypatch):
     bus.start()

@@ -18,6 +18,7 @@ def every(number: int, network: ZooNetwork) -> ZooNetwork:
     return replace(network, images=network.images[::number], labels=network.labels[::number])
 
 
+@pytest.mark.exhaustive
 def test_the_page_lists_every_cut_and_codec_and_the_largest_difference(tmp_path):
     few = every(120, load_digits_vgg("int8"))
 

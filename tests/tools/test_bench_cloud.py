@@ -45,6 +45,7 @@ def test_a_target_that_is_missed_is_exit_code_1(found, missed):
     assert main(["bench", "cloud", "--quick"]) == 1
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize(("drawn", "least_macs"), [(network.LIGHT, 0.5e9), (network.HEAVY, 5e9)])
 def test_the_drawn_networks_have_the_boundary_that_is_told(tmp_path, drawn, least_macs):
     manifest = drawn.make(tmp_path).manifest

@@ -53,6 +53,7 @@ def test_the_old_bundle_stays_with_an_output_of_its_own(bundle, compile_tpu, tmp
     assert Bundle.open(tmp_path / "new").digest == facts["bundle"]
 
 
+@pytest.mark.exhaustive
 def test_a_cut_that_fails_is_left_out_and_the_rest_goes_in(bundle, compile_tpu, monkeypatch, capsys):
     monkeypatch.setenv("EDGETPU_FAILURE", "static:4")
 

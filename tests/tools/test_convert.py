@@ -54,6 +54,7 @@ def test_without_tensorflow_it_says_how_to_get_it(tmp_path, monkeypatch, capsys)
     assert "make install-convert" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_cut_takes_the_card_that_lies_beside_the_network(tmp_path):
     network = tmp_path / "net.tflite"
     network.write_bytes(digits_vgg("int8").read_bytes())

@@ -35,6 +35,7 @@ def test_a_network_is_cut_checked_and_described(tmp_path, capsys):
     assert "block1_pool" in captured.err
 
 
+@pytest.mark.exhaustive
 def test_what_was_not_run_is_not_called_exact(tmp_path):
     main(["cut", str(digits_vgg()), "-o", str(tmp_path / "bundle"), "--json", str(tmp_path / "facts.json")])
 
@@ -43,6 +44,7 @@ def test_what_was_not_run_is_not_called_exact(tmp_path):
     assert {point["exact"] for point in facts["cut_points"]} == {None}
 
 
+@pytest.mark.exhaustive
 def test_a_cut_that_is_not_exact_fails_and_says_by_how_much(tmp_path, monkeypatch, capsys):
     off = {cut: Difference(0.25, 2, 10) if cut == 3 else None for cut in range(21)}
     monkeypatch.setattr(cut, "differences", lambda *_, **__: off)
@@ -89,6 +91,7 @@ def test_a_refusal_is_in_the_json_too(tmp_path):
     assert "cannot be read" in json.loads((tmp_path / "facts.json").read_text())["refused"]
 
 
+@pytest.mark.exhaustive
 def test_heads_of_an_int8_file_make_a_mixed_bundle_that_is_checked_against_both(tmp_path, capsys):
     arguments = ["cut", str(digits_vgg()), "--head", str(digits_vgg("int8")), "-o", str(tmp_path / "bundle")]
 
@@ -103,6 +106,7 @@ def test_heads_of_an_int8_file_make_a_mixed_bundle_that_is_checked_against_both(
     assert "dequantised" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("option", ["--head", "--quantize-head"])
 def test_a_head_that_is_not_there_is_one_line(option, tmp_path, capsys):
     code = main(["cut", str(digits_vgg()), option, str(tmp_path / "gone"), "-o", str(tmp_path / "bundle")])

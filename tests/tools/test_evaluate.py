@@ -160,6 +160,7 @@ def test_a_damaged_record_is_kept_aside_and_said(evaluate, bundle, heads):
     assert read_record(bundle.folder).metrics == ("top1",)
 
 
+@pytest.mark.exhaustive
 def test_interrupted_it_keeps_whole_cut_points_and_ends_with_130(bundle, tmp_path):
     script = (
         "import os, signal\n"

@@ -49,6 +49,7 @@ def test_the_table_fits_and_shortens_no_figure(width, capsys, monkeypatch):
     assert any(line.split()[-2:] == ["786,432", "31"] for line in lines)
 
 
+@pytest.mark.exhaustive
 def test_the_same_network_gives_the_same_drawing_with_its_good_cuts_named(tmp_path):
     first, second = tmp_path / "first.svg", tmp_path / "second.svg"
 
@@ -62,6 +63,7 @@ def test_the_same_network_gives_the_same_drawing_with_its_good_cuts_named(tmp_pa
     assert "cut point: operators before it" in text
 
 
+@pytest.mark.exhaustive
 def test_the_drawing_is_a_png_where_the_name_says_so(tmp_path):
     main(["inspect", str(digits_vgg()), "--plot", str(tmp_path / "net.PNG")])
 

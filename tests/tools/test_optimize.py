@@ -301,6 +301,7 @@ def test_a_backend_that_is_away_is_a_missing_service(optimize):
     assert "127.0.0.1:9" in told
 
 
+@pytest.mark.exhaustive
 def test_it_runs_by_path(tmp_path):
     (tmp_path / "m.jsonl").write_text(lines(profile()))
     command = [sys.executable, str(ROOT / "tools" / "optimize.py"), "--measurements", "m.jsonl", "-o", "table.json"]
@@ -460,6 +461,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+@pytest.mark.exhaustive
 def test_it_runs_by_path_with_nothing_but_numpy(tmp_path, make_pool):
     path = make_pool(changes={9: {"cpu-freq": 700}})
     script = [str(ROOT / "tools" / "optimize.py"), "--measurements", path.name, "--skip-bad", "-o", "table.json"]
@@ -539,6 +541,7 @@ def test_edge_active_is_refused_for_the_published_trials(optimize, reference):
     assert len(told.splitlines()) == 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("package", "arguments"),
     [

@@ -198,6 +198,7 @@ def test_a_plan_that_costs_nothing_can_be_tried_out(planned):
     assert (code, facts["simulated"]["simulated"]["period_s"]) == (0, 0.0)
 
 
+@pytest.mark.exhaustive
 def test_a_plan_is_drawn(planned, tmp_path):
     assert planned(SMALL, "--plot", str(tmp_path / "plan.svg"))[0] == 0
     assert "limited by the link from" in (tmp_path / "plan.svg").read_text()

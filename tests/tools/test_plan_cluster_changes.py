@@ -177,6 +177,7 @@ def test_a_running_plan_that_is_none_is_one_line(planned, tmp_path, content, nam
     assert named in told
 
 
+@pytest.mark.exhaustive
 def test_a_bundles_plan_is_carried_over_by_the_names_of_nodes(tmp_path, capsys):
     made = make_bundle(digits_vgg(), tmp_path / "bundle", name="digits", cuts="all")
     nodes, document = tmp_path / "nodes.toml", tmp_path / "plan.json"

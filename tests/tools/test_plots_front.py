@@ -56,6 +56,7 @@ def test_the_caption_says_account_link_and_where_figures_come_from(found, facts)
         assert words in caption
 
 
+@pytest.mark.exhaustive
 def test_the_picture_the_table_and_the_facts_hold_the_same_front(found, facts, tmp_path):
     better = [replace(row, accuracy=0.6 + 0.3 * (row.configuration.cpu_khz == 600_000)) for row in found.rows]
     found = replace(found, rows=better)
@@ -83,6 +84,7 @@ def test_configurations_of_suspects_alone_are_told_apart_from_those_that_are_dra
     assert f"(of 1 only what is suspect: {len(drawn.measured)} are drawn so)" in drawn.caption
 
 
+@pytest.mark.exhaustive
 def test_the_same_findings_give_the_same_bytes(found, facts, tmp_path):
     paths = [tmp_path / f"{name}.html" for name in ("a", "b")]
 
@@ -100,6 +102,7 @@ def test_an_svg_is_well_formed_and_says_what_it_shows(found, facts, tmp_path):
         assert words in texts
 
 
+@pytest.mark.exhaustive
 def test_a_png_is_a_png(found, facts, tmp_path):
     draw_front(found, facts, tmp_path / "front.PNG")
 
@@ -133,6 +136,7 @@ class Page(HTMLParser):
             self.titles.append(data)
 
 
+@pytest.mark.exhaustive
 def test_a_page_stands_alone_and_tells_every_dot(found, facts, tmp_path):
     draw_front(found, facts, tmp_path / "front.html")
     text = (tmp_path / "front.html").read_text()

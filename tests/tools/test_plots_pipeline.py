@@ -51,6 +51,7 @@ def drawn(tmp_path):
     return draw
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("medium", list(Medium))
 @pytest.mark.parametrize("placed", [True, False])
 def test_stages_times_and_the_pace_are_told(drawn, medium, placed):
@@ -69,6 +70,7 @@ def test_stages_times_and_the_pace_are_told(drawn, medium, placed):
     assert ">pi-4<" in words
 
 
+@pytest.mark.exhaustive
 def test_what_limits_is_drawn_as_such(drawn):
     assert "limited by the processor of pi-0" in drawn()
     assert "limited by the air that all share" in drawn(Medium.SHARED)
@@ -97,10 +99,12 @@ def test_where_nothing_takes_time_there_is_only_the_map(tmp_path):
     assert "computes" not in words
 
 
+@pytest.mark.exhaustive
 def test_the_same_plan_gives_the_same_bytes(drawn):
     assert drawn() == drawn()
 
 
+@pytest.mark.exhaustive
 def test_a_png_is_a_png(tmp_path):
     draw_pipeline(problem(), PLAN, tmp_path / "plan.png")
 

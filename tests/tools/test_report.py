@@ -578,6 +578,7 @@ def test_a_database_is_read_without_a_backend(report, tmp_path):
     ]
 
 
+@pytest.mark.exhaustive
 def test_a_report_is_drawn_in_each_format(report, tmp_path):
     file = report.file(*arrivals(ours(4) + ours(2, at=NOON - 86_400) + cloud_only(10)))
     for name in ("saved.svg", "saved.png", "saved.html"):

@@ -74,6 +74,7 @@ def test_a_dimension_with_a_single_value_is_not_searched():
     assert set(Parameters(space).distributions) == {"cuts"}
 
 
+@pytest.mark.exhaustive
 def test_configurations_differ_in_their_features():
     from tools.samplers.gaussian import features  # takes its time to import
 
@@ -85,6 +86,7 @@ def test_configurations_differ_in_their_features():
     assert all(0 <= figure <= 1 for each in found for figure in each)
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_sampler_spends_the_budget_and_measures_nothing_twice(method):
     device = Device()
@@ -94,6 +96,7 @@ def test_a_sampler_spends_the_budget_and_measures_nothing_twice(method):
     assert device.asked.total() == len(device.asked) == 20
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", METHODS)
 def test_a_sampler_ends_when_everything_is_measured(method):
     device = Device()
@@ -133,6 +136,7 @@ def test_a_sampler_ends_when_others_measure_the_last_while_it_chooses():
     assert not device.asked
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", METHODS)
 def test_what_cannot_be_measured_costs_budget(method):
     missing = [item for item in SPACE.configurations() if item.cut == 2]
@@ -144,6 +148,7 @@ def test_what_cannot_be_measured_costs_budget(method):
     assert len(campaign.measurements) == sum(item not in missing for item in device.asked)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", METHODS)
 def test_the_seed_decides_what_is_measured(method):
     one, same, other = (list(searched(method, 20, seed=seed).known) for seed in (4, 4, 5))
@@ -152,6 +157,7 @@ def test_the_seed_decides_what_is_measured(method):
     assert one != other
 
 
+@pytest.mark.exhaustive
 def test_the_gaussian_processes_find_more_than_chance():
     def best(configurations):
         points = np.array([objectives(measured(item), Account.EDGE_NODE) for item in configurations])

@@ -98,11 +98,13 @@ def test_every_strategy_is_told_with_its_figures(simulate):
     assert "emulated" in told and "cloud-only" in told
 
 
+@pytest.mark.exhaustive
 def test_the_same_seed_gives_the_same_facts_to_the_last_digit(simulate):
     once, again, other = (simulate(trials(), "--seed", seed)[1] for seed in ("3", "3", "4"))
     assert once == again != other
 
 
+@pytest.mark.exhaustive
 def test_whether_little_known_rows_are_tried_is_told_and_changes_what_dynasplit_chooses(simulate):
     trying, sure = (simulate(trials(), "--budget", "5", *option)[1] for option in ((), ("--no-tries",)))
     assert (trying["tries"], sure["tries"]) == (True, False)

@@ -46,6 +46,7 @@ DEVICES_TOO = [
 ]
 
 
+@pytest.mark.exhaustive(sample=30)
 @pytest.mark.parametrize(("method", "path"), OPERATOR_ONLY + DEVICES_TOO)
 @pytest.mark.parametrize("token", ["", "wrong", "ünknown"])
 def test_without_a_known_token_it_is_401(backend, method, path, token):

@@ -105,6 +105,7 @@ def found_wrong(operation, mode: GenerationMode, known: dict[str, str]) -> list[
     return []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_answers_are_as_described(api, known, mode):
     wrong = [line for each in api.get_all_operations() for line in found_wrong(each.ok(), mode, known)]

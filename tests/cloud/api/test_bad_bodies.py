@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from protocol.content_encoding import compress_zstd
 
-BACKENDS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BACKENDS = settings(
+    max_examples=4 * settings.default.max_examples // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -146,6 +150,7 @@ def test_a_code_comes_in_a_small_body(backend, sent, encoding):
     assert answer.status_code == 413
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("path", ["/api/v1/tables", "/api/v1/devices", "/v2/repository/index"])
 def test_a_document_unpacks_to_less_than_tensors_may(make_backend, path):
     backend = make_backend(max_body_bytes=64_000_000)

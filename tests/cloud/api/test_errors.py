@@ -85,6 +85,7 @@ class Breaking(io.RawIOBase):
         return 1
 
 
+@pytest.mark.exhaustive(sample=16)
 @pytest.mark.parametrize(
     "error",
     [InvalidChunkSize(b"zz"), ChunkMissingTerminator(b"xx"), NoMoreData(), ConnectionResetError(), TimeoutError()],

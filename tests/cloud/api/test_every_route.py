@@ -71,6 +71,7 @@ def expected(needs: Needs, token: str) -> int | None:
     return None if _INCLUDED[token] & wanted else NotAllowed.http_status
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("token", [*TOKENS, OWN, OTHER])
 def test_who_is_known_gets_in_where_the_endpoint_says_so_and_nowhere_else(backend, token):
     got = {}
@@ -86,6 +87,7 @@ def test_who_is_known_gets_in_where_the_endpoint_says_so_and_nowhere_else(backen
     assert got == {}
 
 
+@pytest.mark.exhaustive(sample=2)
 @pytest.mark.parametrize("token", NOBODY)
 def test_who_is_not_known_gets_in_nowhere(backend, token):
     for method, path, needs in routes(backend):

@@ -94,6 +94,7 @@ def test_what_clients_ask_for_makes_no_series_without_end(backend):
     assert read(text)["dynasplit_requests_total", ("endpoint", "none"), ("status", "404")] == 30
 
 
+@pytest.mark.exhaustive
 def test_beyond_so_many_tails_they_are_told_together():
     metrics = BackendMetrics()
     for cut in range(1000):

@@ -28,6 +28,7 @@ def store(url, inference) -> Iterator[SqlStore]:
     made.close()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_memory_does_not_grow_with_what_is_exported(make_backend, store, form, monkeypatch):
     monkeypatch.setattr("cloud.exports.parquet._GROUP_ROWS", 1_000)

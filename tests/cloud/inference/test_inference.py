@@ -211,6 +211,7 @@ def test_a_wrong_header_length_is_400(stocked, whole_request, length):
     assert stocked.call("POST", "/v2/models/digits/infer", data=wire.body, headers=headers).status_code == 400
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "undeclared"])
 def test_a_zstd_bomb_is_413(stocked, declared):
     bomb = zstandard.ZstdCompressor(level=19, write_content_size=declared).compress(bytes(50_000_000))

@@ -135,6 +135,7 @@ def zstd_of_unknown_size(content: bytes) -> bytes:
     return zstandard.ZstdCompressor(write_content_size=False).compress(content)
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize(
     ("encoding", "compress"),
     [

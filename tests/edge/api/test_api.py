@@ -41,6 +41,7 @@ class LostRunners(RunnersHere):
 # What is served
 
 
+@pytest.mark.exhaustive(sample=2)
 @pytest.mark.parametrize("strategy", ["dynasplit", "cloud-only", "edge-only", "fastest", "energy-saver"])
 def test_every_strategy_gives_the_network_s_answer(serving, inputs, answer, reply_of, strategy):
     reply = reply_of(serving.infer(inputs, {"strategy": strategy}, token=OPERATOR))
@@ -48,6 +49,7 @@ def test_every_strategy_gives_the_network_s_answer(serving, inputs, answer, repl
     assert reply.parameters["strategy"] == strategy
 
 
+@pytest.mark.exhaustive(sample=4)
 @pytest.mark.parametrize("codec", list(Codec))
 @pytest.mark.parametrize("cut", [0, 4, 10, 999])
 def test_every_cut_and_codec_gives_the_same_answer(serving, digits, inputs, answer, reply_of, cut, codec):
@@ -242,6 +244,7 @@ def test_nan_is_no_deadline(serving, inputs):
     assert "NaN" in error_of(response, 400)
 
 
+@pytest.mark.exhaustive(sample=8)
 @pytest.mark.parametrize(
     ("parameters", "status"),
     [

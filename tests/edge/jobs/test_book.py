@@ -58,6 +58,7 @@ def test_a_file_that_cannot_be_read_is_set_aside(path, content):
     assert path.with_suffix(".broken").read_bytes() == content
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_it_ends_at_the_old_or_the_new_is_there(tmp_path, crashes):
     prepared = tmp_path / "data"
     prepared.mkdir()

@@ -178,6 +178,7 @@ def test_a_disk_that_takes_no_more_does_not_stop_the_device(make, monkeypatch, c
     assert caplog.text.count("No space left") == 1
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_taking_ends_at_nothing_becomes_free(tmp_path, crashes):
     prepared, wall = tmp_path / "prepared", Wall()
     prepared.mkdir()
@@ -187,7 +188,7 @@ def test_whatever_moment_taking_ends_at_nothing_becomes_free(tmp_path, crashes):
         assert 0 < left <= (500 if crash.done else 900), crash
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2, deadline=None)
 @given(st.lists(st.one_of(st.integers(0, 400), st.sampled_from(["restart", "day"])), max_size=30))
 def test_whatever_happens_no_day_sends_more_than_it_may(tmp_path_factory, events):
     path, wall = tmp_path_factory.mktemp("data") / "sent.json", Wall()

@@ -54,6 +54,7 @@ def test_a_connection_that_is_being_opened_is_given_up_at_the_end(wait_until):
     assert given_up
 
 
+@pytest.mark.exhaustive
 def test_an_address_that_swallows_everything_does_not_hide_the_one_that_serves(addresses):
     names = Names("cloud", 1, lookup=lambda _host, _port: [(socket.AF_INET, address) for address in addresses])
     connections = Connections("http://cloud:1", clock=time.monotonic, names=names)

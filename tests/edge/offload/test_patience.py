@@ -31,6 +31,7 @@ def taught(serving, digits, inputs, table_for, row, reply_of):
     return teach
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("factor", [FASTER, SLOWER])
 def test_a_healthy_cloud_is_not_given_up_for_what_was_learned_of_the_head(taught, serving, inputs, reply_of, factor):
     deadline_ms = taught(factor)(0.8 * WAIT_MS)
@@ -40,6 +41,7 @@ def test_a_healthy_cloud_is_not_given_up_for_what_was_learned_of_the_head(taught
     assert all(said["deadline_met"] for said in replies)
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("factor", [FASTER, SLOWER])
 def test_a_silent_cloud_is_given_up_when_the_device_can_still_finish(taught, serving, inputs, reply_of, factor):
     wait_ms = 1.6 * WAIT_MS

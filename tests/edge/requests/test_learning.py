@@ -36,6 +36,7 @@ def test_predictions_follow_the_link(serving, inputs, reply_of):
     assert said["predicted_ms"] == pytest.approx(said["latency_ms"], rel=0.1)
 
 
+@pytest.mark.exhaustive
 def test_a_cloud_that_fails_teaches_nothing_about_the_link(serving, inputs, reply_of):
     for _ in range(60):
         serving.infer(inputs, FASTEST, token=OPERATOR)
@@ -47,6 +48,7 @@ def test_a_cloud_that_fails_teaches_nothing_about_the_link(serving, inputs, repl
     assert after == pytest.approx(before, rel=0.02)
 
 
+@pytest.mark.exhaustive
 def test_tight_deadlines_are_met_by_the_margin_that_slow_answers_teach(serving, inputs, reply_of):
     serving.cloud.cloud_ms = 12.0
     for _ in range(60):
@@ -73,6 +75,7 @@ def test_a_new_table_starts_anew(serving, inputs, digits, table_for):
     assert learned(serving)["learned_from"] == 0
 
 
+@pytest.mark.exhaustive
 def test_a_device_that_became_slow_is_reported_once_as_a_reason_to_profile(
     serving, inputs, digits, table_for, row, caplog
 ):

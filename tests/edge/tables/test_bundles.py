@@ -145,6 +145,7 @@ def test_a_bundle_that_is_here_is_given_while_another_one_is_fetched(store, sour
     assert seen[0] is held
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("breaks_after", [None, 2000])
 def test_whatever_moment_a_fetch_ends_at_the_bundle_is_whole_or_not_there(
     tmp_path, source, digits, crashes, breaks_after
@@ -312,6 +313,7 @@ def test_a_disk_that_fills_up_meanwhile_is_said_and_nothing_stays_on_it(tmp_path
     assert store.get(digits.digest).digest == digits.digest
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_room_is_made_at_no_bundle_is_half_there(tmp_path, bounded, source, digits, other, crashes):
     bounded().get(digits.digest)
     room = Room(max_bytes=size_of(digits) + size_of(other) - 1)

@@ -118,6 +118,7 @@ def test_one_that_was_not_proven_itself_is_not_gone_back_to(device, runners, inp
     assert device.tables.judge("digits").version == 1
 
 
+@pytest.mark.exhaustive(sample=2)
 @pytest.mark.parametrize(
     ("failure", "accelerator", "counts"),
     [
@@ -165,6 +166,7 @@ def test_a_disk_that_is_full_does_not_keep_a_bad_table_in_use(device, runners, i
     assert version_in_use(device) == 1
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_going_back_ends_at_one_of_the_two_tables_serves(
     tmp_path, device, make_device, runners, inputs, digits, table_for, crashes
 ):

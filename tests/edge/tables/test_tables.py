@@ -265,6 +265,7 @@ def test_a_garbled_file_is_set_aside(tmp_path, content):
     assert (tmp_path / "digits.broken").read_bytes() == content
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_a_save_ends_at_the_old_or_the_new_is_there(tmp_path, signed, crashes):
     old, new = TableHistory(rejected={"old": "old"}), TableHistory().with_current(signed, fingerprint="f")
     prepared = tmp_path / "tables"

@@ -135,6 +135,7 @@ def test_a_reconnect_sends_again_what_was_not_acknowledged(hub, outbox, bus, cou
     wait_until(lambda: len(outbox) == 0)
 
 
+@pytest.mark.exhaustive
 def test_a_store_that_never_confirms_is_not_flooded(hub, outbox, bus, courier, wait_until):
     store = Store(hub)
     store.willing = False
@@ -165,6 +166,7 @@ def test_what_the_broker_has_yet_to_acknowledge_is_not_sent_behind_itself(hub, o
     courier.stop()
 
 
+@pytest.mark.exhaustive
 def test_no_more_is_handed_to_a_slow_link_than_memory_should_hold(hub, outbox, wait_until):
     bus, store = SlowBus(hub), Store(hub)
     store.willing = False

@@ -105,6 +105,7 @@ def test_what_was_told_is_never_taken_back(path):
     assert told[-1] > 0
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_a_write_ends_at_the_old_or_the_new_is_there(tmp_path, crashes):
     prepared = tmp_path / "data"
     prepared.mkdir()

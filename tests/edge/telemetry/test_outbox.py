@@ -106,6 +106,7 @@ def kinds(outbox) -> dict[RecordKind, list[int]]:
     return {kind: [record.body["n"] for record in found.records if record.kind is kind] for kind in RecordKind}
 
 
+@pytest.mark.exhaustive
 def test_when_it_is_full_the_oldest_samples_go_before_any_other_record(make):
     outbox = make()
     for n in range(0, 4000, 10):
@@ -119,6 +120,7 @@ def test_when_it_is_full_the_oldest_samples_go_before_any_other_record(make):
     assert len(kept[SAMPLE]) + dropped[SAMPLE] == 4000
 
 
+@pytest.mark.exhaustive
 def test_without_samples_measurements_go_before_requests_and_then_the_oldest_requests(make):
     outbox = make()
     filled(outbox, MEASUREMENT, 1000)
@@ -130,6 +132,7 @@ def test_without_samples_measurements_go_before_requests_and_then_the_oldest_req
     assert kept[INFERENCE] == list(range(dropped[INFERENCE], 5000)) and dropped[INFERENCE] > 0
 
 
+@pytest.mark.exhaustive
 def test_that_records_begin_to_be_lost_is_told_once_until_some_get_through(make):
     outbox, told = make(), []
     outbox.on_loss(lambda: told.append(len(outbox)))
@@ -143,6 +146,7 @@ def test_that_records_begin_to_be_lost_is_told_once_until_some_get_through(make)
     assert len(told) == 2
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", [SAMPLE, MEASUREMENT])
 def test_what_counts_less_does_not_drive_out_requests(make, kind):
     outbox = make()
@@ -155,6 +159,7 @@ def test_what_counts_less_does_not_drive_out_requests(make, kind):
     assert kinds(outbox)[INFERENCE] == list(range(lost, 4000))
 
 
+@pytest.mark.exhaustive
 def test_file_and_log_stay_within_the_bound_and_the_count_survives_a_restart(make, path):
     outbox = make()
     filled(outbox, INFERENCE, 9000)
@@ -166,6 +171,7 @@ def test_file_and_log_stay_within_the_bound_and_the_count_survives_a_restart(mak
     assert make().dropped == dropped
 
 
+@pytest.mark.exhaustive
 def test_room_that_was_let_go_is_used_again(make, path):
     outbox = make()
     for _ in range(5):
@@ -321,6 +327,7 @@ while True:
 """
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("sync", ["normal", "full"])
 def test_what_was_appended_survives_a_killed_process(make, path, sync):
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path), sync], stdout=subprocess.PIPE) as writer:
@@ -347,6 +354,7 @@ def prepared(tmp_path):
     return folder, outbox.boot
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_an_append_ends_at_all_or_nothing_of_it_is_there(prepared, crashes):
     def appending(folder) -> None:
         filled(outbox_in(folder), SAMPLE, 1, first=3)
@@ -360,6 +368,7 @@ def test_whatever_moment_an_append_ends_at_all_or_nothing_of_it_is_there(prepare
         assert found[SAMPLE] == [3] or not crash.done or crash.outcome != "killed", crash
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_an_acknowledgement_ends_at_it_counts_whole_or_not_at_all(prepared, crashes):
     folder, boot = prepared
 
@@ -374,6 +383,7 @@ def test_whatever_moment_an_acknowledgement_ends_at_it_counts_whole_or_not_at_al
         assert found == [1] or not crash.done or crash.outcome != "killed", crash
 
 
+@pytest.mark.exhaustive
 def test_what_an_earlier_version_left_is_taken_over_whatever_happens_meanwhile(tmp_path, crashes):
     folder = tmp_path / "earlier"
     folder.mkdir()
@@ -389,6 +399,7 @@ def test_what_an_earlier_version_left_is_taken_over_whatever_happens_meanwhile(t
         left.close()
 
 
+@pytest.mark.exhaustive
 def test_whatever_moment_a_garbled_outbox_is_set_aside_at_the_next_start_has_an_empty_one(tmp_path, crashes):
     folder = tmp_path / "garbled"
     folder.mkdir()
@@ -419,6 +430,7 @@ print(outbox.append(RecordKind.INFERENCE, {"n": 1}))
 """
 
 
+@pytest.mark.exhaustive
 def test_a_disk_that_fills_up_costs_no_record_where_it_is_well_again_before_the_end(make, path):
     done = subprocess.run(
         [sys.executable, "-c", FILLING_THE_DISK + "outbox.close()", str(path)],

@@ -59,6 +59,7 @@ def test_records_wait_in_memory_and_are_confirmed_as_ever(make):
     assert told(outbox) == [(outbox.boot, 3, 2)]
 
 
+@pytest.mark.exhaustive
 def test_it_is_small_and_counts_what_it_loses(make):
     outbox = make()
     for n in range(20_000):
@@ -135,6 +136,7 @@ def test_what_is_lost_in_the_end_is_said(make, caplog):
     assert "1 records that were kept in memory are lost" in caplog.text
 
 
+@pytest.mark.exhaustive
 def test_what_was_lost_in_memory_is_counted_on_the_disk(make, path, clock):
     outbox = make()
     for n in range(20_000):

@@ -162,6 +162,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(digits_bundles, tmp_
     assert sorted(known_of(bundle).answer(question).values) == [(0, "raw"), *((cut, "int8") for cut in (2, 3, 4, 5))]
 
 
+@pytest.mark.exhaustive
 def test_codecs_that_differ_by_zstd_alone_agree_on_real_activations(digits_bundles, weight_cache_folder):
     bundle, zoo = digits_bundles["fp32"], load_digits_vgg()
     manifest, images = replace(bundle.manifest, scaling=zoo.card.scaling), Samples(zoo.images[:12], zoo.labels[:12])

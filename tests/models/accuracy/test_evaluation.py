@@ -93,6 +93,7 @@ def test_a_file_of_another_bundle_is_refused(bundle):
         known_of(bundle)
 
 
+@pytest.mark.exhaustive(sample=3)
 @pytest.mark.parametrize(
     "content",
     [

@@ -119,6 +119,7 @@ def test_heads_with_int8_work_are_compiled_and_fp32_ones_refused_with_advice(int
         compilable_cuts(int8.manifest, (3,))
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("kind", ["int8", "mixed"])
 def test_compiled_heads_become_artifacts_of_a_new_bundle(kind, int8, mixed, edgetpu_compiler, tmp_path):
     bundle = {"int8": int8, "mixed": mixed}[kind]
@@ -144,6 +145,7 @@ def test_compiling_in_place_and_again_gives_the_same_bundle(int8, edgetpu_compil
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize(
     ("failure", "complaint"),
     [

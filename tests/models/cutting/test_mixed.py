@@ -104,6 +104,7 @@ def test_it_is_about_as_large_as_both_networks(mixed):
     assert sum(artifact.bytes for artifact in mixed.bundle.manifest.artifacts) < 1.01 * networks
 
 
+@pytest.mark.exhaustive
 def test_it_is_as_accurate_as_fp32_wherever_it_is_cut(mixed, runner):
     zoo, wrong = load_digits_vgg(), dict.fromkeys((0, 4, 10, 16, 20), 0)
     for number in range(24):
@@ -133,6 +134,7 @@ def test_the_fake_answers_alike_at_every_cut(mixed):
         assert np.array_equal(next(iter(found.values())), whole), cut
 
 
+@pytest.mark.exhaustive(sample=1)
 def test_odd_networks_make_both_halves_exactly(odd_network, tmp_path):
     """The same file on both sides: skip connections, several outputs and graphs that are called keep their places."""
     mixed = make_mixed_bundle(odd_network, odd_network, tmp_path / "bundle", name="odd", cuts="all")

@@ -176,6 +176,7 @@ def test_names_are_told_in_one_line(sketch, tmp_path):
     assert "\n" not in graph.obstacle
 
 
+@pytest.mark.exhaustive
 def test_damaged_bytes_never_end_in_anything_but_invalid_input(odd_networks, tmp_path):
     generator, path = random.Random(12), tmp_path / "bent.tflite"
     refused = 0

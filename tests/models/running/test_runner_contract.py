@@ -73,6 +73,7 @@ def assert_same(found: Mapping[str, Array], expected: Mapping[str, Array], cut: 
         assert found[name].tobytes() == array.tobytes(), f"cut {cut}, output {name}"
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("kind", ["fp32", "int8"])
 def test_head_then_wire_then_tail_is_bit_identical_to_the_whole_at_every_cut(open_with, digits_bundles, kind):
     bundle, image = digits_bundles[kind], load_digits_vgg(kind).input(7)
@@ -84,6 +85,7 @@ def test_head_then_wire_then_tail_is_bit_identical_to_the_whole_at_every_cut(ope
         assert_same(through(runner, bundle, cut, [image]), whole, cut)
 
 
+@pytest.mark.exhaustive(sample=6)
 def test_odd_networks_are_bit_identical_at_every_cut(open_with, odd_network, tmp_path):
     bundle = make_bundle(odd_network, tmp_path / "bundle", name="odd", cuts="all")
     runner, inputs = open_with(bundle), samples(bundle)
@@ -94,6 +96,7 @@ def test_odd_networks_are_bit_identical_at_every_cut(open_with, odd_network, tmp
         assert_same(through(runner, bundle, cut, inputs), whole, cut)
 
 
+@pytest.mark.exhaustive(sample=1)
 def test_a_mixed_bundle_answers_as_its_two_networks_one_after_the_other(open_with, tmp_path):
     networks = digits_vgg("int8"), digits_vgg()
     mixed = make_mixed_bundle(*networks, tmp_path / "bundle", name="digits_vgg", cuts=(1, 4, 10, 17))

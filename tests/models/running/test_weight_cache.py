@@ -36,6 +36,7 @@ def answer(bundle, folder):
     return result
 
 
+@pytest.mark.exhaustive
 def test_the_cache_is_one_file_and_is_used_again(digits_bundles, tmp_path):
     first = answer(digits_bundles["fp32"], tmp_path)
     (cache,) = tmp_path.iterdir()
@@ -48,6 +49,7 @@ def test_the_cache_is_one_file_and_is_used_again(digits_bundles, tmp_path):
     assert (cache.stat().st_ino, cache.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
 def test_a_damaged_cache_is_built_again(digits_bundles, tmp_path, damage):
     expected = answer(digits_bundles["fp32"], tmp_path)
@@ -61,6 +63,7 @@ def test_a_damaged_cache_is_built_again(digits_bundles, tmp_path, damage):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [content]
 
 
+@pytest.mark.exhaustive
 def test_processes_that_open_at_once_agree(digits_bundles, tmp_path):
     command = [sys.executable, "-c", ANSWER, str(digits_bundles["fp32"].folder), str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}

@@ -50,6 +50,7 @@ def assert_composes(world, space, *, tolerance=1e-3):
         )
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("space", [PLAIN, RICH], ids=["plain", "rich"])
 def test_the_planned_parts_give_the_whole_space_where_costs_add_up(world, space):
     assert_composes(world, space)
@@ -74,19 +75,31 @@ def noisy(measurements, *, seed, deviation=0.01):
 positive = st.floats(0.5, 50)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings.default.max_examples // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(positive, min_size=6, max_size=6), st.floats(0, 1))
 def test_composition_equals_measurement_for_any_work_and_memory_share(world, work, share):
     assert_composes(world.but(work=work, memory_share=(share,) * 6), PLAIN)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(1, settings.default.max_examples // 20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(positive, min_size=6, max_size=6), st.floats(0, 1))
 def test_composition_equals_measurement_with_codecs_and_a_tpu(world, work, share):
     assert_composes(world.but(work=work, memory_share=(share,) * 6), CODED)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(1, settings.default.max_examples // 20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(positive, min_size=6, max_size=6), st.floats(0, 1), st.floats(0, 1))
 def test_memory_may_weigh_more_on_one_side_of_the_middle_cut(world, work, before, after):
     assert_composes(world.but(work=work, memory_share=(before,) * 3 + (after,) * 3), PLAIN)
@@ -271,6 +284,7 @@ def test_one_wrong_measurement_does_not_pull_the_others(world, factor):
     assert max(off) < 0.04
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("deviation", [0.01, 0.1])
 def test_about_as_many_lie_within_the_uncertainty_as_it_says(world, deviation):
     everything = [item for item in RICH.configurations() if item.threads == 1]

@@ -34,6 +34,7 @@ def test_every_effect_is_a_covariance_whatever_the_lengths_of_the_heads(world):
         assert np.linalg.eigvalsh(matrix).min() > -1e-9 * np.abs(matrix).max()
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("deviation", [0.005, 0.02, 0.03, 0.1])
 def test_what_is_left_out_is_as_far_off_as_was_said(world, deviation):
     """Of what is sound one in twenty may be further off than two standard deviations, and next to none than four."""

@@ -22,6 +22,7 @@ def rows(world):
     return list(rows_by_configuration(world.measure(SPACE.configurations())).values())
 
 
+@pytest.mark.exhaustive(sample=2)
 @pytest.mark.parametrize("figure", ["head_ms", "head_mj", "wait_w", "cloud_ms", "cloud_node_mj", "cloud_active_mj"])
 def test_what_was_measured_of_an_additive_world_is_predicted_as_it_was(rows, figure):
     sending = [row for row in rows if row.uses_cloud]

@@ -57,6 +57,7 @@ def test_a_shift_within_the_bound_is_none():
     assert after(Drift.of(PARTS), 1000, head_ms=1.2).found == ()
 
 
+@pytest.mark.exhaustive
 def test_a_shift_is_found_after_a_long_time_without_one():
     drift = after(Drift.of(PARTS), 5000)
 
@@ -112,6 +113,7 @@ def test_a_drift_that_comes_back_before_its_end_is_the_same_drift():
     assert found.requests < 650
 
 
+@pytest.mark.exhaustive
 def test_a_figure_that_swings_around_the_bound_does_not_flap():
     drift, states = after(Drift.of(PARTS), 300, edge_mj=1.3), []
     for _ in range(10):

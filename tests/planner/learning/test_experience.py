@@ -129,6 +129,7 @@ def test_late_answers_that_were_promised_in_time_widen_the_guard_and_others_narr
     assert hopeless.stretch[0] == fresh.stretch[0]
 
 
+@pytest.mark.exhaustive
 def test_in_the_long_run_the_wanted_share_of_tight_requests_is_late():
     rng, wanted = np.random.default_rng(1), 0.05
     experience = Experience.of(Parts.of(TABLE), violation_rate=wanted)

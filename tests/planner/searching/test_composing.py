@@ -49,6 +49,7 @@ def test_it_spends_the_budget_and_measures_nothing_twice(world, budget):
     assert device.asked.total() == len(device.asked) == budget
 
 
+@pytest.mark.exhaustive
 def test_with_budget_enough_it_measures_everything(world):
     device, space = (
         Device(world),
@@ -88,6 +89,7 @@ class Counting(LocalLedger):
         return super().left()
 
 
+@pytest.mark.exhaustive
 def test_the_ledger_is_asked_once_a_step_and_not_for_every_configuration_of_the_space(world):
     ledger = Counting(40)
 
@@ -106,6 +108,7 @@ def test_the_anchors_are_always_measured(world):
     assert {item.cpu_khz for item in anchors(SPACE)} == {top_khz}
 
 
+@pytest.mark.exhaustive
 def test_the_seed_decides_what_is_measured(world):
     one, same, other = (list(composed(Device(world), 30, seed=seed).known) for seed in (4, 4, 5))
 
@@ -113,6 +116,7 @@ def test_the_seed_decides_what_is_measured(world):
     assert one != other
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("account", Account)
 def test_a_fifth_of_the_space_finds_nearly_the_whole_front(world, account):
     everything = Campaign(SPACE, Device(world), LocalLedger(10_000))
@@ -126,6 +130,7 @@ def test_a_fifth_of_the_space_finds_nearly_the_whole_front(world, account):
     assert reached >= 0.97 * hypervolume(points, corner)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_it_ends_where_much_cannot_be_measured(world, share):
     rng = np.random.default_rng(3)

@@ -27,6 +27,7 @@ def campaign_of(device, budget) -> Campaign:
     return Campaign(SPACE, device, LocalLedger(budget))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(2))
 def test_the_fastest_and_the_cheapest_of_the_front_were_measured(world, seed):
     campaign = campaign_of(Device(world), 25)

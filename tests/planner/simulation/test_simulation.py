@@ -23,7 +23,11 @@ from protocol.errors import InvalidInput
 LAST = 6
 SPACE = Space(cuts=tuple(range(LAST + 1)), clocks_khz=(600_000, 1_200_000, 1_800_000))
 FACTORS = (1.0, 1.03, 0.98, 1.0, 1.4)
-SAME_WORLD = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10, deadline=None)
+SAME_WORLD = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=settings.default.max_examples // 10,
+    deadline=None,
+)
 
 
 def jittered(measurements, factors=FACTORS):

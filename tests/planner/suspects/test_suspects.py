@@ -47,7 +47,11 @@ def place_of(measurements, **wanted):
     )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(1, 8 * settings.default.max_examples // 100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(seed=st.integers(0, 10_000))
 def test_sound_measurements_are_not_accused(world, seed):
     assert find(scattered(world.measure(SPACE.configurations()), seed)) == []

@@ -27,6 +27,7 @@ def test_every_question_is_answered_by_the_same_process(request_file):
     assert "ConnectionRefusedError" in second["told"][0]
 
 
+@pytest.mark.exhaustive
 def test_what_cannot_be_measured_is_told_in_one_line(tmp_path):
     with (
         Companion(Loop, bundle=str(tmp_path), cut=1, cache="") as loop,
@@ -35,6 +36,7 @@ def test_what_cannot_be_measured_is_told_in_one_line(tmp_path):
         loop.ask(seconds=0.0)
 
 
+@pytest.mark.exhaustive
 def test_a_process_that_broke_is_told_with_its_last_words(tmp_path):
     with (
         Companion(Clients, port=1, request=str(tmp_path / "none")) as clients,

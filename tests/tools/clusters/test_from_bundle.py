@@ -238,6 +238,7 @@ mbps = 50
 """
 
 
+@pytest.mark.exhaustive
 def test_the_command_plans_a_bundle_for_each_objective(bundle, tmp_path, capsys):
     nodes = tmp_path / "nodes.toml"
     nodes.write_text(NODES)

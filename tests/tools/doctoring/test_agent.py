@@ -74,6 +74,7 @@ def test_a_host_that_can_be_none_does_not_run_an_agent(make_settings):
     assert not runs(make_settings(host="a..b"))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("content", [{}, {"device": None}, {"device": {"device": "pi-2"}}, ["no object"]])
 def test_a_port_that_something_else_has_taken_is_an_error(settings, api, content):
     api.answers["/v2"] = (200, content)

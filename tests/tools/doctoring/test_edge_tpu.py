@@ -139,6 +139,7 @@ def test_a_library_that_works_opens_with_this_litert_and_tells_its_version(tmp_p
     assert try_library(path, opens=True) == Trial("RuntimeVersion(14)", "")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.compiler
 @pytest.mark.parametrize(
     ("body", "obstacle"),
@@ -162,6 +163,7 @@ def test_a_library_that_does_not_work_is_told_by_how_it_fails(tmp_path, body, ob
     assert obstacle in try_library(path, opens=True).obstacle
 
 
+@pytest.mark.exhaustive
 @pytest.mark.compiler
 def test_a_library_that_hangs_is_given_up(tmp_path):
     code = "#include <unistd.h>\n__attribute__((constructor)) static void hang(void) { for (;;) pause(); }\n"
@@ -171,6 +173,7 @@ def test_a_library_that_hangs_is_given_up(tmp_path):
     assert "hangs" in tried.obstacle
 
 
+@pytest.mark.exhaustive
 def test_a_file_that_is_no_library_is_told(tmp_path):
     path = tmp_path / "libedgetpu.so"
     path.write_bytes(b"\x7fELF nonsense")

@@ -61,6 +61,7 @@ def test_a_few_trials_at_another_clock_do_not_pull_the_powers(make_pool):
     )
 
 
+@pytest.mark.exhaustive(sample=6)
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

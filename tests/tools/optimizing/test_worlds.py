@@ -108,6 +108,7 @@ def searched_alone(configuration):
     return on(Device()).measurer.measure(configuration)
 
 
+@pytest.mark.exhaustive
 def test_a_search_with_compose_is_compose_with_the_whole_budget():
     device, alone_with_it = Device(), Device()
 

@@ -14,6 +14,7 @@ from models.running.runner import SignatureRunner
 from protocol.errors import InvalidInput
 
 
+@pytest.mark.exhaustive(sample=1)
 def test_head_and_tail_answer_as_the_whole_at_every_cut_in_both_runtimes(exact_network, tmp_path):
     bundle = make_bundle(exact_network, tmp_path / "bundle", name="odd", cuts="all")
     samples, wholes = list(random_samples(bundle.manifest, 3)), []

@@ -59,6 +59,7 @@ def test_random_numbers_are_refused(sketch, tmp_path):
     assert "operator 0, RANDOM_UNIFORM, draws random numbers" in refusal
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize(
     ("name", "kind"), [("FlexDet", "an operator of TensorFlow, which LiteRT lacks"), ("Mine", "a custom operator")]
 )
@@ -71,6 +72,7 @@ def test_operators_that_the_runtime_lacks_are_refused(sketch, tmp_path, name, ki
         prove(path, read_graph(path))
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("name", sorted(CUSTOM))
 def test_custom_operators_that_the_runtime_brings_are_known_to_it(sketch, tmp_path, name):
     """Without its options such an operator crashes; one that is not known is refused by name."""
@@ -157,6 +159,7 @@ def test_a_tensor_whose_name_is_no_text_is_damaged(sketch, tmp_path):
         read_graph(sketch.save(tmp_path / "names.tflite", y))
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize(
     ("changed", "said"), [({"shape": [1, 128]}, r"BOOL \[1, 128\]"), ({"type": 0}, r"FLOAT32 \[1, 4\]")]
 )

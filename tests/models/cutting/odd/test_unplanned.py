@@ -83,6 +83,7 @@ def _answers(path, samples):
         yield [interpreter.get_tensor(entry["index"]).copy() for entry in interpreter.get_output_details()]
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize("draw", DRAWINGS)
 @pytest.mark.parametrize("engine", [CompiledEngine, InterpreterEngine])
 def test_every_cut_answers_as_the_file_run_after_run(draw, engine, sketch, tmp_path):
@@ -135,6 +136,7 @@ def test_a_rehearsal_tells_wrong_answers(segments_network, new_sketch, tmp_path)
     assert set(rehearse(path, bundle)) == {0, 1, 2, 3}
 
 
+@pytest.mark.exhaustive
 def test_a_check_that_the_runtime_fails_is_told_by_cut_and_in_the_json(tmp_path, monkeypatch, capfd):
     run = SignatureRunner.tail
 

@@ -45,7 +45,7 @@ def halves(*names: str) -> Deployed:
 
 @pytest.mark.parametrize("objective", list(Objective))
 @on_any_cluster
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=12 * settings.default.max_examples // 10, deadline=None)
 def test_no_plan_within_the_tolerance_moves_fewer_bytes(objective, seed, medium, replicas):
     instance = small(seed, medium, replicas=replicas)
     running = some_running(instance, seed)
@@ -68,7 +68,6 @@ def test_no_plan_within_the_tolerance_moves_fewer_bytes(objective, seed, medium,
 
 
 @on_any_cluster
-@settings(max_examples=100, deadline=None)
 def test_all_that_a_plan_lacks_is_moved_from_someone_who_has_it(seed, medium, replicas):
     instance = small(seed, medium, replicas=replicas)
     running, plan = some_running(instance, seed), any_plan(instance, seed + 1)

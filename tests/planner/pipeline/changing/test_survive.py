@@ -55,7 +55,7 @@ def fewest_bytes(instance, plans, demand, first_s) -> float | None:
 
 @pytest.mark.parametrize("medium", list(Medium))
 @given(seed=st.integers(0, 10**9), losses=st.integers(1, 2), loss=st.sampled_from([0.0, 0.2, 3.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=6 * settings.default.max_examples // 10, deadline=None)
 def test_no_layout_has_fewer_bytes_and_the_worst_loss_is_the_worst(medium, seed, losses, loss):
     instance = small(seed, medium, replicas=1 + seed % 2, most=3)
     instance = replace(

@@ -27,7 +27,7 @@ def value(instance: Instance, objective: Objective, plan, evaluation, period_s: 
 @pytest.mark.parametrize("objective", list(Objective))
 @pytest.mark.parametrize("replicas", [1, 2])
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples // 10, deadline=None)
 def test_nothing_beats_the_plan_that_is_called_best(medium, objective, replicas, seed):
     instance = small(seed, medium, replicas=replicas)
     period_s = 6.0 if objective is not Objective.THROUGHPUT and seed % 3 else math.inf
@@ -65,7 +65,7 @@ def test_a_search_that_is_stopped_has_the_plan_of_single_nodes():
 
 @pytest.mark.parametrize("medium", list(Medium))
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples // 10, deadline=None)
 def test_a_search_that_knows_no_plan_ends_with_the_best(medium, seed):
     instance = small(seed, medium, replicas=1 + seed % 2)
     units = Units.of(instance)

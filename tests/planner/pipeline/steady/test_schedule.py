@@ -38,7 +38,7 @@ def busy(found: Schedule):
 
 
 @on_any_cluster
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_nothing_does_two_things_at_once(seed, medium, replicas):
     found = schedule(*planned(seed, medium, replicas))
 
@@ -48,7 +48,7 @@ def test_nothing_does_two_things_at_once(seed, medium, replicas):
 
 
 @on_any_cluster
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_tasks_of_an_inference_follow_each_other(seed, medium, replicas):
     found = schedule(*planned(seed, medium, replicas))
 
@@ -59,7 +59,7 @@ def test_tasks_of_an_inference_follow_each_other(seed, medium, replicas):
 
 
 @on_any_cluster
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_a_cycle_holds_the_loads_of_the_plan(seed, medium, replicas):
     cluster, plan = planned(seed, medium, replicas)
 
@@ -71,7 +71,7 @@ def test_a_cycle_holds_the_loads_of_the_plan(seed, medium, replicas):
 
 
 @on_any_cluster
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_the_bottleneck_is_reached_but_for_half_duplex_radios_that_take_turns(seed, medium, replicas):
     cluster, plan = planned(seed, medium, replicas)
 
@@ -84,7 +84,6 @@ def test_the_bottleneck_is_reached_but_for_half_duplex_radios_that_take_turns(se
 
 
 @on_any_cluster
-@settings(max_examples=100, deadline=None)
 def test_with_time_enough_no_inference_waits(seed, medium, replicas):
     cluster, plan = planned(seed, medium, replicas)
     latency_s = evaluate(cluster, plan).latency_s

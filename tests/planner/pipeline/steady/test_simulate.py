@@ -36,7 +36,7 @@ def line() -> Instance:
 
 
 @given(seed=st.integers(0, 10**9), medium=st.sampled_from(list(Medium)), replicas=st.integers(1, 2))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=6 * settings.default.max_examples, deadline=None)
 def test_what_a_plan_promises_comes_true(seed, medium, replicas):
     cluster = small(seed, medium, replicas=replicas, most=5)
     plan = any_plan(cluster, seed)
