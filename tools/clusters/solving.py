@@ -16,7 +16,8 @@ from planner.pipeline.plan import Found, Plan
 from protocol.errors import InvalidInput
 from tools.clusters.problem import Problem
 
-EXACT, KPATH, GREEDY, RANDOM = METHODS = ("exact", "kpath", "greedy", "random")
+EXACT = "exact"
+METHODS = (EXACT, "kpath", "greedy", "random")
 
 
 @dataclass(frozen=True)
