@@ -144,6 +144,7 @@ def test_the_ladder_ascends_and_is_not_empty(board):
     assert all(isinstance(khz, int) and khz > 0 for khz in ladder)
 
 
+@pytest.mark.exhaustive(sample=3)
 def test_every_clock_on_the_ladder_can_be_applied_exactly(board):
     for khz in (*board.ladder_khz(), *reversed(board.ladder_khz())):
         applied = board.apply(cpu_khz=khz, accelerator=EdgeAccelerator.OFF)

@@ -160,6 +160,7 @@ def test_a_dead_workers_claim_is_given_back(join):
     assert other.claim(FIRST)
 
 
+@pytest.mark.exhaustive
 def test_a_lease_is_renewed_while_its_worker_lives(join):
     alive, other = join(budget=1, grace_s=0.4), join(budget=1, grace_s=0.4)
     alive.claim(FIRST)
@@ -171,6 +172,7 @@ def test_a_lease_is_renewed_while_its_worker_lives(join):
     assert not other.claim(FIRST)
 
 
+@pytest.mark.exhaustive
 def test_a_lease_goes_on_being_renewed_after_an_error_that_nobody_thought_of(join, caplog):
     alive = join(budget=1, grace_s=0.4)
     alive.claim(FIRST)
@@ -200,6 +202,7 @@ class Hiccups:
             raise sa.exc.OperationalError(statement, {}, Exception("the server closed the connection"))
 
 
+@pytest.mark.exhaustive
 def test_what_was_measured_is_not_lost_while_the_database_is_away(join, caplog):
     one, other = join(grace_s=2), join(grace_s=2)
     hiccups, renewed = Hiccups(one), iter(range(100))

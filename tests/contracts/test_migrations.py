@@ -115,6 +115,7 @@ def test_a_step_keeps_the_rows_of_the_tables_that_stay_up_and_down(connection, p
     }
 
 
+@pytest.mark.exhaustive
 def test_all_steps_down_leave_nothing(connection):
     migrate(connection, command.upgrade, "head")
     fill(connection)
@@ -144,6 +145,7 @@ def test_presence_becomes_words_and_flags_again(connection):
     assert flags == [("pi-1", True, 5.0), ("pi-2", False, None)]
 
 
+@pytest.mark.exhaustive
 def test_rejected_records_become_dead_letters_and_rejected_again(connection):
     migrate(connection, command.upgrade, BEFORE_LETTERS)
     rejected = tables(connection)["rejected"]
@@ -159,6 +161,7 @@ def test_rejected_records_become_dead_letters_and_rejected_again(connection):
     assert (back.device, back.boot, back.sequence, back.received_at, back.reason) == ("pi-1", "b", 7, 5.0, "no")
 
 
+@pytest.mark.exhaustive
 def test_charts_know_the_energies_of_older_inferences(database, connection):
     migrate(connection, command.upgrade, BEFORE_LETTERS)
     inferences = tables(connection)["inferences"]
@@ -234,6 +237,7 @@ def test_minutes_of_an_older_schema_are_read_and_known_to_it_again(database, con
     assert back == [["boot", number] for number in (1, 2, 3, 7)]
 
 
+@pytest.mark.exhaustive
 def test_samples_by_the_minute_are_not_lost_by_going_back(connection):
     migrate(connection, command.upgrade, "0005")
     before = fill(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -21,6 +22,7 @@ OLD = sa.table("desired", *(sa.column(name) for name in ("device", "network", "v
                sa.column("content", sa.JSON))  # fmt: skip
 
 
+@pytest.mark.exhaustive
 def test_a_desired_table_outlives_the_fourth_migration_and_its_undoing(database):
     engine = sa.create_engine(database.replace("postgresql://", "postgresql+psycopg://"))
     migrate(engine, "0003")

@@ -83,6 +83,7 @@ def test_a_truncated_or_missing_artifact_is_refused(bundle):
         Bundle.open(bundle.folder)
 
 
+@pytest.mark.exhaustive(sample=3)
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -47,6 +47,7 @@ def test_a_row_that_is_worse_in_one_part_and_better_in_none_goes(part):
     assert undominated([worse, SENDING]) == [SENDING]
 
 
+@pytest.mark.exhaustive(sample=20)
 @pytest.mark.parametrize("part", WORSE)
 @pytest.mark.parametrize("other", WORSE)
 def test_a_row_that_is_better_in_one_part_stays(part, other):

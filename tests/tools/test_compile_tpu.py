@@ -29,6 +29,7 @@ def compile_tpu(bundle, edgetpu_compiler, tmp_path):
     return call
 
 
+@pytest.mark.exhaustive
 def test_heads_are_compiled_into_the_bundle_and_described(bundle, compile_tpu, capsys):
     code, facts = compile_tpu("--cuts", "4,20")
 

@@ -107,6 +107,7 @@ def test_more_codecs_and_cuts_add_to_what_is_known(evaluate, heads):
     assert len(facts["results"]) == 2
 
 
+@pytest.mark.exhaustive
 def test_a_folder_of_images_is_read_by_label(evaluate, tmp_path):
     code, facts, told = evaluate("--cuts", "9", "--codecs", "raw", samples=images(tmp_path / "digits"))
 

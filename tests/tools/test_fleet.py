@@ -114,6 +114,7 @@ def start(run: Run, table: Path, key: Path, *more: object) -> int:
     return run(*words, *more)
 
 
+@pytest.mark.exhaustive
 def test_a_rollout_is_signed_here_for_each_device_and_watched_to_its_end(run, store, broker, table, key, capsys):
     store.set_desired(SignedTable(Table("digits", BUNDLE, "pi-2", REFERENCE_LINK, a_row(), 6), "old"))
 
@@ -132,6 +133,7 @@ def a_row() -> tuple[Row, ...]:
     return (Row(Configuration(3, 1_500_000), 1.0, 12.0, 2.5, 1000, 40, 1.5, 60.0, None, 0.98),)
 
 
+@pytest.mark.exhaustive
 def test_a_rollout_that_stops_ends_with_1_and_says_who_and_why(run, store, broker, table, key, capsys):
     broker.failing = {"pi-1"}
 
@@ -234,6 +236,7 @@ def test_who_uses_what_and_the_history_are_shown(run, table, key, capsys):
     assert "network 'faces' is not here" in told[3]
 
 
+@pytest.mark.exhaustive
 def test_a_table_computed_there_is_the_one_that_optimize_makes_here(run, url, store, tmp_path):
     keep(store, [measured(cut, mhz) for cut in range(3) for mhz in (600, 1800)])
     there, here = tmp_path / "there.json", tmp_path / "here.json"
@@ -245,6 +248,7 @@ def test_a_table_computed_there_is_the_one_that_optimize_makes_here(run, url, st
     assert json.loads(there.read_text()) == json.loads(here.read_text())
 
 
+@pytest.mark.exhaustive
 def test_a_table_that_cannot_be_computed_says_why(run, store, capsys):
     assert run("table", "compute", "faces", "--device", "pi-1") == 2
     assert run("table", "compute", "digits", "--device", "pi-1") == 2

@@ -96,6 +96,7 @@ def test_waiting_tells_how_it_went(job, store, capsys, state, exit_code):
     assert f"{state.value} 2 of 4: because" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_a_job_that_does_not_end_in_time_is_said_so(job, capsys):
     assert job("restart", "pi-1", "--wait", "0.01") == 4
     assert "has not ended within" in capsys.readouterr().err

@@ -166,6 +166,7 @@ def test_a_bad_line_is_named(optimize, tmp_path):
     assert "bad.jsonl:4" in told.replace("\n", "")
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize(("part", "name", "value"), [("cost", "head_mj", 5e-324), ("configuration", "cpu_khz", 1)])
 @pytest.mark.parametrize("arguments", [(), ("--budget", "100%")], ids=["all", "searched"])
 def test_a_measurement_that_makes_nonsense_of_all_is_named(optimize, tmp_path, part, name, value, arguments):
@@ -344,6 +345,7 @@ def test_bad_lines_are_refused_or_counted(optimize, make_pool):
     assert "2 lines cannot be" in warned
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize(
     ("method", "budget", "asked"),
     [("compose", "10%", 11), ("exhaustive", "0.1", 11), ("exhaustive", "20", 20), ("exhaustive", "100%", 112)],
@@ -373,6 +375,7 @@ def test_what_was_never_recorded_costs_budget_and_gives_nothing(optimize, make_p
     assert (facts["asked"], facts["measured"], facts["left_out"]) == (112, 56, 56)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", ["compose", "exhaustive", SAMPLER])
 def test_the_anchors_are_always_measured(optimize, make_pool, method):
     _, _, table, _ = optimize(str(make_pool()), "--budget", "12", "--method", method)

@@ -491,6 +491,7 @@ def backend(tmp_path, store) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.exhaustive
 def test_a_backend_is_asked_for_records_and_tables(report, backend, store):
     store.write(arrivals(ours(1500)) + arrivals(ours(7), device="pi-2") + arrivals(ours(9), device="pi-3"))
     store.set_desired(sign(table().with_version(3), generate_private_key()))

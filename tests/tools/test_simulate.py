@@ -124,6 +124,7 @@ def test_a_workload_is_read_for_the_network_that_was_measured(simulate, tmp_path
     assert (facts["requests"], facts["infeasible"]) == (2, 1)
 
 
+@pytest.mark.exhaustive
 def test_residuals_and_scenarios_make_figures_estimates(simulate, tmp_path):
     path = tmp_path / "storm.toml"
     path.write_text("[[link]]\nfrom_request = 3\nrtt_ms = 90\nup_mbps = 4\ndown_mbps = 4\n")

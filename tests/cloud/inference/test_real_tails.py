@@ -46,6 +46,7 @@ def test_a_tail_gives_the_bits_of_the_whole_network(real, runner, digits, image,
     assert np.isfinite(next(iter(whole.values()))).all()
 
 
+@pytest.mark.exhaustive
 def test_the_backend_serves_after_every_broken_body(real, whole_request):
     wire = pack_request(whole_request)
     pristine = wire.body

@@ -36,6 +36,7 @@ def test_the_lag_grows_while_nothing_can_be_written_and_ends_with_the_commit(met
     assert 'dynasplit_ingest_records_total{kind="rejection"} 1.0' in told(metrics)
 
 
+@pytest.mark.exhaustive
 def test_it_is_told_on_a_port_until_that_is_closed(metrics):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

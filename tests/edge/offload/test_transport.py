@@ -186,6 +186,7 @@ def test_who_waits_for_the_cloud_need_not_once_the_device_ends(transport):
         there.post("/", WIRE, timeout_s=1000)
 
 
+@pytest.mark.exhaustive(sample=1)
 @pytest.mark.parametrize(
     "start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"], ids=["in the head", "in the body"]
 )

@@ -190,6 +190,7 @@ def test_a_log_that_is_tended_does_not_grow_and_nothing_is_lost_of_it(make, path
     assert kinds(outbox)[INFERENCE] == list(range(2000))
 
 
+@pytest.mark.exhaustive
 def test_a_smaller_bound_than_before_is_kept_to(make, path):
     outbox = make(max_bytes=16 * MIB)
     filled(outbox, SAMPLE, 3000)

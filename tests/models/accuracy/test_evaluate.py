@@ -129,6 +129,7 @@ def test_what_is_known_is_not_run_again(manifest, samples):
     assert found.by_cut_and_codec[0, Codec.RAW] == 0.75
 
 
+@pytest.mark.exhaustive
 def test_progress_adds_up_to_what_was_announced(manifest, samples):
     steps: list[int] = []
     announced = answers_needed(manifest, len(samples), codecs=list(Codec), known={})

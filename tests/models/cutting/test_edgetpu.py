@@ -164,6 +164,7 @@ def test_a_head_that_fails_is_left_out_and_says_why(int8, edgetpu_compiler, monk
     assert ten.content and not ten.failure
 
 
+@pytest.mark.exhaustive
 def test_a_compiler_that_hangs_is_ended(int8, edgetpu_compiler, monkeypatch):
     monkeypatch.setenv("EDGETPU_FAILURE", "hang")
     monkeypatch.setattr(edgetpu, "_GRACE_S", -59.5)

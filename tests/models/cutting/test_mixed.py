@@ -92,6 +92,7 @@ def test_a_manifest_whose_tails_do_not_fit_is_refused(mixed, change):
         Manifest.from_json(content)
 
 
+@pytest.mark.exhaustive
 def test_making_it_again_gives_the_same_digest(mixed, tmp_path):
     again = make_mixed_bundle(digits_vgg("int8"), digits_vgg(), tmp_path / "b", name="digits_vgg", cuts="all")
 

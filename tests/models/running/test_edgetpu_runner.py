@@ -69,6 +69,7 @@ def image():
     return load_digits_vgg().input(5)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.compiler
 def test_compiled_heads_run_under_the_delegate_and_all_else_on_the_cpu(open_on, bundle, libraries, image):
     runner, cpu = open_on(), open_runner(bundle)

@@ -203,6 +203,7 @@ def test_the_runtime_is_named(open_with, digits_bundles):
     assert runtime == "fake" or runtime.startswith("litert-2.")
 
 
+@pytest.mark.exhaustive(sample=3)
 @pytest.mark.parametrize("content", [b"", b"not a flatbuffer at all", "truncated"])
 def test_a_flatbuffer_that_the_runtime_refuses_fails_without_a_crash(open_with, digits_bundles, tmp_path, content):
     whole = digits_bundles["fp32"].artifact(SIGNATURES).read_bytes()

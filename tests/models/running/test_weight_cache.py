@@ -76,6 +76,7 @@ def test_processes_that_open_at_once_agree(digits_bundles, tmp_path):
     assert all(path.suffix == ".xnnpack" for path in tmp_path.iterdir())
 
 
+@pytest.mark.exhaustive
 def test_without_a_place_to_write_it_runs_without(digits_bundles, tmp_path, caplog):
     (tmp_path / "file").write_text("")
 

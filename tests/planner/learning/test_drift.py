@@ -70,6 +70,7 @@ def test_a_few_stalled_requests_are_no_drift():
     assert after(after(drift, 3, waiting_ms=1e6), 300).found == ()
 
 
+@pytest.mark.exhaustive
 def test_it_ends_when_the_figure_has_long_been_as_predicted_and_not_before():
     drift = after(Drift.of(PARTS), 300, head_ms=1.4)
 

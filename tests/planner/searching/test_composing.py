@@ -40,6 +40,7 @@ def composed(device, budget, *, space=SPACE, **aim):
     return campaign
 
 
+@pytest.mark.exhaustive(sample=2)
 @pytest.mark.parametrize("budget", [1, 5, 30])
 def test_it_spends_the_budget_and_measures_nothing_twice(world, budget):
     device = Device(world)
@@ -99,6 +100,7 @@ def test_the_ledger_is_asked_once_a_step_and_not_for_every_configuration_of_the_
     assert ledger.asked["left"] <= 40
 
 
+@pytest.mark.exhaustive
 def test_the_anchors_are_always_measured(world):
     campaign = composed(Device(world), 20)
 

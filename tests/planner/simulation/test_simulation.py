@@ -90,6 +90,7 @@ def test_what_is_yet_to_come_changes_no_decision(contest):
     assert (before.rows[:200] == after.rows[:200]).all()
 
 
+@pytest.mark.exhaustive
 def test_the_same_requests_with_the_same_luck_end_the_same(contest):
     for strategy in STRATEGIES:
         once, again = (contest.serve(strategy, workload(seed=7)) for _ in range(2))

@@ -170,6 +170,7 @@ def test_what_zstd_leaves_is_a_bound_until_it_was_measured(bundle):
     assert "nobody measured what zstd leaves" in found.notes[0]
 
 
+@pytest.mark.exhaustive(sample=2)
 @pytest.mark.parametrize(
     ("node", "complaint"),
     [

@@ -51,6 +51,7 @@ def test_an_agent_that_serves_is_well(settings):
     assert runs(settings)
 
 
+@pytest.mark.exhaustive
 def test_an_agent_that_is_not_ready_says_why(settings, api):
     api.answers["/v2/health/ready"] = (503, {"error": "the runner has ended"})
 
@@ -60,6 +61,7 @@ def test_an_agent_that_is_not_ready_says_why(settings, api):
     assert "the runner has ended" in found.seen
 
 
+@pytest.mark.exhaustive
 def test_an_accelerator_that_the_agent_leaves_alone_is_a_warning_with_its_reason(settings, api):
     health = {"std": {"usable": False, "reason": "it is not on the bus"}, "max": {"usable": True, "reason": ""}}
     api.answers["/v2"] = (200, {"device": {"device": "pi-1", "accelerator_health": health}})

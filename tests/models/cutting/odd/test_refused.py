@@ -108,6 +108,7 @@ def test_open_sides_other_than_the_batch_are_refused(sketch, tmp_path):
     assert "input 'image' has open sides [-1, -1, -1, 3]; only the batch may be open" in refusal
 
 
+@pytest.mark.exhaustive
 def test_an_output_whose_shape_depends_on_the_data_is_refused(sketch, tmp_path):
     x = sketch.input("x", [1, 4], "bool")
     found = sketch.tensor("found", [1, 2], "int64", shapeSignature=[-1, 2])
