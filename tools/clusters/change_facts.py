@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from planner.pipeline.changing.moving import Move
-from planner.pipeline.changing.payoff import Purpose
 from planner.pipeline.changing.replan import Replanned
 from planner.pipeline.changing.running import Running
+from planner.pipeline.finding.purpose import Purpose
 from tools.clusters.problem import Problem
 
 

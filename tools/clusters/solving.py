@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.pipeline.baselines.methods import at_random, greedy, kpath
-from planner.pipeline.changing.payoff import Purpose
 from planner.pipeline.finding.effort import Stop
+from planner.pipeline.finding.purpose import Purpose
 from planner.pipeline.finding.search import Objective, best
 from planner.pipeline.instance import Instance
 from planner.pipeline.plan import Found, Plan

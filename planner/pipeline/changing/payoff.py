@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from planner.pipeline.changing.moving import Move, lasting_s, moving_j
-from planner.pipeline.finding.search import CLOSE, Objective
+from planner.pipeline.finding.purpose import Purpose
+from planner.pipeline.finding.search import Objective
 from planner.pipeline.instance import Instance
-from planner.pipeline.loads import energy_j, evaluate
 from planner.pipeline.plan import Plan
 
 
@@ -24,25 +23,6 @@ class Payoff:
     pays: bool
     after_s: float | None = None
     after_inferences: float | None = None
-
-
-@dataclass(frozen=True)
-class Purpose:
-    """What a plan is for: an objective, with an inference at least every `period_s`."""
-
-    objective: Objective = Objective.THROUGHPUT
-    period_s: float = math.inf
-
-    def value(self, instance: Instance, plan: Plan) -> float:
-        """The objective of a plan: seconds or joules."""
-        if self.objective is Objective.ENERGY:
-            return energy_j(instance, plan, self.period_s)
-        evaluation = evaluate(instance, plan)
-        return evaluation.latency_s if self.objective is Objective.LATENCY else evaluation.bottleneck_s
-
-    def served(self, instance: Instance, plan: Plan) -> bool:
-        """Whether a plan is fast enough."""
-        return evaluate(instance, plan).bottleneck_s <= self.period_s * (1 + CLOSE)
 
 
 def payoff(instance: Instance, purpose: Purpose, running: Plan | None, plan: Plan, moving: Sequence[Move]) -> Payoff:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from planner.pipeline.changing.moving import Move, lacking_bytes, lasting_s, moves
-from planner.pipeline.changing.payoff import Payoff, Purpose, payoff
+from planner.pipeline.changing.payoff import Payoff, payoff
 from planner.pipeline.changing.running import Running
 from planner.pipeline.finding.accounts import Budget
 from planner.pipeline.finding.effort import Effort, Stop, never
 from planner.pipeline.finding.labels import Cheapest, cheapest
+from planner.pipeline.finding.purpose import Purpose
 from planner.pipeline.finding.search import CLOSE, Objective, best
 from planner.pipeline.finding.terms import energy, latency, moved_bytes
 from planner.pipeline.finding.units import Units

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from small_clusters import any_plan, every_plan, small
 
 from planner.pipeline.changing.moving import lacking, lacking_bytes, lasting_s, moves
-from planner.pipeline.changing.payoff import Purpose
 from planner.pipeline.changing.replan import Replanned, replan
 from planner.pipeline.changing.running import Deployed, NamedStage, Running
+from planner.pipeline.finding.purpose import Purpose
 from planner.pipeline.finding.search import Objective
 from planner.pipeline.instance import Medium
 from planner.pipeline.loads import DISPATCHER, evaluate
