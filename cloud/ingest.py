@@ -22,6 +22,7 @@ from cloud.store.port import Store
 from cloud.store.sql import SqlStore
 from cloud.tables.computing import Computing
 from cloud.watching.ingest_metrics import IngestMetrics
+from cloud.watching.ingest_port import serve
 from cloud.watching.logs import LogFormat, LogLevel, set_up
 from protocol.errors import DynaSplitError, ServiceMissing
 from protocol.mqtt.address import BrokerAddress
@@ -64,10 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _telling(settings: IngestSettings, metrics: IngestMetrics) -> Callable[[], None]:
-    """Tells metrics where the settings have a port for it; what ends that."""
+    """Tells metrics, and whether it is ready, where the settings have a port for it; what ends that."""
     if not settings.metrics_port:
         return lambda: None
-    return metrics.serve(settings.metrics_host, settings.metrics_port)
+    return serve(metrics, settings.metrics_host, settings.metrics_port)
 
 
 def _run(settings: IngestSettings, store: Store, metrics: IngestMetrics, ended: threading.Event) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+
+from cloud.database.json_text import json_text
 
 Row = Mapping[str, Any]
 
@@ -38,4 +39,4 @@ def _sent(column: sa.Column[Any]) -> Any:
 
 def _document(table: sa.Table, rows: Sequence[Row]) -> str:
     documents = [column.name for column in table.columns if isinstance(column.type, sa.JSON)]
-    return json.dumps([{**row, **{name: json.dumps(row[name]) for name in documents}} for row in rows])
+    return json_text([{**row, **{name: json_text(row[name]) for name in documents}} for row in rows])

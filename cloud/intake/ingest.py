@@ -68,6 +68,7 @@ class Ingest:
         self._items: Waiting[Item] = Waiting(most=_WAITING_RECORDS)
         self._metrics = metrics or IngestMetrics()
         self._metrics.watch_waiting(lambda: self._items.weight)
+        self._metrics.watch_missing(broker=lambda: not bus.connected, store=lambda: self._writer.away)
         self._stopping = threading.Event()
         self._overflowing = False
         self._writer = Writer(

@@ -60,7 +60,7 @@ class Writer:
         self._late_lists = LateLists(store, self._publisher)
         self._upkeep = Upkeep(store, retention, wall_clock=wall_clock)
         self._stopping = threading.Event()
-        self._away = False
+        self._away = self._unheard = False
         self._thread = threading.Thread(target=self._write_all, name="ingest-writer", daemon=True)
 
     def start(self) -> None:
@@ -168,9 +168,15 @@ class Writer:
                     logger.warning("%s: %d records without a sequence dropped", item.device, item.unidentified)
 
     def _acknowledge(self, items: Sequence[Item]) -> None:
-        for item in items:
-            if isinstance(item, Batch) and item.arrivals:
-                self._bus.publish(topics.ack(item.device), item.ack.to_bytes())
+        batches = [item for item in items if isinstance(item, Batch) and item.arrivals]
+        unheard = sum(not self._bus.publish(topics.ack(batch.device), batch.ack.to_bytes()) for batch in batches)
+        self._metrics.unacknowledged(unheard)
+        if batches and bool(unheard) != self._unheard:
+            self._unheard = bool(unheard)
+            if unheard:
+                logger.warning("what is committed cannot be acknowledged: the broker is away; devices send it again")
+            else:
+                logger.info("what is committed is acknowledged again")
 
     def _renew_lists(self, items: Sequence[Item]) -> None:
         """Tells devices what is left to do once a job has ended; also one that tells so again: it may not have heard."""

@@ -1,14 +1,13 @@
-"""What ingest counts, and the port on which it tells it."""
+"""What ingest counts, and what it lacks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cloud.watching.exposition import BUCKETS_S
-from protocol.errors import ServiceMissing
 
 
 class IngestMetrics:
@@ -18,11 +17,17 @@ class IngestMetrics:
         self.registry = registry = CollectorRegistry()
         self._wall_clock = wall_clock
         self._oldest_at: float | None = None
+        self._away: Mapping[str, Callable[[], bool]] = {}
         told = "Records that were committed, by kind."
         self._records = Counter("dynasplit_ingest_records", told, ["kind"], registry=registry)
         told = "Messages for which there was no room; their devices send them again."
         self._dropped = Counter("dynasplit_ingest_dropped", told, registry=registry)
         told = "How long a commit took."
+        self._unacknowledged = Counter(
+            "dynasplit_ingest_unacknowledged",
+            "Messages that were committed and could not be acknowledged; their devices send them again.",
+            registry=registry,
+        )
         self._commits = Histogram("dynasplit_ingest_commit_seconds", told, buckets=BUCKETS_S, registry=registry)
         told = "When the newest message came in, in seconds since the epoch."
         self._received_at = Gauge("dynasplit_ingest_last_received_timestamp_seconds", told, registry=registry)
@@ -38,6 +43,20 @@ class IngestMetrics:
         )
         waiting.set_function(count)
 
+    def watch_missing(self, *, broker: Callable[[], bool], store: Callable[[], bool]) -> None:
+        """Asks these, whenever it is asked, whether broker and store are away."""
+        connected = Gauge(
+            "dynasplit_ingest_broker_up", "Whether all connections to the broker stand.", registry=self.registry
+        )
+        connected.set_function(lambda: not broker())
+        self._away = {"broker": broker, "store": store}
+
+    def missing(self) -> str:
+        """What keeps records from being taken in and acknowledged, for people; nothing when all is there."""
+        if not self._away:
+            return "ingest has not begun"
+        return "; ".join(f"the {name} is away" for name, is_away in self._away.items() if is_away())
+
     def received(self, at: float) -> None:
         """A message came in, in seconds since the epoch."""
         self._received_at.set(at)
@@ -45,6 +64,10 @@ class IngestMetrics:
     def dropped(self) -> None:
         """There was no room for a message."""
         self._dropped.inc()
+
+    def unacknowledged(self, messages: int) -> None:
+        """So many were committed, and the broker took no word of it."""
+        self._unacknowledged.inc(messages)
 
     def writing(self, oldest_at: float) -> None:
         """What is about to be committed, the oldest of which came in then."""
@@ -60,21 +83,6 @@ class IngestMetrics:
     def given_up(self) -> None:
         """What was being written never will be."""
         self._oldest_at = None
-
-    def serve(self, host: str, port: int) -> Callable[[], None]:
-        """Answers `GET /metrics` on a thread of its own, until what is given back is called. ServiceMissing for a port that is
-        taken."""
-        try:
-            server, thread = start_http_server(port, addr=host, registry=self.registry)
-        except OSError as error:
-            raise ServiceMissing(f"metrics cannot be told on {host}:{port}: {error.strerror or error}") from error
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return stop
 
     def _lag_s(self) -> float:
         oldest_at = self._oldest_at

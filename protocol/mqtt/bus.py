@@ -34,7 +34,8 @@ class MqttBus:
 
     Nothing that was published before a reconnect is sent after it: paho would keep all that was not acknowledged, and send it
     behind what is newer. Why it cannot connect is logged once, and again only when the reason changes or a connection stood in
-    between. Where connections break soon after they began it tries less and less often, and says so once.
+    between. Where connections break soon after they began it tries less and less often, and says so once. With a `purpose` its
+    lines tell that beside the broker.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class MqttBus:
         *,
         client_id: str,
         will: Will | None = None,
+        purpose: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = address
+        self._broker = f"{address} ({purpose})" if purpose else str(address)
         self._client_id = client_id
         self._steadiness = Steadiness(clock)
         self._handlers: list[tuple[str, Handler]] = []
@@ -139,7 +142,7 @@ class MqttBus:
             if not reason.is_failure:
                 continue
             logger.warning(
-                "broker %s refuses the subscription to %s; has this user the right to it?", self._address, subscription
+                "broker %s refuses the subscription to %s; has this user the right to it?", self._broker, subscription
             )
             if subscription.startswith(_SHARED):
                 self._subscribe(client, [subscription.split("/", 2)[2]])
@@ -167,7 +170,7 @@ class MqttBus:
         self._stands = True
         if not self._steadiness.hopeless:
             self._complaint = ""
-            logger.info("connected to broker %s", self._address)
+            logger.info("connected to broker %s", self._broker)
         with self._lock:
             subscriptions, callbacks = list(self._subscriptions), list(self._callbacks)
         if subscriptions:
@@ -176,7 +179,7 @@ class MqttBus:
             try:
                 callback()
             except Exception:  # the outermost loop of the bus thread, which must outlive it and call the others
-                logger.exception("a callback failed after a connect to broker %s", self._address)
+                logger.exception("a callback failed after a connect to broker %s", self._broker)
 
     def _disconnected(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         """paho may hold its own locks while it calls this: it must take none, and leave its messages alone."""
@@ -202,7 +205,7 @@ class MqttBus:
                 f"user publish and subscribe? Trying less often; nothing more is said until one lasts {LASTS_S:g} s"
             )
         else:
-            logger.warning("lost broker %s: %s; trying again", self._address, reason)
+            logger.warning("lost broker %s: %s; trying again", self._broker, reason)
 
     def _not_reached(self, _client: paho.Client, _data: Any) -> None:
         """paho tells no reason, but calls this while it handles the error."""
@@ -211,7 +214,7 @@ class MqttBus:
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:
             self._complaint = complaint
-            logger.warning("broker %s %s", self._address, complaint)
+            logger.warning("broker %s %s", self._broker, complaint)
 
     def _received(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         try:

@@ -29,24 +29,27 @@ def publish_once(address: BrokerAddress, *, client_id: str, topic: str, payload:
 
 
 def offers_sharing(address: BrokerAddress, *, client_id: str, timeout_s: float = 2.0) -> bool:
-    """Whether the broker divides messages among the clients of a group; ServiceMissing when it cannot be reached.
+    """Whether the broker divides messages among the clients of a group; ServiceMissing when it is away or lets nobody in so.
 
-    Only MQTT 5 lets a client ask (section 3.2.2.3.13): a broker that does not speak it, or does not answer, has no groups. One
-    that has them, as Mosquitto, gives them to clients of 3.1.1 as well.
+    Only MQTT 5 lets a client ask (section 3.2.2.3.13): a broker that answers 3.1.1 alone has no groups. One that has them, as
+    Mosquitto, gives them to clients of 3.1.1 as well.
     """
     client = new_client(address, client_id, None, version=MQTTProtocolVersion.MQTTv5)
     answered = threading.Event()
-    offers = [False]
+    offers: list[bool] = []
 
     def answer(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
-        offers[0] = not reason.is_failure and bool(getattr(properties, "SharedSubscriptionAvailable", 1))
+        if not reason.is_failure:
+            offers.append(bool(getattr(properties, "SharedSubscriptionAvailable", 1)))
         answered.set()
 
     client.on_connect = answer
     client.on_disconnect = lambda *_: answered.set()
     with _looping(client, address):
         answered.wait(timeout_s)
-    return offers[0]
+    if not offers:
+        check_login(address, client_id=client_id)
+    return any(offers)
 
 
 def check_login(address: BrokerAddress, *, client_id: str, timeout_s: float = 5.0) -> None:

@@ -18,8 +18,8 @@ class MqttPair:
     """
 
     def __init__(self, address: BrokerAddress, *, client_id: str) -> None:
-        self._ear = MqttBus(address, client_id=client_id)
-        self._voice = MqttBus(address, client_id=f"{client_id}-speaks")
+        self._ear = MqttBus(address, client_id=client_id, purpose="to hear")
+        self._voice = MqttBus(address, client_id=f"{client_id}-speaks", purpose="to speak")
 
     @property
     def connected(self) -> bool:

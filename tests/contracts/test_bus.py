@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from protocol.bus import Bus, InMemoryBus, InMemoryHub, Will
-from protocol.errors import InvalidInput
+from protocol.errors import InvalidInput, ServiceMissing
 from protocol.mqtt.address import BrokerAddress
 from protocol.mqtt.bus import MqttBus
 from protocol.mqtt.calls import offers_sharing, publish_once
@@ -358,6 +358,13 @@ def test_a_group_divides_messages_among_its_members(make_sharing_bus):
 def test_a_broker_is_asked_whether_it_shares(broker_url, offers):
     address = BrokerAddress.parse(broker_url("mosquitto" if offers else "embedded"))
     assert offers_sharing(address, client_id="asks", timeout_s=DEADLINE_S if offers else 0.5) is offers
+
+
+def test_a_broker_that_lets_nobody_in_says_nothing_of_what_it_offers(broker_url):
+    address = BrokerAddress.parse(broker_url("embedded").replace("secret", "wrong"))
+
+    with pytest.raises(ServiceMissing, match="check user and password"):
+        offers_sharing(address, client_id="asks", timeout_s=0.5)
 
 
 @pytest.mark.exhaustive

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from cloud.database.json_text import json_text
+from protocol.link import Link
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,9 @@ from cloud.database.json_text import json_text
 )
 def test_what_is_written_is_read_back_as_it_was(value):
     assert json.loads(json_text(value)) == value
+
+
+@pytest.mark.parametrize("value", [{"at": datetime(2026, 1, 1, tzinfo=UTC)}, {"rate": Link(1.0, 2.0, 3.0)}, {1, 2}])
+def test_what_is_no_json_value_is_refused(value):
+    with pytest.raises(TypeError, match="serializable"):
+        json_text(value)

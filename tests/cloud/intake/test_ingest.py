@@ -28,6 +28,7 @@ from protocol.messages import Ack, Record, RecordKind, TableReport, TableState, 
 from protocol.samples import Sample
 
 PATIENCE_S = 20.0
+UNACKNOWLEDGED = "dynasplit_ingest_unacknowledged_total"
 
 
 class Fragile(MemoryStore):
@@ -45,6 +46,15 @@ class Fragile(MemoryStore):
             raise ServiceMissing("database x cannot be used: refused")
         super().write(arrivals)
         self.commits.append(len(arrivals))
+
+
+class Mute(InMemoryBus):
+    """Hears, and for a time gets nothing out."""
+
+    mute = True
+
+    def publish(self, topic: str, payload: bytes, **how) -> bool:
+        return not self.mute and super().publish(topic, payload, **how)
 
 
 class Puzzled(MemoryStore):
@@ -198,6 +208,25 @@ def test_what_is_acknowledged_can_be_read_at_once(start, hub, inference):
 
     device.wait_for_acks(1)
     assert seen == [[1, 2]]
+
+
+def test_what_cannot_be_acknowledged_is_counted_and_told_once(hub, device, inference, caplog):
+    store, bus, metrics = MemoryStore(), Mute(hub), IngestMetrics()
+    ingest = Ingest(bus, store, gather_s=0.0, metrics=metrics)
+    caplog.set_level(logging.INFO, "cloud.intake.writing")
+    ingest.start()
+    for sequence in range(3):
+        device.send([sequence], inference.to_json())
+        wait_until(lambda count=sequence + 1: metrics.registry.get_sample_value(UNACKNOWLEDGED) == count)
+
+    bus.mute = False
+    device.send([0], inference.to_json())
+    device.wait_for_acks(1)
+    ingest.stop()
+
+    told = [record.getMessage() for record in caplog.records if "acknowledged" in record.getMessage()]
+    assert sequences(store) == [0, 1, 2]
+    assert ["cannot be acknowledged" in line for line in told] == [True, False]
 
 
 def test_nothing_is_acknowledged_while_the_store_is_away(start, device, inference):

@@ -1,13 +1,9 @@
 """What ingest tells of its work."""
 
-import socket
-import urllib.request
-
 import pytest
 from prometheus_client import generate_latest
 
 from cloud.watching.ingest_metrics import IngestMetrics
-from protocol.errors import ServiceMissing
 
 
 @pytest.fixture
@@ -36,21 +32,15 @@ def test_the_lag_grows_while_nothing_can_be_written_and_ends_with_the_commit(met
     assert 'dynasplit_ingest_records_total{kind="rejection"} 1.0' in told(metrics)
 
 
-@pytest.mark.exhaustive
-def test_it_is_told_on_a_port_until_that_is_closed(metrics):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    metrics.received(999.0)
-    stop = metrics.serve("127.0.0.1", port)
-    try:
-        with pytest.raises(ServiceMissing, match=f"127.0.0.1:{port}"):
-            metrics.serve("127.0.0.1", port)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
-            text = response.read().decode()
-    finally:
-        stop()
+def test_until_all_is_there_it_says_what_is_missing(metrics):
+    away = {"broker": True, "store": True}
+    assert metrics.missing() == "ingest has not begun"
 
-    assert "dynasplit_ingest_last_received_timestamp_seconds 999.0" in text
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    metrics.watch_missing(broker=lambda: away["broker"], store=lambda: away["store"])
+    assert metrics.missing() == "the broker is away; the store is away"
+    assert "dynasplit_ingest_broker_up 0.0" in told(metrics)
+    away.update(broker=False)
+    assert metrics.missing() == "the store is away"
+    assert "dynasplit_ingest_broker_up 1.0" in told(metrics)
+    away.update(store=False)
+    assert metrics.missing() == ""
