@@ -133,13 +133,18 @@ def _who(backend: Backend, arguments: argparse.Namespace) -> int:
     standings, out = backend.standings(arguments.network), console()
     for each in standings:
         desired, reported = each["desired"], each["reported"]
-        shall = f"version {desired['version']} ({desired['content_digest']:.12})" if desired else "no table"
+        shall = _version(desired) if desired else "no table"
         does = f"{reported['state']} version {reported['version']}" if reported else "said nothing"
         out.print(f"{each['device']:<24} shall use {shall}; {does}", highlight=False, soft_wrap=True)
     if not standings:
         out.print(f"no device has a table of {arguments.network}")
     write_json(arguments.json, standings)
     return 0
+
+
+def _version(desired: Mapping[str, Any]) -> str:
+    """By its digest, as push and history tell it, and that of what it says, which is the same on all devices that got it."""
+    return f"version {desired['version']} ({desired['digest']:.12}, content {desired['content_digest']:.12})"
 
 
 def _moment(at: float | None) -> str:
