@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from protocol.documents import field, parse_object
-from protocol.errors import InvalidInput, ServiceMissing
+from protocol.errors import InvalidInput, NotFound, ServiceMissing
 from protocol.files import open_regular
 from protocol.messages import Inference
 from protocol.table import Table
@@ -87,7 +87,10 @@ class BackendRecords:
         return self._backend.devices()
 
     def table(self, device: str, network: str) -> Table | None:
-        desired, _ = self._backend.tables(device, network)
+        try:
+            desired, _ = self._backend.tables(device, network)
+        except NotFound:  # the device, or the network, is only known by its records
+            return None
         return desired.table if desired else None
 
 
