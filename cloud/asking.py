@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from cloud.waiting import about_to_wait
 from protocol.errors import ServiceMissing
 
 Value = TypeVar("Value")
@@ -38,6 +39,7 @@ class Asking:
     def ask(self, key: Hashable, load: Callable[[], Value], *, patience_s: float) -> Value:
         """What `load` gives or raises. ServiceMissing once `patience_s` have passed since the question of `key` began, for all who
         wait for it, and at once for one more question than may be."""
+        about_to_wait()
         question = self._question(key, load)
         left_s = question.began_s + patience_s - time.monotonic()
         try:

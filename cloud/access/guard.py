@@ -16,6 +16,7 @@ from cloud.access.caller import Caller
 from cloud.access.scopes import Scope
 from cloud.remembered import Remembered
 from cloud.store.port import Store
+from cloud.waiting import about_to_wait
 from protocol.errors import NotAuthenticated, ServiceMissing
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Guard:
         known = self._known.get(digest, lambda: self._look_up(digest))
         why = self._useless(known)
         if known is None or why:
+            about_to_wait()
             self._brake.check(peer)
             self._brake.note_wrong(peer)
             logger.warning("a token from %s was refused: %s", peer, why)

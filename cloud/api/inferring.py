@@ -23,6 +23,7 @@ from cloud.front.arrival import ReceivedBody
 from cloud.inference.answering import Answer, TailRequest
 from cloud.services import Services
 from cloud.store.bundles.port import StoredBundle
+from cloud.waiting import WouldWait, about_to_wait
 from protocol.content_encoding import CONTENT_ENCODING, compressed_as_accepted
 from protocol.errors import DynaSplitError, TryLater
 from protocol.inference import HEADER_LENGTH, Message, pack_reply
@@ -37,6 +38,8 @@ ENDPOINT = "inference_v2.infer"
 NEEDS = Scope.INFER
 
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+_SHORT = re.compile(r"[0-9]{1,4}")
+"""JSON of less bytes than that takes no time to speak of."""
 _FRAMING = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in (HEADER_LENGTH, CONTENT_ENCODING)}
 _REQUEST_ID = f"HTTP_{REQUEST_ID.upper().replace('-', '_')}"
 
@@ -57,6 +60,9 @@ class Inferring:
         try:
             body, headers = inference.answered()
             status = "200 OK"
+        except WouldWait:
+            tracing.end()
+            raise
         except Exception as error:  # noqa: BLE001 - the outermost place of a request: whatever it is, its caller is told
             refusal = self._refusals.of(error)
             body, headers, status = refusal.body, refusal.all_headers, refusal.status_line
@@ -112,6 +118,8 @@ class _Inference:
     def _answer(self) -> Answer:
         made = self._made
         framing = {name: self._environ[key] for name, key in _FRAMING.items() if key in self._environ}
+        if CONTENT_ENCODING in framing or not _SHORT.fullmatch(framing.get(HEADER_LENGTH, "")):
+            about_to_wait()
         try:
             with made.in_flight.one_of(self._caller or ""):
                 received, started_s = self._received()

@@ -21,8 +21,8 @@ _OWN_LINES = 4
 class Reply:
     """What a WSGI app answers one request of HTTP/1.1 with, on a connection that is kept if it says how long it is."""
 
-    def __init__(self, sending: Sending) -> None:
-        self._sending = sending
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
         self._head = b""
         self._begun = False
         self._keeps = False
@@ -64,10 +64,29 @@ class Reply:
 
     def _write(self, piece: bytes) -> None:
         begun, self._begun = self._begun, True
-        self._sending.send_whole(piece if begun else self._head + piece)
+        self._send(piece if begun else self._head + piece)
 
 
 @lru_cache(maxsize=1)
 def _date_at(second: int) -> str:
     """As answers tell it (RFC 9110, section 5.6.7)."""
     return formatdate(second, usegmt=True)
+
+
+class Unsent:
+    """Sends without waiting, and keeps what did not go."""
+
+    def __init__(self, sending: Sending) -> None:
+        self._sending = sending
+        self._rest = bytearray()
+
+    def send(self, data: bytes) -> None:
+        """Some of it now, and the rest when there is time."""
+        self._rest += data if self._rest else self._sending.send_some(data)
+
+    def flush(self) -> None:
+        """The rest; waits for the reader."""
+        self._sending.send_whole(self._rest)
+
+    def __bool__(self) -> bool:
+        return bool(self._rest)

@@ -66,11 +66,18 @@ class Sending:
         return place - offset
 
     def send_whole(self, data: Any) -> None:
-        """All of it, at once; TimeoutError when the reader is too slow by now."""
+        """All of it; TimeoutError when the reader is too slow by now."""
         rest = memoryview(data)
         while rest:
             piece = rest[:_PIECE_BYTES]
             rest = rest[self._at_once(piece) or self._step(partial(self._sock.send, piece)) :]
+
+    def send_some(self, data: Any) -> memoryview:
+        """As much as goes without waiting; what is left."""
+        rest = memoryview(data)
+        while rest and (taken := self._at_once(rest[:_PIECE_BYTES])):
+            rest = rest[taken:]
+        return rest
 
     def _at_once(self, piece: memoryview) -> int:
         """How many bytes were taken without a wait: all of most answers. None once somebody had to be waited for."""

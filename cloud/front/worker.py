@@ -25,11 +25,13 @@ from cloud.front.connection import Connection
 from cloud.front.limits import Limits
 from cloud.front.plain import PlainHeads
 from cloud.front.refusals import refusal, status_of
-from cloud.front.replying import Reply
+from cloud.front.replying import Reply, Unsent
 from cloud.front.sending import Answered, Sending
 from cloud.front.threads import Threads
+from cloud.waiting import WithoutWaiting, WouldWait
 
 _SWEEP_S = 0.5
+_FAILED = "the backend failed; its log says why"
 _READY = re.compile(rb"[A-Z]+ /(?:v2|metrics)[/? ]")
 """What is served whatever the database does: inference, health, metrics. Everything else may wait for it as long as it likes,
 so that it has threads of its own."""
@@ -106,7 +108,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             environ = self._plain.environ_of(connection) if self._keeps_on() else None
             if environ is not None:
                 self.nr += 1
-                return Reply(sending).of(self.wsgi, environ)
+                return Reply(sending.send_whole).of(self.wsgi, environ)
             request = connection.next_request(self.limits)
             more = self.handle_request(request, Answered(sending, connection.client, connection.server))
             sending.flush()
@@ -125,9 +127,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, _request: Any, client: Any, _address: Any, error: BaseException) -> None:
         status = status_of(error)
         if status == 500:
-            self.log.error("a request failed", exc_info=error)
-        message = "the backend failed; its log says why" if status == 500 else f"the request cannot be read: {error}"
+            self._tell(error)
+        message = _FAILED if status == 500 else f"the request cannot be read: {error}"
         client.sendall(refusal(status, f"{message:.200}"))
+
+    def _tell(self, error: BaseException) -> None:
+        self.log.error("a request failed", exc_info=error)
 
     def murder_pending(self) -> None:
         """Lets go whom nothing more is expected from; called at every turn of the loop."""
@@ -187,9 +192,45 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """A thread gets its request when all that the loop has to do is to wait: were there more, each would take the
         interpreter from the other for some steps, and the loop ask for it all through the tail."""
         whole, self._whole = self._whole, []
+        alone = len(whole) == 1 and self.tpool.under_way == 1
         for connection, threads in whole:
-            threads.submit(partial(self._handled, connection, threads))
-        super().wait_for_and_dispatch_events(timeout)
+            if not (alone and threads is self.tpool and self._serves(connection)):
+                threads.submit(partial(self._handled, connection, threads))
+        super().wait_for_and_dispatch_events(0.0 if self._whole else timeout)
+
+    def _serves(self, connection: Connection) -> bool:
+        """Serves a request in the loop's own thread, if nothing there is waited for: the only one would keep all others from the
+        interpreter in any thread, and two changes of threads cost it more than all that is read of it."""
+        environ = self._plain.environ_of(connection) if self._keeps_on() else None
+        if environ is None:
+            return False
+        unsent, more = Unsent(Sending(connection.sock, self.limits)), False
+        try:
+            with WithoutWaiting():
+                more = Reply(unsent.send).of(self.wsgi, environ)
+            self.nr += 1
+        except WouldWait:
+            return False
+        except OSError as error:
+            self.log.debug("a connection ended: %s", error)
+        except Exception as error:  # noqa: BLE001 - the outermost place of a request
+            self._tell(error)
+            connection.send(refusal(500, _FAILED))
+        if unsent:
+            self.tpool.submit(partial(self._flushed, connection, unsent, more))
+        else:
+            self._served(connection, self.tpool, more)
+        return True
+
+    def _flushed(self, connection: Connection, unsent: Unsent, more: bool) -> None:
+        """In a thread."""
+        try:
+            unsent.flush()
+        except OSError as error:
+            self.log.debug("a connection ended: %s", error)
+            more = False
+        finally:
+            self.method_queue.defer(self._served, connection, self.tpool, more)
 
     def _handled(self, connection: Connection, threads: Threads) -> None:
         """In a thread."""

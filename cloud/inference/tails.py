@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from cloud.bundles.files import BundleFiles
 from cloud.inference.line import Line, Place
+from cloud.waiting import about_to_wait
 from models.bundle import Bundle
 from models.running.runner import Runner
 from protocol.errors import BundleBroken, DeadlineHopeless, ServiceMissing
@@ -71,6 +72,8 @@ class Tails:
                 try:
                     if not turn.closed:
                         runner = turn.runner or self._opened_in_time(turn, digest, place, until_s)
+                        if not (runner.holds_interpreter and place.pace.has_run):
+                            about_to_wait()
                         self._check_in_time(place, until_s)
                         return self._ran(runner, place, boundary, began_s)
                 finally:
@@ -109,6 +112,9 @@ class Tails:
 
     def _wait(self, turn: _Turn, place: Place, until_s: float) -> None:
         """For its turn, as long as the tail may then still be in time."""
+        if turn.lock.acquire(blocking=False):
+            return
+        about_to_wait()
         if until_s == math.inf:
             turn.lock.acquire()
             return
@@ -134,7 +140,10 @@ class Tails:
     def _turn(self, digest: str) -> _Turn:
         surplus = []
         with self._lock:
-            turn = self._turns.get(digest) or self._turns.setdefault(digest, _Turn())
+            turn = self._turns.get(digest)
+            if turn is None:
+                about_to_wait()
+                turn = self._turns[digest] = _Turn()
             self._turns.move_to_end(digest)
             while len(self._turns) > self._most_open:
                 surplus.append(self._turns.popitem(last=False)[1])
@@ -144,6 +153,7 @@ class Tails:
 
     def _opened_in_time(self, turn: _Turn, digest: str, place: Place, until_s: float) -> Runner:
         """Not for one that is too late already."""
+        about_to_wait()
         self._check_in_time(place, until_s)
         return self._opened(turn, digest)
 

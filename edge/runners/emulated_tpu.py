@@ -21,6 +21,8 @@ class EmulatedTpuRunner:
     """The Runner port around one for the CPU: it gives the right answers while the emulated TPU is plugged in, raises
     AcceleratorFailed while it is not, and a head that finds it hanging does not return before it answers again."""
 
+    holds_interpreter = False
+
     def __init__(self, cpu: Runner, usb: EmulatedUsb, accelerator: EdgeAccelerator) -> None:
         self._cpu = cpu
         self._usb = usb

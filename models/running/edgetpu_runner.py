@@ -55,6 +55,8 @@ class EdgeTpuEngine:
     The library and the TPU are opened at the first compiled head. InvalidInput where the bundle has none.
     """
 
+    holds_interpreter = False
+
     def __init__(
         self, bundle: Bundle, cpu: Engine, *, accelerator: EdgeAccelerator, libraries: EdgeTpuLibraries
     ) -> None:

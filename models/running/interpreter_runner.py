@@ -47,6 +47,8 @@ class InterpreterEngine:
     flatbuffers for the next start. Running releases Python's global lock.
     """
 
+    holds_interpreter = False
+
     def __init__(
         self, bundle: Bundle, *, threads: int = 1, folder: Path | None = None, memory_bytes: int | None = None
     ) -> None:

@@ -54,6 +54,8 @@ class CompiledEngine:
     least recently used dropped first: making them again costs about a millisecond, keeping VGG16's all 130 MiB.
     """
 
+    holds_interpreter = True
+
     def __init__(self, bundle: Bundle, *, threads: int = 1, cache: WeightCache | None = None) -> None:
         self._path = bundle.artifact(SIGNATURES)
         self._threads = threads

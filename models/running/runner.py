@@ -40,6 +40,9 @@ class Runner(Protocol):
     runtime: str
     """What computes, with its version, such as `litert-2.3.0-compiled`: it belongs to every measurement."""
 
+    holds_interpreter: bool
+    """Whether all other threads of the process wait while it runs."""
+
     def head(self, cut: int, inputs: Sequence[Array]) -> Head:
         """The head up to `cut`. At 0 nothing runs and the boundary is the input; at L all runs and all outputs are finished."""
         ...
@@ -57,6 +60,7 @@ class Engine(Protocol):
     """Runs one signature of a bundle's flatbuffer; what a runtime must offer to become a runner."""
 
     runtime: str
+    holds_interpreter: bool
 
     def run(
         self, signature: str, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]
@@ -84,6 +88,7 @@ class SignatureRunner:
         self._closed = False
         self._tails: dict[int, _Tail] = {}
         self.runtime = engine.runtime
+        self.holds_interpreter = engine.holds_interpreter
 
     def head(self, cut: int, inputs: Sequence[Array]) -> Head:
         point = self._point(cut)
@@ -169,6 +174,7 @@ class FakeRunner(SignatureRunner):
 
 class _FakeEngine:
     runtime: str = "fake"
+    holds_interpreter = False
 
     def __init__(self, manifest: Manifest) -> None:
         crossing = {spec.datatype for point in manifest.cut_points[1:] for spec in point.boundary}

@@ -16,7 +16,7 @@ def answered(app: Any) -> tuple[bytes, bool]:
     """What its client gets, and whether the connection is kept."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        keeps = Reply(Sending(ours, Limits())).of(app, {})
+        keeps = Reply(Sending(ours, Limits()).send_whole).of(app, {})
         ours.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: theirs.recv(1 << 16), b"")), keeps
 
