@@ -17,30 +17,22 @@ from functools import partial
 from typing import Any
 
 from gunicorn import sock as gunicorn_sock  # type: ignore[import-untyped]
-from gunicorn.http.errors import NoMoreData  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[import-untyped]
 
 from cloud.front.arrival import Stage
 from cloud.front.connection import Connection
-from cloud.front.limits import Limits
-from cloud.front.plain import PlainHeads
-from cloud.front.refusals import refusal, status_of
-from cloud.front.replying import Reply, Unsent
-from cloud.front.sending import Answered, Sending
+from cloud.front.refusals import refusal
+from cloud.front.serving import AnsweredHere, Serving
 from cloud.front.threads import Threads
-from cloud.waiting import WithoutWaiting, WouldWait
 
 _SWEEP_S = 0.5
-_FAILED = "the backend failed; its log says why"
 _READY = re.compile(rb"[A-Z]+ /(?:v2|metrics)[/? ]")
 """What is served whatever the database does: inference, health, metrics. Everything else may wait for it as long as it likes,
 so that it has threads of its own."""
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(Serving):
     """Serves HTTP/1.1, in TLS where gunicorn is given a certificate. All but `handle` runs in the event loop's thread."""
-
-    limits = Limits()
 
     def init_process(self) -> None:
         self._streams = Threads(self.limits.streams, waiting=self.limits.waiting)
@@ -52,8 +44,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._swept_s = self._stopping_since_s = 0.0
         # Of those that gunicorn stops listening at; more are let go before that.
         self._most_connections = self.worker_connections * 3 // 4
-        self._plain = PlainHeads(self.cfg)
-        self._keepalive_s = self.cfg.keepalive
         self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         super().init_process()
 
@@ -99,40 +89,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 connection.timeout = min(connection.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
             self.keepalived_conns.append(connection)
             self._watch(connection, self.on_client_socket_readable)
-
-    def handle(self, connection: Connection) -> bool:
-        """Serves a request; whether another one may follow. In a thread."""
-        request = None
-        try:
-            sending = Sending(connection.sock, self.limits)
-            environ = self._plain.environ_of(connection) if self._keeps_on() else None
-            if environ is not None:
-                self.nr += 1
-                return Reply(sending.send_whole).of(self.wsgi, environ)
-            request = connection.next_request(self.limits)
-            more = self.handle_request(request, Answered(sending, connection.client, connection.server))
-            sending.flush()
-            return bool(more) and connection.is_read()
-        except (NoMoreData, StopIteration, OSError) as error:
-            self.log.debug("a connection ended: %s", error)
-        except Exception as error:  # noqa: BLE001 - the outermost place of a request
-            self.handle_error(request, connection.sock, connection.client, error)
-        return False
-
-    def _keeps_on(self) -> bool:
-        """Whether a connection may stay once this request is answered; gunicorn's are the words to end it with."""
-        room = len(self.keepalived_conns) < self.max_keepalived and self.nr + 1 < self.max_requests
-        return bool(self.alive and self._keepalive_s and room)
-
-    def handle_error(self, _request: Any, client: Any, _address: Any, error: BaseException) -> None:
-        status = status_of(error)
-        if status == 500:
-            self._tell(error)
-        message = _FAILED if status == 500 else f"the request cannot be read: {error}"
-        client.sendall(refusal(status, f"{message:.200}"))
-
-    def _tell(self, error: BaseException) -> None:
-        self.log.error("a request failed", exc_info=error)
 
     def murder_pending(self) -> None:
         """Lets go whom nothing more is expected from; called at every turn of the loop."""
@@ -201,34 +157,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _serves(self, connection: Connection) -> bool:
         """Serves a request in the loop's own thread, if nothing there is waited for: the only one would keep all others from the
         interpreter in any thread, and two changes of threads cost it more than all that is read of it."""
-        environ = self._plain.environ_of(connection) if self._keeps_on() else None
-        if environ is None:
+        answered = self.answer_without_waiting(connection)
+        if answered is None:
             return False
-        unsent, more = Unsent(Sending(connection.sock, self.limits)), False
-        try:
-            with WithoutWaiting():
-                more = Reply(unsent.send).of(self.wsgi, environ)
-            self.nr += 1
-        except WouldWait:
-            return False
-        except OSError as error:
-            self.log.debug("a connection ended: %s", error)
-        except Exception as error:  # noqa: BLE001 - the outermost place of a request
-            self._tell(error)
-            connection.send(refusal(500, _FAILED))
-        if unsent:
-            self.tpool.submit(partial(self._flushed, connection, unsent, more))
+        if answered.unsent:
+            self.tpool.submit(partial(self._flushed, connection, answered))
         else:
-            self._served(connection, self.tpool, more)
+            self._served(connection, self.tpool, answered.more)
         return True
 
-    def _flushed(self, connection: Connection, unsent: Unsent, more: bool) -> None:
+    def _flushed(self, connection: Connection, answered: AnsweredHere) -> None:
         """In a thread."""
+        more = False
         try:
-            unsent.flush()
+            answered.unsent.flush()
+            more = answered.more
         except OSError as error:
             self.log.debug("a connection ended: %s", error)
-            more = False
         finally:
             self.method_queue.defer(self._served, connection, self.tpool, more)
 

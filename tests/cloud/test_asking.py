@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from cloud.asking import Asking
+from cloud.waiting import WithoutWaiting, WouldWait, about_to_wait
 from protocol.errors import ServiceMissing
 
 
@@ -52,3 +53,13 @@ def test_a_source_that_says_nothing_holds_nobody_and_few_threads(goes_on):
         asking.ask("one more", lambda: 7, patience_s=30)
     with pytest.raises(ServiceMissing, match="has not answered"):
         asking.ask(0, lambda: 7, patience_s=0.0)
+
+
+def test_who_must_not_wait_asks_nothing():
+    asked: list[str] = []
+
+    with pytest.raises(WouldWait), WithoutWaiting():
+        Asking().ask("key", lambda: asked.append("key"), patience_s=30)
+
+    assert asked == []
+    about_to_wait()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from cloud.bundles.files import BundleFiles
 from cloud.inference.tails import Tails
+from cloud.waiting import WithoutWaiting, WouldWait
 from hardware.clock import VirtualClock
 from models.running.runner import FakeRunner
 from protocol.errors import DeadlineHopeless, NotFound
@@ -219,3 +221,57 @@ def wait_for(condition: Callable[[], bool]) -> bool:
             return True
         tick.wait(0.005)
     return False
+
+
+@dataclass
+class Waited:
+    """What becomes of calls that must not wait."""
+
+    stage: Stage
+    image: np.ndarray
+
+    def would(self, name: str = "a", *, holding: bool = True) -> bool:
+        for runner in self.stage.runners:
+            runner.holds_interpreter = holding
+        try:
+            with WithoutWaiting():
+                run(self.stage, name, self.image)
+        except WouldWait:
+            return True
+        return False
+
+
+def test_who_must_not_wait_runs_only_a_tail_that_is_open_and_has_run_before(folder, image):
+    waited = Waited(Stage(folder, most_open=1), image)
+
+    assert waited.would()
+    assert waited.stage.log == []
+    run(waited.stage, "a", image)
+    assert not waited.would()
+    assert waited.would("b")
+    assert waited.stage.tails.opened == ("a" * 64,)
+    waited.stage.tails.open("b" * 64)
+    assert waited.would("b")
+
+
+def test_nor_does_it_run_one_that_lets_others_run_meanwhile(folder, image):
+    waited = Waited(Stage(folder, most_open=1), image)
+    run(waited.stage, "a", image)
+
+    assert waited.would(holding=False)
+
+
+def test_nor_does_it_wait_for_another_call(folder, image):
+    waited = Waited(Stage(folder, most_open=1), image)
+    run(waited.stage, "a", image)
+    runner = waited.stage.runners[0]
+    runner.entered.clear()
+    waited.stage.gate.clear()
+    busy = started(lambda: run(waited.stage, "a", image))
+    assert runner.entered.wait(PATIENCE_S)
+
+    assert waited.would()
+    waited.stage.gate.set()
+    busy.join(PATIENCE_S)
+    assert waited.stage.tails.line.wait_s() == 0.0
+    assert not waited.would()
