@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from cloud.broker.publishing import BusPublisher
-from cloud.broker.renewal import Renewal
+from cloud.broker.republishing import Republishing
 from cloud.chores import Chore
 from cloud.intake.ingest import Ingest
 from cloud.rollouts.driving import Driver
@@ -76,7 +76,7 @@ def _run(settings: IngestSettings, store: Store, metrics: IngestMetrics, ended: 
     name = f"dynasplit-ingest-{uuid.uuid4().hex[:12]}"
     bus = MqttPair(address, client_id=name)
     chores = [
-        Chore("what the broker retains", Renewal(store, bus).look, every_s=_LOOK_S),
+        Chore("what the broker retains", Republishing(store, bus).look, every_s=_LOOK_S),
         Chore("rollouts", Driver(store, BusPublisher(bus)).look, every_s=_LOOK_S),
         Chore("computing tables", Computing(store).look, every_s=_LOOK_S),
     ]

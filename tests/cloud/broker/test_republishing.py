@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cloud.broker.publishing import BusPublisher, MqttPublisher
-from cloud.broker.renewal import Renewal
+from cloud.broker.republishing import Republishing
 from cloud.jobs.publishing import LateLists, publish_jobs
 from cloud.rollouts.driving import Driver
 from cloud.store.memory import MemoryStore
@@ -62,7 +62,7 @@ def restarted(hub: InMemoryHub, bus: InMemoryBus) -> None:
 def test_tables_jobs_and_what_was_withdrawn_are_said_to_a_broker_that_forgot(make_signed):
     hub, store = InMemoryHub(), MemoryStore()
     bus = InMemoryBus(hub)
-    publisher, renewal = BusPublisher(bus), Renewal(store, bus)
+    publisher, republishing = BusPublisher(bus), Republishing(store, bus)
     driver, lists = Driver(store, publisher), LateLists(store, publisher, every_s=0.0)
     bus.start()
     for device in ("pi-1", "pi-2"):
@@ -78,7 +78,7 @@ def test_tables_jobs_and_what_was_withdrawn_are_said_to_a_broker_that_forgot(mak
 
     restarted(hub, bus)
     hub.retained[topics.desired("pi-2", "digits")] = told[topics.desired("pi-2", "digits")]
-    for look in (renewal.look, driver.look, lists.look):
+    for look in (republishing.look, driver.look, lists.look):
         look()
 
     mine = (topics.desired("pi-1", "digits"), topics.job("pi-1"))
@@ -88,15 +88,15 @@ def test_tables_jobs_and_what_was_withdrawn_are_said_to_a_broker_that_forgot(mak
 
 def test_a_store_that_is_away_is_told_later_and_each_connection_once():
     bus, store = InMemoryBus(InMemoryHub()), Frozen()
-    renewal = Renewal(store, bus)
-    renewal.look()
+    republishing = Republishing(store, bus)
+    republishing.look()
     assert store.asked == 0
     bus.start()
 
     with pytest.raises(ServiceMissing):
-        renewal.look()
-    renewal.look()
-    renewal.look()
+        republishing.look()
+    republishing.look()
+    republishing.look()
 
     assert store.asked == 2
 
