@@ -43,6 +43,9 @@ _SMALL_BYTES = 1 << 16
 _MOST_CONNECTIONS = 256
 """Kept open. Far below the files that a process may have open (1024, getrlimit(2)), and far above what a device's callers need."""
 
+_WITHIN = ("localhost", None)
+"""Where a connection comes from that the process has to itself: it goes for no caller's sake."""
+
 _LAST_ANSWERS_S = 15.0
 """How long an end waits for those who have asked. All else takes some seconds, and a unit's TimeoutStopSec is 30."""
 
@@ -103,7 +106,7 @@ def connection_within(server: BaseWSGIServer) -> socket.socket:
     loop = cast(Any, server)
 
     def begin() -> None:
-        loop.channel_class(server, its, ("localhost", None), loop.adj, map=loop._map)
+        loop.channel_class(server, its, _WITHIN, loop.adj, map=loop._map)
 
     try:
         loop.trigger.pull_trigger(begin)
@@ -180,7 +183,7 @@ class _Channel(HTTPChannel):
         channels: Mapping[int, HTTPChannel] = cast(Any, server).active_channels
         over = len(channels) - _MOST_CONNECTIONS
         if over > 0:
-            _let_go(over, [channel for channel in channels.values() if channel is not self])
+            _let_go(over, [each for each in channels.values() if each is not self and each.addr != _WITHIN])
 
     def readable(self) -> bool:
         """At the end what has begun to arrive is read on, and nothing else."""

@@ -98,6 +98,19 @@ def test_a_server_that_ended_does_not_live():
     assert server_answers(partial(connection_within, server))() is False
 
 
+def test_a_connection_from_within_outlasts_those_of_callers(monkeypatch):
+    monkeypatch.setattr("edge.api.web_server._MOST_CONNECTIONS", 4)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = make_server(application("200 OK"), listening, threads=1)
+    with running(server), contextlib.ExitStack() as held:
+        within = held.enter_context(connection_within(server))
+        callers = [held.enter_context(socket.create_connection(listening.getsockname())) for _ in range(30)]
+        for each in (callers[-1], within):
+            each.settimeout(20)
+            each.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert b" 200 " in each.recv(64)
+
+
 def test_a_server_lives_however_many_connections_are_held(monkeypatch):
     monkeypatch.setattr("edge.api.web_server._MOST_CONNECTIONS", 4)
     listening = socket.create_server(("127.0.0.1", 0))
