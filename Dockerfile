@@ -5,28 +5,35 @@
 ARG BASE=python:3.12-slim
 ARG PART=cloud
 
-FROM ${BASE} AS build
-# Another package index, where one is used. What is given to this stage is not in the image, nor is the ca.pem that may lie
+# pip has a place of its own, so that it is in no image.
+FROM ${BASE} AS pip
+# Another package index, where one is used. What is given to this stage is not in the images, nor is the ca.pem that may lie
 # in the repository's root: the authorities behind which that index is.
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
-ARG PART
+ENV PIP_PYTHON=/opt/dynasplit/bin/python PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-RUN python3 -m venv /opt/dynasplit
-# First what is foreign: it changes less than what is ours, and is kept between builds.
-COPY pyproject.toml setup.cfg constraints.txt README.md LICENSE ca.pem* ./
-RUN if [ -f ca.pem ]; then export PIP_CERT=/src/ca.pem; fi \
-    && /opt/dynasplit/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt ".[${PART}]"
-COPY . .
-RUN if [ -f ca.pem ]; then export PIP_CERT=/src/ca.pem; fi \
-    && /opt/dynasplit/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --force-reinstall . \
-    && /opt/dynasplit/bin/pip uninstall --yes --quiet pip setuptools \
+RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/dynasplit
+COPY pyproject.toml ca.pem* ./
+RUN if [ -f ca.pem ]; then /opt/pip/bin/pip config --global set global.cert /src/ca.pem; fi
+
+# What is foreign changes less than what is ours: as a layer of its own it is kept between builds, and sent to a registry once.
+FROM pip AS foreign
+ARG PART
+COPY setup.cfg constraints.txt ./
+RUN /opt/pip/bin/pip install --constraint constraints.txt ".[${PART}]" \
+    && /opt/pip/bin/pip uninstall --yes --quiet dynasplit \
     && find /opt/dynasplit -type d -name tests -prune -exec rm -r {} +
 
+FROM pip AS ours
+COPY . .
+RUN /opt/pip/bin/pip install --no-deps --no-warn-script-location --root /ours .
+
 FROM ${BASE} AS installed
-COPY --from=build /opt/dynasplit /opt/dynasplit
 RUN useradd --uid 10001 --user-group --no-log-init --no-create-home --home-dir /var/lib/dynasplit --shell /usr/sbin/nologin dynasplit \
     && install -d -o dynasplit -g dynasplit -m 0750 /var/lib/dynasplit
+COPY --from=foreign /opt/dynasplit /opt/dynasplit
+COPY --from=ours /ours/opt/dynasplit /opt/dynasplit
 # The one place that is written to, beside /tmp: the root may be read-only.
 WORKDIR /var/lib/dynasplit
 USER 10001:10001

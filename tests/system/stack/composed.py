@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stack.building import IMAGES, ROOT
+from stack.building import BUILD_S, IMAGES, OVERRIDE, clone
 from stack.composes import NEWER
 from stack.engine import Engine
 
 from tools.cli import main
 
 _UP_S = 240.0
+_WHERE_NO_REGISTRY_IS = ("--file", "docker-compose.yml", "--file", str(OVERRIDE))
 _LASTING = ("database", "broker", "backend", "ingest", "demo-agent")
 
 
 class Composed:
     """A folder as after `git clone` and `dynasplit cloud-env`, and what compose makes of it."""
 
-    def __init__(self, engine: Engine, engine_process: int, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path) -> None:
         self.folder = folder
-        self._engine = engine
-        self._engine_process = engine_process
+        self.engine = engine
         self._environment = engine.environment | IMAGES
-        (folder / "cloud").mkdir(parents=True)
-        for name in ("docker-compose.yml", ".env.example", "cloud/mosquitto.conf"):
-            shutil.copy(ROOT / name, folder / name)
+        clone(folder)
         assert main(["cloud-env", "--directory", str(folder), "--key", str(folder / "operator.key")]) == 0
         lines = (folder / ".env").read_text().splitlines()
         self.settings = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
@@ -42,9 +39,17 @@ class Composed:
         keys = [self.folder / "operator.key", *self.folder.glob("certs/*.key")]
         return [*named, *(line for key in keys for line in key.read_text().splitlines() if "---" not in line)]
 
+    def build(self) -> None:
+        """All images, by BuildKit as the engine has it."""
+        self.compose(*_WHERE_NO_REGISTRY_IS, "--profile", "demo", "build", timeout_s=BUILD_S)
+
     def up(self) -> None:
-        """Returns when all are started; the demo's agent waits for a backend that is ready."""
-        self.compose("--profile", "demo", "up", "--detach", "--no-build", "--scale", "ingest=2", timeout_s=_UP_S)
+        """Returns when all are started; the demo's agent waits for a backend that is ready.
+
+        As users say it, though all is built: nothing is installed again, since no index answers where it runs.
+        """
+        options = ("--build", "--detach", "--scale", "ingest=2")
+        self.compose(*_WHERE_NO_REGISTRY_IS, "--profile", "demo", "up", *options, timeout_s=_UP_S)
 
     def down(self) -> None:
         self.compose("--profile", "demo", "down", "--volumes", timeout_s=_UP_S)
@@ -81,22 +86,22 @@ class Composed:
     def broker_accounts(self) -> set[str]:
         """Users whom the broker lets in."""
         (broker,) = self.containers("broker")
-        read = self._engine.docker("exec", broker, "cat", "/mosquitto/data/dynamic-security.json")
+        read = self.engine.docker("exec", broker, "cat", "/mosquitto/data/dynamic-security.json")
         return {str(client["username"]) for client in json.loads(read)["clients"]}
 
     def containers(self, service: str) -> list[str]:
         """The ids of a service's containers, those that have ended too."""
         label = f"label=com.docker.compose.service={service}"
-        return self._engine.docker("ps", "--all", "--quiet", "--filter", label).split()
+        return self.engine.docker("ps", "--all", "--quiet", "--filter", label).split()
 
     def inspect(self, container: str) -> dict[str, Any]:
         """What the engine knows of a container."""
-        return dict(json.loads(self._engine.docker("inspect", container))[0])
+        return dict(json.loads(self.engine.docker("inspect", container))[0])
 
     def kill(self, container: str) -> None:
         """`kill -9` of what runs in it, past the engine: that one takes its own command for a wish that it stay down."""
         process = str(self.inspect(container)["State"]["Pid"])
-        subprocess.run(["nsenter", "--target", str(self._engine_process), "--pid", "kill", "-9", process], check=True)
+        subprocess.run(["nsenter", "--target", str(self.engine.process_id), "--pid", "kill", "-9", process], check=True)
 
     def is_well(self, container: str) -> bool:
         """Whether it runs, and is healthy where it has a way to say so."""
@@ -115,7 +120,7 @@ class Composed:
         (database,) = self.containers("database")
         query = "SELECT run, COUNT(*) FROM inferences GROUP BY run"
         asked = ["psql", "-h", "/run/postgresql", "-U", "dynasplit", "-AtF", " ", "-c", query]
-        lines = self._engine.docker("exec", database, *asked).splitlines()
+        lines = self.engine.docker("exec", database, *asked).splitlines()
         return Counter({run: int(count) for run, count in (line.rsplit(" ", 1) for line in lines)})
 
     def logs(self) -> str:
@@ -124,8 +129,8 @@ class Composed:
 
     def state(self) -> str:
         """For a test that fails."""
-        listed = self._engine.docker("ps", "--all", "--format", "{{.Names}}: {{.Status}}")
-        names = self._engine.docker("ps", "--all", "--format", "{{.Names}}").split()
+        listed = self.engine.docker("ps", "--all", "--format", "{{.Names}}: {{.Status}}")
+        names = self.engine.docker("ps", "--all", "--format", "{{.Names}}").split()
         said = [f"{name}: {self._said(name)}" for name in names]
         return "\n".join([listed, *said])
 

@@ -42,11 +42,14 @@ def _program(name: str) -> str | None:
 class Engine:
     """dockerd on a folder. It can run in this machine's network, to build, or in one of its own, to run."""
 
+    process_id: int
+    """While it is up."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.environment = os.environ | {
             "DOCKER_HOST": f"unix://{folder}/docker.sock",
-            "DOCKER_BUILDKIT": "0",
+            "DOCKER_BUILDKIT": "1",
             "DOCKER_CONFIG": str(folder / "config"),
             "COMPOSE_PROJECT_NAME": "dynasplit",
         }
@@ -58,10 +61,10 @@ class Engine:
             yield
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[int]:
-        """Up, in a network of its own; the process id of the engine."""
-        with self._up(["--net", "--mount", "--pid"], ()) as process_id:
-            yield process_id
+    def running(self) -> Iterator[None]:
+        """Up, in a network of its own."""
+        with self._up(["--net", "--mount", "--pid"], ()):
+            yield
 
     def docker(self, *arguments: str, timeout_s: float = 60.0) -> str:
         """What a command of docker's prints."""
@@ -73,7 +76,7 @@ class Engine:
         return done.stdout
 
     @contextlib.contextmanager
-    def _up(self, namespaces: Sequence[str], options: Sequence[str]) -> Iterator[int]:
+    def _up(self, namespaces: Sequence[str], options: Sequence[str]) -> Iterator[None]:
         """The engine is process 1 of a namespace: when it ends, all that runs under it does."""
         place = self._folder
         place.mkdir(parents=True, exist_ok=True)
@@ -102,7 +105,8 @@ class Engine:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             self._wait_until_it_answers(process)
-            yield _only_child(process.pid)
+            self.process_id = _only_child(process.pid)
+            yield
         finally:
             _end(process)
 

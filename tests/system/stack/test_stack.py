@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from soak.callers import Callers
 from soak.world import wait_until
-from stack.building import ROOT, build
+from stack.building import ROOT, import_base
 from stack.composed import Composed
 from stack.composes import OLDER, add_newer
 from stack.engine import Engine, in_network_of, needed
@@ -39,27 +39,28 @@ pytestmark = [pytest.mark.docker, pytest.mark.system]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory) -> Engine:
-    """With all images built."""
+def built(tmp_path_factory) -> Composed:
+    """All images, and nothing that runs."""
     needed()
-    folder = tmp_path_factory.mktemp("engine")
-    made = Engine(folder / "docker")
-    add_newer(made)
-    with made.building():
-        build(made, folder)
-    return made
+    folder = tmp_path_factory.mktemp("stack")
+    engine = Engine(folder / "docker")
+    add_newer(engine)
+    composed = Composed(engine, folder / "dynasplit")
+    with engine.building():
+        import_base(engine, folder)
+        composed.build()
+    return composed
 
 
 @pytest.fixture(scope="module")
-def stack(engine, tmp_path_factory) -> Iterator[Composed]:
-    with engine.running() as process, in_network_of(process), pytest.MonkeyPatch.context() as patch:
-        composed = Composed(engine, process, tmp_path_factory.mktemp("stack") / "dynasplit")
-        patch.setenv("SSL_CERT_FILE", str(composed.folder / "certs" / "ca.pem"))
-        composed.up()
-        wait_until(lambda: answers(Agent(AGENT)), lambda: f"no agent: {composed.state()}", timeout_s=BACK_S)
-        yield composed
-        composed.down()
-        assert not any(composed.containers(service) for service in (*KILLED, "demo-agent", "migrate", "prepare"))
+def stack(built) -> Iterator[Composed]:
+    with built.engine.running(), in_network_of(built.engine.process_id), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(built.folder / "certs" / "ca.pem"))
+        built.up()
+        wait_until(lambda: answers(Agent(AGENT)), lambda: f"no agent: {built.state()}", timeout_s=BACK_S)
+        yield built
+        built.down()
+        assert not any(built.containers(service) for service in (*KILLED, "demo-agent", "migrate", "prepare"))
 
 
 @pytest.fixture(scope="module")
@@ -154,11 +155,12 @@ def test_no_secret_is_in_a_log(stack, network):
 
 
 @pytest.mark.parametrize("image", ["dynasplit-cloud", "dynasplit-edge"])
-def test_an_image_holds_neither_what_built_it_nor_a_secret(engine, stack, image):
-    told = engine.docker("history", "--no-trunc", image) + engine.docker("inspect", image)
+def test_an_image_holds_neither_what_built_it_nor_a_secret(stack, image):
+    docker = stack.engine.docker
+    told = docker("history", "--no-trunc", image) + docker("inspect", image)
     assert [secret for secret in stack.secrets if secret in told] == []
     look = "! command -v pip && ! find / -xdev -name ca.pem -o -xdev -name '*.key' -o -xdev -name .env | grep ."
-    engine.docker("run", "--rm", "--network=none", "--user=0", image, "sh", "-c", look)
+    docker("run", "--rm", "--network=none", "--user=0", image, "sh", "-c", look)
 
 
 def test_what_was_backed_up_is_there_again_after_a_restore(stack, network):

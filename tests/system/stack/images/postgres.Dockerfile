@@ -1,5 +1,5 @@
 # Debian's PostgreSQL, which takes the settings of the image postgres that the stack gives it.
-ARG BASE
+ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null && rm -rf /var/lib/apt/lists/* \
     && ln -s /usr/lib/postgresql/*/bin/* /usr/local/bin/ 2>/dev/null; \
