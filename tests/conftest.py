@@ -37,6 +37,8 @@ from tools import cli
 _BROKER_PATIENCE_S = 30.0
 _DEAREST_FIRST = ("alone", "docker", "arm64", "system", "convert", "postgresql", "mosquitto", "exhaustive")
 """Marks of what takes minutes, and so on down; who must be alone waits least at the beginning."""
+_NOT_QUICK = {"system", "convert", "arm64", "docker", "mosquitto", "postgresql", "reference"}
+"""Marks of what needs more than Python's packages, or minutes."""
 
 # Started in the background of a shell, a process inherits that interruptions are ignored; tests interrupt what they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -45,10 +47,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("by hand", max_examples=25, deadline=None)
 settings.register_profile("quick", max_examples=10, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "by hand")
-
-
-_NOT_QUICK = {"system", "convert", "arm64", "docker", "mosquitto", "postgresql", "reference"}
-"""Marks of what needs more than Python's packages, or minutes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
