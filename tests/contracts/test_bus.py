@@ -360,6 +360,7 @@ def test_a_broker_is_asked_whether_it_shares(broker_url, offers):
     assert offers_sharing(address, client_id="asks", timeout_s=DEADLINE_S if offers else 0.5) is offers
 
 
+@pytest.mark.exhaustive
 def test_a_broker_that_lets_nobody_in_says_nothing_of_what_it_offers(broker_url):
     address = BrokerAddress.parse(broker_url("embedded").replace("secret", "wrong"))
 
