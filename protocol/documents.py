@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import math
@@ -66,7 +67,7 @@ def parse_object(text: str | bytes, *, what: str) -> dict[str, Any]:
     64 levels of nesting, so that whatever was read can be written again.
     """
     try:
-        text = text if isinstance(text, str) else text.decode("utf-8-sig")
+        text = text if isinstance(text, str) else text.removeprefix(codecs.BOM_UTF8).decode()
         content = _DECODER.decode(text)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InvalidInput(f"{what} is not valid JSON: {error}") from error

@@ -124,7 +124,7 @@ def unpack_request(headers: Mapping[str, str], body: Body, *, limit_bytes: int =
         raise InvalidInput("request: 'outputs' must be a list")
     outputs = [_object(output, what="request: an output") for output in asked]
     default_binary = bool(parameters.get("binary_data_output", False))
-    binary = {name: _asked_binary(output, default_binary) for name, output in _named(outputs)}
+    binary = {name: _asked_binary(output, default_binary) for name, output in _named(outputs)} if outputs else {}
     return Message(
         tensors=tensors,
         parameters={name: value for name, value in parameters.items() if name != "binary_data_output"},
@@ -176,7 +176,7 @@ def _pack(header: dict[str, Any], tensors: Sequence[Tensor], *, binary: bool, co
         ) from error
     if not binary:
         return _maybe_compressed({"Content-Type": "application/json"}, text, compress=compress)
-    parts = [text, *(np.ascontiguousarray(tensor.array).tobytes() for tensor in tensors)]
+    parts = [text, *[np.ascontiguousarray(tensor.array).tobytes() for tensor in tensors]]
     headers = {HEADER_LENGTH: str(len(text)), "Content-Type": "application/octet-stream"}
     return _maybe_compressed(headers, b"".join(parts), compress=compress)
 
@@ -302,6 +302,6 @@ def _check_numbers(data: Sequence[Any], *, what: str, depth: int = 1) -> None:
 
 
 def _object(value: Any, *, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise InvalidInput(f"{what} must be an object, not {value!r:.40}")
     return value

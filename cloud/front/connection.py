@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn import http  # type: ignore[import-untyped]
@@ -45,6 +46,9 @@ class Connection(TConn):  # type: ignore[misc]
         self.began_s = 0.0
         self.arrived_s = 0.0
         self.environ: dict[str, Any] = {}
+        self.then: Callable[[Connection], object] = Connection.discard
+        self.watched = False
+        self._keepalive_s = cfg.keepalive
         self._shaken_hands = tls is None
         self._continued = False
 
@@ -54,6 +58,10 @@ class Connection(TConn):  # type: ignore[misc]
         self.arrival, self.began_s, self._continued = Arrival(most_body_bytes=most_body_bytes), now_s, False
         if surplus:
             self.arrival.add(surplus)
+
+    def set_timeout(self) -> None:
+        """It is kept from now on."""
+        self.timeout = time.monotonic() + self._keepalive_s
 
     def has_more(self) -> bool:
         """Whether bytes of another request came with the last one; in TLS also such as are decrypted, and no selector sees."""

@@ -29,7 +29,7 @@ class Reply:
 
     def start(self, status: str, headers: Sequence[tuple[str, str]], _error: object = None) -> Callable[[bytes], None]:
         """`start_response` of PEP 3333."""
-        self._keeps = any(name == "Content-Length" for name, _ in headers)
+        self._keeps = "Content-Length" in dict(headers)
         lines = [f"{name}: {value}\r\n" for name, value in headers]
         connection = "keep-alive" if self._keeps else "close"
         head = (

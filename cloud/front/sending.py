@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import time
@@ -81,11 +80,13 @@ class Sending:
 
     def _at_once(self, piece: memoryview) -> int:
         """How many bytes were taken without a wait: all of most answers. None once somebody had to be waited for."""
-        if self._sock.gettimeout() == 0:
-            with contextlib.suppress(*WOULD_BLOCK):
-                taken: int = self._sock.send(piece)
-                return taken
-        return 0
+        if self._sock.gettimeout() != 0:
+            return 0
+        try:
+            taken: int = self._sock.send(piece)
+        except WOULD_BLOCK:
+            return 0
+        return taken
 
     def _sent_of(self, file: Any, place: int, count: int) -> int:
         waiting = select.poll()

@@ -12,7 +12,7 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -71,11 +71,11 @@ class Worker(Serving):
         self._watch(connection, self._on_arriving)
         self._begin(connection)
 
-    def on_client_socket_readable(self, connection: Connection, _client: Any) -> None:
+    def _on_kept(self, connection: Connection) -> None:
         if connection not in self.keepalived_conns:  # another one's turn in this round of events has closed it
             return
         self.keepalived_conns.remove(connection)
-        self.poller.modify(connection.sock, selectors.EVENT_READ, partial(self._on_arriving, connection))
+        connection.then = self._on_arriving
         self._begin(connection)
 
     def _go_on(self, connection: Connection) -> None:
@@ -88,7 +88,7 @@ class Worker(Serving):
             if not self.alive:
                 connection.timeout = min(connection.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
             self.keepalived_conns.append(connection)
-            self._watch(connection, self.on_client_socket_readable)
+            self._watch(connection, self._on_kept)
 
     def murder_pending(self) -> None:
         """Lets go whom nothing more is expected from; called at every turn of the loop."""
@@ -99,7 +99,7 @@ class Worker(Serving):
         for connection in [each for each in self._arriving if self._takes_too_long(each, now_s)]:
             self._refuse(connection, 408, "the request did not arrive in time; send it faster")
         while self._lingering and self._lingering[0].timeout < now_s:
-            self._hang_up(self._lingering.popleft())
+            self._close(self._lingering.popleft())
 
     def _takes_too_long(self, connection: Connection, now_s: float) -> bool:
         received_bytes = connection.arrival.received_bytes
@@ -111,9 +111,9 @@ class Worker(Serving):
         self._arriving[connection] = None
         connection.begin(most_body_bytes=self.limits.body_bytes, now_s=time.monotonic())
         self._held_bytes += connection.arrival.received_bytes
-        self._on_arriving(connection, None)
+        self._on_arriving(connection)
 
-    def _on_arriving(self, connection: Connection, _client: Any) -> None:
+    def _on_arriving(self, connection: Connection) -> None:
         if connection not in self._arriving:
             return
         before = connection.arrival.received_bytes
@@ -141,7 +141,6 @@ class Worker(Serving):
     def _serve(self, connection: Connection, threads: Threads) -> None:
         threads.under_way += 1
         del self._arriving[connection]
-        self.poller.unregister(connection.sock)
         self._whole.append((connection, threads))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -151,6 +150,7 @@ class Worker(Serving):
         alone = len(whole) == 1 and self.tpool.under_way == 1
         for connection, threads in whole:
             if not (alone and threads is self.tpool and self._serves(connection)):
+                self._unwatch(connection)
                 threads.submit(partial(self._handled, connection, threads))
         super().wait_for_and_dispatch_events(0.0 if self._whole else timeout)
 
@@ -161,6 +161,7 @@ class Worker(Serving):
         if answered is None:
             return False
         if answered.unsent:
+            self._unwatch(connection)
             self.tpool.submit(partial(self._flushed, connection, answered))
         else:
             self._served(connection, self.tpool, answered.more)
@@ -219,11 +220,11 @@ class Worker(Serving):
         connection that is kept alive goes when there is none."""
         oldest = _first(self._arriving)
         if self._lingering:
-            self._hang_up(self._lingering.popleft())
+            self._close(self._lingering.popleft())
         elif oldest is not None:
             self._drop(oldest)
         elif self.keepalived_conns:
-            self._hang_up(self.keepalived_conns.popleft())
+            self._close(self.keepalived_conns.popleft())
 
     def _refuse(self, connection: Connection, status: int, message: str, *, retry_after_s: int = 0) -> None:
         self._leave(connection)
@@ -238,7 +239,6 @@ class Worker(Serving):
     def _leave(self, connection: Connection) -> None:
         del self._arriving[connection]
         self._held_bytes -= connection.arrival.received_bytes
-        self.poller.unregister(connection.sock)
 
     def _linger(self, connection: Connection) -> None:
         """Ends our half, then waits for the client's: closing would take back what it has not read (RFC 9112, 9.6)."""
@@ -251,22 +251,31 @@ class Worker(Serving):
         self._lingering.append(connection)
         self._watch(connection, self._on_lingering)
 
-    def _on_lingering(self, connection: Connection, _client: Any) -> None:
+    def _on_lingering(self, connection: Connection) -> None:
         if connection in self._lingering and not connection.discard():
             self._lingering.remove(connection)
-            self._hang_up(connection)
+            self._close(connection)
 
-    def _watch(self, connection: Connection, then: Any) -> None:
-        self.poller.register(connection.sock, selectors.EVENT_READ, partial(then, connection))
+    def _watch(self, connection: Connection, then: Callable[[Connection], None]) -> None:
+        connection.then = then
+        if not connection.watched:
+            connection.watched = True
+            self.poller.register(connection.sock, selectors.EVENT_READ, partial(_readable, connection))
 
-    def _hang_up(self, connection: Connection) -> None:
-        """Ends one that is watched: the poller would keep its descriptor, which the next connection gets."""
-        self.poller.unregister(connection.sock)
-        self._close(connection)
+    def _unwatch(self, connection: Connection) -> None:
+        if connection.watched:
+            connection.watched = False
+            self.poller.unregister(connection.sock)
 
     def _close(self, connection: Connection) -> None:
+        """The poller would keep its descriptor, which the next connection gets."""
+        self._unwatch(connection)
         self.nr_conns -= 1
         connection.close()
+
+
+def _readable(connection: Connection, _client: Any) -> None:
+    connection.then(connection)
 
 
 def _first(connections: Iterable[Connection]) -> Connection | None:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -68,9 +67,10 @@ class CompiledEngine:
         self, signature: str, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]
     ) -> Mapping[str, Array]:
         try:
-            with nullcontext() if signature in self._buffers else native_messages():
-                buffers = self._open(signature, inputs, outputs)
-                return self._run(buffers, signature, inputs, outputs)
+            if signature in self._buffers:
+                return self._run(self._open(signature, inputs, outputs), signature, inputs, outputs)
+            with native_messages():
+                return self._run(self._open(signature, inputs, outputs), signature, inputs, outputs)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise RunnerFailed(
                 f"{self._path}: signature {signature}: {error!r:.200}; log at DEBUG to see what the runtime says"
