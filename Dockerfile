@@ -20,7 +20,7 @@ RUN if [ -f ca.pem ]; then /opt/pip/bin/pip config --global set global.cert /src
 # What is foreign changes less than what is ours: as a layer of its own it is kept between builds, and sent to a registry once.
 FROM pip AS foreign
 ARG PART
-COPY setup.cfg constraints.txt ./
+COPY setup.cfg constraints.txt LICENSE ./
 RUN /opt/pip/bin/pip install --constraint constraints.txt ".[${PART}]" \
     && /opt/pip/bin/pip uninstall --yes --quiet dynasplit \
     && find /opt/dynasplit -type d -name tests -prune -exec rm -r {} +
