@@ -166,9 +166,9 @@ def put_labels(device: str) -> Response:
 def remove(device: str) -> tuple[str, int]:
     """Makes the device's token worthless, at once here and within ten seconds elsewhere, and removes its broker account.
 
-    Its jobs are canceled; it shall use no table any more, and what the broker keeps of it is cleared. Its records and the history
-    of its tables stay. 503 when the broker took no change: the token is void all the same; the same
-    request again tries the account.
+    Its code that nobody has used is taken back, its jobs are canceled; it shall use no table any more, and what the broker
+    keeps of it is cleared. Its records and the history of its tables stay. 503 when the broker took no change: the token is
+    void all the same; the same request again tries the account.
     """
     made = services()
     end_jobs(made.store, made.publisher, device=device, at=time.time())

@@ -48,7 +48,7 @@ class CodeUse:
 @allowed(Scope.ADMIN)
 @described(Operation(body=EnrolmentOrder, answers={201: Issued}, refusals=(409,)))
 def issue() -> tuple[Response, int]:
-    """Issues a one-use code for a device. It is told here and never again."""
+    """Issues a one-use code for a device, in place of one that was not used. It is told here and never again."""
     given = {"ttl_s": _TTL_S, "broker_password": "", "replace": False, **json_object(what="enrolment")}
     device = topics.check_name(field(given, "device", str, what="enrolment"), what="device")
     about(device)
@@ -67,8 +67,8 @@ def issue() -> tuple[Response, int]:
 def enrol() -> Response:
     """Gives a device its token, its broker account and the operator's public key for a code; 429 after too many wrong ones.
 
-    404: nobody issued the code. 409: it has expired or was used. 503: it stays good, try again. An answer that
-    got lost is given again to who sends the same code and the same `attempt`.
+    404: nobody issued the code, or it was taken back. 409: it has expired or was used. 503: it stays good, try again. An answer
+    that got lost is given again to who sends the same code and the same `attempt`.
     """
     if "Transfer-Encoding" in request.headers:  # nobody without a token holds a stream
         raise LengthRequired("send the body with its Content-Length, not in chunks")

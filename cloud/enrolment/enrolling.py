@@ -13,10 +13,10 @@ from cloud.broker.accounts import BrokerAccounts
 from cloud.enrolment.codes import CodeSecrets, new_code
 from cloud.settings import AccountKeeper, BackendSettings
 from cloud.store.devices.port import device_exists
-from cloud.store.enrolments.port import Enrolment, code_used
+from cloud.store.enrolments.port import Enrolment, code_unknown, code_used
 from cloud.store.port import Store
 from protocol.enrolment import Enrolled
-from protocol.errors import Conflict, InvalidInput, NotFound, Overloaded
+from protocol.errors import Conflict, InvalidInput, Overloaded
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,8 @@ class Enrolling:
         self._clock = clock
 
     def issue(self, device: str, *, ttl_s: float, broker_password: str = "", replace: bool = False) -> Issued:
-        """A new code. Conflict when enrolment is not set up, or the device is registered and shall not be replaced."""
+        """A new code, in place of one for the device that nobody has used. Conflict when enrolment is not set up, or the device
+        is registered and shall not be replaced."""
         self._check_settings(broker_password)
         if not _TTL_S[0] <= ttl_s <= _TTL_S[1]:
             raise InvalidInput(f"enrolment: 'ttl_s' must lie between {_TTL_S[0]:g} s and a week, not {ttl_s:g}")
@@ -111,7 +112,7 @@ class Enrolling:
         enrolment = self._store.enrolment(self._secrets.digest(code))
         if enrolment is None:
             self._store.note_wrong_try(_CODE, site_of(peer), at=now, window_s=_WINDOW_S)
-            raise NotFound("nobody issued this code; is it typed right?")
+            raise code_unknown()
         return enrolment
 
     def _check_usable(self, enrolment: Enrolment, token: str) -> bool:

@@ -12,7 +12,7 @@ from cloud.store.enrolments.port import Enrolment
 from cloud.store.memory import MemoryStore
 from cloud.store.port import Store
 from cloud.store.sql import SqlStore
-from protocol.errors import Conflict
+from protocol.errors import Conflict, NotFound
 
 CODE = Enrolment("c" * 64, "pi-1", replace=False, sealed_password="", expires_at=100.0)
 
@@ -98,3 +98,37 @@ def test_codes_that_expired_long_ago_are_forgotten(store):
     store.add_enrolment(replace(CODE, code_digest="d" * 64, expires_at=900.0), forget_before=500.0)
 
     assert store.enrolment(CODE.code_digest) is None
+
+
+def test_a_new_code_takes_back_those_of_its_device_that_were_not_used(store):
+    used, new, other = (replace(CODE, code_digest=name * 64) for name in "une")
+    other = replace(other, device="pi-2")
+    store.add_enrolment(used, forget_before=0.0)
+    store.use_enrolment(used.code_digest, token_sha256="1" * 64, at=50.0)
+    store.add_enrolment(replace(CODE, replace=True), forget_before=0.0)
+    store.add_enrolment(other, forget_before=0.0)
+
+    store.add_enrolment(replace(new, replace=True), forget_before=0.0)
+
+    assert store.enrolment(CODE.code_digest) is None
+    assert store.enrolment(used.code_digest) == replace(used, used_at=50.0)
+    assert store.enrolment(other.code_digest) == other
+    with pytest.raises(NotFound, match="taken back"):
+        store.use_enrolment(CODE.code_digest, token_sha256="2" * 64, at=60.0)
+    assert store.device_with_token("1" * 64) == "pi-1"
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_retiring_a_device_takes_back_its_code(store, registered):
+    if registered:
+        store.add_device("pi-1", token_sha256="0" * 64)
+    store.add_enrolment(replace(CODE, replace=True), forget_before=0.0)
+    store.add_enrolment(replace(CODE, code_digest="e" * 64, device="pi-2"), forget_before=0.0)
+
+    store.remove_device("pi-1")
+
+    assert store.enrolment(CODE.code_digest) is None
+    assert store.enrolment("e" * 64) is not None
+    assert store.device("pi-1") is None
+    with pytest.raises(NotFound):
+        store.remove_device("pi-1")

@@ -40,8 +40,9 @@ class DeviceStore(Protocol):
         ...
 
     def remove_device(self, name: str) -> None:
-        """Forgets a device's token and labels, which tables it shall use (`TableStore.withdrawn`) and what it last said of them;
-        not its records, nor the history of its tables. NotFound when it is not registered."""
+        """Forgets a device's token and labels, its code that nobody used, which tables it shall use (`TableStore.withdrawn`) and
+        what it last said of them; not its records, nor the history of its tables. NotFound when it is not registered and there
+        is no such code."""
         ...
 
     def device_with_token(self, token_sha256: str) -> str | None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from cloud.database import schema
 from cloud.database.access import SqlAccess, changed_by
 from cloud.store.devices.port import NO_LABELS, Device, device_exists, device_unknown
+from cloud.store.enrolments.sql import unused_codes
 from cloud.store.tables.port import NO_TABLE
 from protocol.presence import Availability
 
@@ -28,8 +29,10 @@ class SqlDevices(SqlAccess):
 
     def remove_device(self, name: str) -> None:
         with self._database.writing() as connection:
+            taken_back = changed_by(connection, unused_codes(name))
             connection.execute(sa.delete(schema.device_labels).where(schema.device_labels.c.device == name))
-            if not changed_by(connection, sa.delete(schema.devices).where(schema.devices.c.name == name)):
+            registered = changed_by(connection, sa.delete(schema.devices).where(schema.devices.c.name == name))
+            if not (registered or taken_back):
                 raise device_unknown(name)
             connection.execute(sa.delete(schema.reported).where(schema.reported.c.device == name))
             shall_use = schema.desired.c

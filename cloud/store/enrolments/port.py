@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from protocol.errors import Conflict
+from protocol.errors import Conflict, NotFound
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class EnrolmentStore(Protocol):
     """Codes. As `cloud.store.port.Store`: thread-safe, committed on return, ServiceMissing when it is away."""
 
     def add_enrolment(self, enrolment: Enrolment, *, forget_before: float) -> None:
-        """Keeps a code, and lets those go that expired before that time."""
+        """Keeps a code: the only one of its device that can still be used. Lets those go that expired before that time."""
         ...
 
     def enrolment(self, code_digest: str) -> Enrolment | None: ...
@@ -36,9 +36,14 @@ class EnrolmentStore(Protocol):
     def use_enrolment(self, code_digest: str, *, token_sha256: str, at: float) -> None:
         """Uses the code up and registers its device with this token: both or neither.
 
-        Conflict when the code was used meanwhile, or the device is registered and may not be replaced.
+        NotFound when there is no such code (any more). Conflict when the code was used meanwhile, or the device is registered
+        and may not be replaced.
         """
         ...
+
+
+def code_unknown() -> NotFound:
+    return NotFound("nobody issued this code, or it was taken back; is it typed right? Else have a new one issued")
 
 
 def code_used(device: str) -> Conflict:

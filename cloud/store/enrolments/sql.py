@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from cloud.database import schema
 from cloud.database.access import SqlAccess, changed_by
 from cloud.store.devices.port import device_exists
-from cloud.store.enrolments.port import Enrolment, code_used
+from cloud.store.enrolments.port import Enrolment, code_unknown, code_used
 
 
 class SqlEnrolments(SqlAccess):
@@ -17,6 +17,7 @@ class SqlEnrolments(SqlAccess):
         expired = schema.enrolments.c.expires_at < forget_before
         with self._database.writing() as connection:
             connection.execute(sa.delete(schema.enrolments).where(expired))
+            connection.execute(unused_codes(enrolment.device))
             connection.execute(sa.insert(schema.enrolments).values(**vars(enrolment)))
 
     def enrolment(self, code_digest: str) -> Enrolment | None:
@@ -28,7 +29,10 @@ class SqlEnrolments(SqlAccess):
         this = columns.code_digest == code_digest
         use = sa.update(schema.enrolments).where(this, columns.used_at.is_(None)).values(used_at=at)
         with self._database.writing() as connection:
-            device, replace = connection.execute(sa.select(columns.device, columns.replace).where(this)).one()
+            found = connection.execute(sa.select(columns.device, columns.replace).where(this)).first()
+            if found is None:
+                raise code_unknown()
+            device, replace = found
             if not changed_by(connection, use):
                 raise code_used(device)
             insert = self._insert(schema.devices).values(name=device, token_sha256=token_sha256)
@@ -37,3 +41,9 @@ class SqlEnrolments(SqlAccess):
                 connection.execute(renewed)
             elif not changed_by(connection, insert.on_conflict_do_nothing()):
                 raise device_exists(device)
+
+
+def unused_codes(device: str) -> sa.Delete:
+    """Takes back the codes of a device that nobody has used."""
+    columns = schema.enrolments.c
+    return sa.delete(schema.enrolments).where(columns.device == device, columns.used_at.is_(None))
