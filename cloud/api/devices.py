@@ -174,7 +174,7 @@ def remove(device: str) -> tuple[str, int]:
     end_jobs(made.store, made.publisher, device=device, at=time.time())
     unknown: NotFound | None = None
     try:
-        made.store.remove_device(device)
+        made.store.remove_device(device, at=time.time())
     except NotFound as error:
         unknown = error
     made.guard.forget()

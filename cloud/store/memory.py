@@ -22,8 +22,8 @@ class MemoryStore(
 ):
     """A `Store` that forgets everything with its process."""
 
-    def remove_device(self, name: str) -> None:
-        super().remove_device(name)
+    def remove_device(self, name: str, *, at: float) -> None:
+        super().remove_device(name, at=at)
         self._withdraw(name)
 
     def ready(self) -> None:

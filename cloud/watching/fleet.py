@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fleet:
-    """Devices by availability, and how many messages and records could not be read."""
+    """Registered devices by availability, and how many messages and records could not be read."""
 
     devices: Mapping[str, int]
     dead_letters: int
@@ -40,7 +40,7 @@ class FleetCollector(Collector):
             return
         up.add_metric([], 1)
         yield up
-        devices = GaugeMetricFamily("dynasplit_devices", "Devices by availability.", labels=["availability"])
+        devices = GaugeMetricFamily("dynasplit_devices", "Registered devices by availability.", labels=["availability"])
         for availability, count in sorted(fleet.devices.items()):
             devices.add_metric([availability], count)
         yield devices

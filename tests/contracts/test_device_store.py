@@ -50,10 +50,10 @@ def test_a_device_is_registered_with_its_labels_and_only_once(store):
     assert names(store, site="south") == []
 
 
-def test_devices_are_counted_by_availability_and_those_never_heard_of_are_offline(fleet):
+def test_registered_devices_are_counted_by_availability_and_those_never_heard_of_are_offline(fleet):
     fleet.note_availability("pi-0", Availability.ONLINE, at=6.0)
 
-    assert dict(fleet.count_devices()) == {Availability.ONLINE: 2, Availability.OFFLINE: 2}
+    assert dict(fleet.count_devices()) == {Availability.ONLINE: 1, Availability.OFFLINE: 2}
 
 
 def test_no_devices_are_no_counts(store):
@@ -85,10 +85,30 @@ def test_only_registered_devices_have_labels(fleet):
 
 
 def test_labels_go_with_their_device(fleet):
-    fleet.remove_device("pi-0")
+    fleet.remove_device("pi-0", at=9.0)
     fleet.add_device("pi-0", token_sha256="a" * 64)
 
     assert fleet.device("pi-0").labels == {}
+
+
+def test_a_removed_device_is_stopped_whatever_it_said_before_until_its_name_is_heard_again(fleet):
+    fleet.note_availability("pi-0", Availability.ONLINE, at=6.0)
+
+    fleet.remove_device("pi-0", at=9.0)
+
+    assert dict(fleet.count_devices()) == {Availability.OFFLINE: 2}
+    assert (fleet.device("pi-0").availability, fleet.device("pi-0").last_seen) == (Availability.STOPPED, 6.0)
+    fleet.note_availability("pi-0", Availability.OFFLINE, at=8.0)
+    assert fleet.device("pi-0").availability is Availability.STOPPED
+    fleet.add_device("pi-0", token_sha256="a" * 64)
+    fleet.note_availability("pi-0", Availability.ONLINE, at=10.0)
+    assert fleet.device("pi-0").availability is Availability.ONLINE
+
+
+def test_a_removed_device_that_was_never_heard_of_is_unknown(fleet):
+    fleet.remove_device("pi-1", at=9.0)
+
+    assert fleet.device("pi-1") is None
 
 
 def test_one_device_is_told_by_its_name(fleet):

@@ -125,10 +125,10 @@ def test_retiring_a_device_takes_back_its_code(store, registered):
     store.add_enrolment(replace(CODE, replace=True), forget_before=0.0)
     store.add_enrolment(replace(CODE, code_digest="e" * 64, device="pi-2"), forget_before=0.0)
 
-    store.remove_device("pi-1")
+    store.remove_device("pi-1", at=9.0)
 
     assert store.enrolment(CODE.code_digest) is None
     assert store.enrolment("e" * 64) is not None
     assert store.device("pi-1") is None
     with pytest.raises(NotFound):
-        store.remove_device("pi-1")
+        store.remove_device("pi-1", at=9.0)

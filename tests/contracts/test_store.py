@@ -150,7 +150,7 @@ def test_a_device_is_found_by_its_token_until_it_is_removed(store):
 
     assert store.device_with_token("2" * 64) == "pi-2"
     assert store.device_with_token("3" * 64) is None
-    store.remove_device("pi-2")
+    store.remove_device("pi-2", at=9.0)
     assert store.device_with_token("2" * 64) is None
     store.add_device("pi-2", token_sha256="4" * 64)
     assert store.device_with_token("4" * 64) == "pi-2"
@@ -166,7 +166,7 @@ def test_a_name_is_registered_once(store):
 
 def test_removing_an_unknown_device_says_so(store):
     with pytest.raises(NotFound, match="pi-9"):
-        store.remove_device("pi-9")
+        store.remove_device("pi-9", at=9.0)
 
 
 def test_devices_tell_their_presence_registered_or_not(store):

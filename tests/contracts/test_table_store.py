@@ -137,7 +137,7 @@ def test_a_table_of_a_rollout_becomes_desired_only_while_it_runs(store):
 
 def retired(store, device: str = "pi-1") -> None:
     store.add_device(device, token_sha256=device)
-    store.remove_device(device)
+    store.remove_device(device, at=9.0)
 
 
 def test_a_rollout_gives_no_table_to_a_device_that_was_retired(store):
@@ -160,7 +160,7 @@ def test_of_a_rollout_and_a_retirement_at_once_no_table_is_left(store):
 
         with ThreadPoolExecutor(2) as threads:
             sending = threads.submit(store.set_desired, signed(turn + 1), rollout="one")
-            threads.submit(store.remove_device, "pi-1").result()
+            threads.submit(store.remove_device, "pi-1", at=9.0).result()
 
         assert isinstance(sending.exception(), (Conflict, type(None)))
         assert store.desired("pi-1", "digits") is None

@@ -35,11 +35,14 @@ class MemoryDevices:
                 raise device_exists(name)
             self._tokens[name] = token_sha256
 
-    def remove_device(self, name: str) -> None:
+    def remove_device(self, name: str, *, at: float) -> None:
         with self._devices_lock:
             if self._tokens.pop(name, None) is None:
                 raise device_unknown(name)
             self._labels.pop(name, None)
+            if name in self._presence:
+                self._presence[name] = (Availability.STOPPED, self._presence[name][1])
+                self._said_at[name] = at
 
     def _is_registered(self, name: str) -> bool:
         with self._devices_lock:
@@ -55,7 +58,7 @@ class MemoryDevices:
         return [device for device in known if labels.items() <= device.labels.items()]
 
     def count_devices(self) -> Mapping[Availability, int]:
-        return Counter(device.availability for device in self.devices())
+        return Counter(device.availability for device in self.devices() if device.registered)
 
     def device(self, name: str) -> Device | None:
         with self._devices_lock:

@@ -39,10 +39,13 @@ class DeviceStore(Protocol):
         """Registers a device with these labels; Conflict when it is registered already."""
         ...
 
-    def remove_device(self, name: str) -> None:
+    def remove_device(self, name: str, *, at: float) -> None:
         """Forgets a device's token and labels, its code that nobody used, which tables it shall use (`TableStore.withdrawn`) and
         what it last said of them; not its records, nor the history of its tables. NotFound when it is not registered and there
-        is no such code."""
+        is no such code.
+
+        Where it was heard of it is STOPPED from then on, `at`: what it said before that and comes in later changes nothing.
+        """
         ...
 
     def device_with_token(self, token_sha256: str) -> str | None:
@@ -54,7 +57,7 @@ class DeviceStore(Protocol):
         ...
 
     def count_devices(self) -> Mapping[Availability, int]:
-        """How many devices there are by availability, those with none left out. Quick for any number of them."""
+        """How many registered devices there are by availability, those with none left out. Quick for any number of them."""
         ...
 
     def device(self, name: str) -> Device | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,13 +26,15 @@ class SqlDevices(SqlAccess):
                 raise device_exists(name)
             _label(connection, name, labels)
 
-    def remove_device(self, name: str) -> None:
+    def remove_device(self, name: str, *, at: float) -> None:
         with self._database.writing() as connection:
             taken_back = changed_by(connection, unused_codes(name))
             connection.execute(sa.delete(schema.device_labels).where(schema.device_labels.c.device == name))
             registered = changed_by(connection, sa.delete(schema.devices).where(schema.devices.c.name == name))
             if not (registered or taken_back):
                 raise device_unknown(name)
+            if registered:
+                connection.execute(_stopped(name, at=at))
             connection.execute(sa.delete(schema.reported).where(schema.reported.c.device == name))
             shall_use = schema.desired.c
             mine = (shall_use.device == name) & (shall_use.digest != NO_TABLE)
@@ -48,15 +49,10 @@ class SqlDevices(SqlAccess):
         return self._devices(*(schema.devices.c.name.in_(_labelled(key, value)) for key, value in labels.items()))
 
     def count_devices(self) -> Mapping[Availability, int]:
-        seen, named = schema.presence.c, schema.devices.c
-        by_word = sa.select(seen.availability, sa.func.count()).group_by(seen.availability)
-        never_heard_of = (
-            sa.select(sa.func.count()).select_from(schema.devices).where(named.name.not_in(sa.select(seen.device)))
-        )
-        with self._database.reading() as connection:
-            counts = Counter({Availability(word): count for word, count in connection.execute(by_word)})
-            counts[Availability.OFFLINE] += connection.scalar(never_heard_of) or 0
-        return +counts
+        word = sa.func.coalesce(schema.presence.c.availability, Availability.OFFLINE.value)
+        seen = schema.devices.outerjoin(schema.presence, schema.presence.c.device == schema.devices.c.name)
+        by_word = sa.select(word, sa.func.count()).select_from(seen).group_by(word)
+        return {Availability(row[0]): row[1] for row in self._all(by_word)}
 
     def device(self, name: str) -> Device | None:
         found = self._devices(name=name)
@@ -90,6 +86,12 @@ class SqlDevices(SqlAccess):
                 index_elements=["device"], set_=said, where=(columns.availability != word) & newer
             )
         )
+
+
+def _stopped(name: str, *, at: float) -> sa.Update:
+    presence = schema.presence
+    said = {"availability": Availability.STOPPED.value, "availability_at": at}
+    return sa.update(presence).where(presence.c.device == name).values(**said)
 
 
 def _label(connection: sa.Connection, name: str, labels: Mapping[str, str]) -> None:

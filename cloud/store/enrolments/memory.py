@@ -37,10 +37,10 @@ class MemoryEnrolments(MemoryDevices):
             self._register(known.device, token_sha256=token_sha256, replace=known.replace)
             self._enrolments[code_digest] = replace(known, used_at=at)
 
-    def remove_device(self, name: str) -> None:
+    def remove_device(self, name: str, *, at: float) -> None:
         with self._codes_lock:
             if not self._take_back(name) or self._is_registered(name):
-                super().remove_device(name)
+                super().remove_device(name, at=at)
 
     def _take_back(self, device: str) -> bool:
         """Whether there was a code of the device that nobody had used."""

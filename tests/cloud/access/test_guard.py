@@ -133,7 +133,7 @@ def test_a_removed_device_is_unknown_after_ten_seconds_elsewhere():
     guard = Guard(store, operator_token="operator-token", clock=lambda: now[0])
     guard.caller("Bearer secret", peer="192.0.2.1")
 
-    store.remove_device("pi-1")
+    store.remove_device("pi-1", at=9.0)
     now[0] = 10.5
 
     with pytest.raises(NotAuthenticated):

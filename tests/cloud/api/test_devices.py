@@ -76,6 +76,17 @@ def test_devices_are_listed_with_their_presence(backend):
     ]
 
 
+def test_a_removed_device_is_online_no_more(backend):
+    backend.device("pi-1")
+    backend.store.note_availability("pi-1", Availability.ONLINE, at=12.5)
+
+    backend.call("DELETE", "/api/v1/devices/pi-1")
+
+    (told,) = backend.call("GET", "/api/v1/devices").get_json()
+    assert (told["registered"], told["availability"]) == (False, "stopped")
+    assert backend.call("GET", "/api/v1/devices?availability=online").get_json() == []
+
+
 @pytest.mark.usefixtures("bundle_of_tables")
 def test_a_removed_device_leaves_no_table_and_no_word_of_its_own_at_the_broker(backend, make_signed):
     path, kept = "/api/v1/devices/pi-1/tables/digits", topics.desired("pi-2", "digits")
@@ -115,7 +126,7 @@ def test_a_table_that_was_withdrawn_while_it_was_published_is_taken_back(backend
 
         def publish(self, topic, payload):
             if not self.published:
-                backend.store.remove_device("pi-1")
+                backend.store.remove_device("pi-1", at=9.0)
             super().publish(topic, payload)
 
     backend.device("pi-1")

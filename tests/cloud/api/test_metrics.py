@@ -49,9 +49,11 @@ def test_the_queue_is_empty_when_nothing_runs(stocked, scraped, whole_request):
     assert scraped()["dynasplit_queue_seconds",] == 0
 
 
-def test_the_fleet_is_counted(backend):
-    backend.device("pi-1")
-    backend.store.note_availability("pi-2", Availability.ONLINE, at=1.0)
+def test_registered_devices_are_counted(backend):
+    for device in ("pi-1", "pi-2"):
+        backend.device(device)
+    for device in ("pi-2", "heard-of"):
+        backend.store.note_availability(device, Availability.ONLINE, at=1.0)
 
     samples = read(backend.call("GET", "/metrics").text)
 

@@ -72,7 +72,7 @@ def test_tables_jobs_and_what_was_withdrawn_are_said_to_a_broker_that_forgot(mak
     driver.look()
     lists.look()
     told = dict(hub.retained)
-    store.remove_device("pi-2")
+    store.remove_device("pi-2", at=9.0)
     driver.look()
     lists.look()
 

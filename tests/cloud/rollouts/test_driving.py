@@ -247,8 +247,8 @@ def test_a_device_is_in_one_rollout_of_a_network_at_a_time(store, tables, make_s
 def test_a_device_that_is_retired_is_left_out_and_gets_nothing(store, publisher, driver, tables):
     rollout = start(store, "digits", tables, PLAN, at=1.0)
     driver.look()
-    store.remove_device("pi-1")
-    store.remove_device("pi-3")
+    store.remove_device("pi-1", at=9.0)
+    store.remove_device("pi-3", at=9.0)
 
     for _ in range(6):
         driver.look()
@@ -265,7 +265,7 @@ def test_a_device_that_is_retired_is_left_out_and_gets_nothing(store, publisher,
 
 def test_a_version_that_a_retired_device_had_before_is_refused(store, tables, make_signed):
     store.set_desired(make_signed(4, device="pi-3"))
-    store.remove_device("pi-3")
+    store.remove_device("pi-3", at=9.0)
     store.add_device("pi-3", token_sha256="another")
 
     with pytest.raises(Conflict, match="not newer than 4"):
