@@ -15,7 +15,7 @@ from cloud.api.access import allowed
 from cloud.api.auditing import about
 from cloud.api.described import Operation, described
 from cloud.api.documents import TableReportDocument
-from cloud.api.given import BodyModel, QueryModel, body_of, query_of
+from cloud.api.given import GrantModel, QueryModel, body_of, query_of
 from cloud.api.path_values import NAME
 from cloud.api.requests import json_object
 from cloud.fleet.summary import Served, served
@@ -36,7 +36,7 @@ blueprint = Blueprint("devices", __name__)
 _DAY_S = 86_400
 
 
-class NewDevice(BodyModel):
+class NewDevice(GrantModel):
     """A device's name, and the labels that it begins with."""
 
     id: Annotated[str, Field(pattern=NAME["pattern"])]

@@ -12,6 +12,7 @@ from cloud.api.access import allowed, open_to_all, peer
 from cloud.api.auditing import about
 from cloud.api.described import Operation, described
 from cloud.api.documents import EnrolledDocument
+from cloud.api.given import GrantModel, body_of
 from cloud.api.requests import json_object
 from cloud.enrolment.enrolling import Issued
 from cloud.services import services
@@ -25,8 +26,7 @@ _MOST_CODE_BYTES = 4096
 """Of a body that anybody may send."""
 
 
-@dataclass(frozen=True)
-class EnrolmentOrder:
+class EnrolmentOrder(GrantModel):
     """`ttl_s`: how long the code is good. `broker_password`: of an account that the operator made. `replace`: a device that
     is registered already."""
 
@@ -49,14 +49,11 @@ class CodeUse:
 @described(Operation(body=EnrolmentOrder, answers={201: Issued}, refusals=(409,)))
 def issue() -> tuple[Response, int]:
     """Issues a one-use code for a device, in place of one that was not used. It is told here and never again."""
-    given = {"ttl_s": _TTL_S, "broker_password": "", "replace": False, **json_object(what="enrolment")}
-    device = topics.check_name(field(given, "device", str, what="enrolment"), what="device")
+    order = body_of(EnrolmentOrder, what="enrolment")
+    device = topics.check_name(order.device, what="device")
     about(device)
     issued = services().enrolling.issue(
-        device,
-        ttl_s=field(given, "ttl_s", float, what="enrolment"),
-        broker_password=field(given, "broker_password", str, what="enrolment"),
-        replace=field(given, "replace", bool, what="enrolment"),
+        device, ttl_s=order.ttl_s, broker_password=order.broker_password, replace=order.replace
     )
     return jsonify({"device": issued.device, "code": issued.code, "expires_at": issued.expires_at}), 201
 

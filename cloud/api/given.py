@@ -34,6 +34,13 @@ class BodyModel(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
+class GrantModel(BodyModel):
+    """The JSON object of an endpoint that lets somebody in. A name that it does not know is refused: with a typo in what bounds
+    it, it would let in more than was meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 def query_of(model: type[Query]) -> Query:
     """The query string; a value that is empty is as good as none. InvalidInput, in one line, for what cannot be."""
     given: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from cloud.access.scopes import Scope, scope_named
 from cloud.api.access import allowed
 from cloud.api.auditing import about
 from cloud.api.described import Operation, described
-from cloud.api.given import BodyModel, body_of
+from cloud.api.given import GrantModel, body_of
 from cloud.services import services
 from cloud.store.tokens.port import StoredToken, token_exists
 from protocol import topics
@@ -24,7 +24,7 @@ blueprint = Blueprint("tokens", __name__)
 _MOST_S = 3650 * 86_400.0
 
 
-class TokenOrder(BodyModel):
+class TokenOrder(GrantModel):
     """`ttl_s`: how long it is good; without it, until it is revoked."""
 
     name: str

@@ -41,6 +41,14 @@ def test_a_name_that_fits_no_topic_is_400(backend, body):
     assert backend.call("POST", "/api/v1/devices", json=body).status_code == 400
 
 
+def test_a_device_with_a_misspelt_field_is_400(backend):
+    response = backend.call("POST", "/api/v1/devices", json={"id": "pi-1", "label": {"site": "north"}})
+
+    assert response.status_code == 400
+    assert "'label' is not known here; known: id, labels" in response.get_json()["error"]
+    assert backend.store.devices() == []
+
+
 def test_a_removed_device_is_known_no_more_and_may_register_anew(backend):
     old = backend.device("pi-1")
     backend.call("GET", "/api/v1/bundles", token=old)

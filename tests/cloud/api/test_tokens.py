@@ -77,6 +77,7 @@ def test_a_revoked_token_opens_nothing_and_its_name_is_not_given_again(backend):
         ({"ttl_s": 0}, "ttl_s"),
         ({"ttl_s": 1e300}, "ttl_s"),
         ({"ttl_s": "day"}, "ttl_s"),
+        ({"expires_in_s": 60}, "'expires_in_s' is not known here; known: name, scopes, ttl_s"),
     ],
 )
 def test_a_token_that_cannot_be_is_refused_in_one_line(backend, change, named):

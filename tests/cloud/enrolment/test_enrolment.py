@@ -238,6 +238,13 @@ def test_a_code_lives_between_a_second_and_a_week(enrolment, ttl_s):
     assert response.status_code == 400
 
 
+def test_an_order_with_a_misspelt_field_issues_nothing(enrolment):
+    response = enrolment.call("POST", "/api/v1/enrolments", json={"device": "pi-1", "ttl": 60})
+
+    assert response.status_code == 400
+    assert "'ttl' is not known here; known: device, ttl_s, broker_password, replace" in response.get_json()["error"]
+
+
 def test_only_the_operator_issues(enrolment):
     response = enrolment.call("POST", "/api/v1/enrolments", token=enrolment.device("pi-2"), json={"device": "pi-1"})
 
