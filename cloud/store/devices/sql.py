@@ -52,7 +52,8 @@ class SqlDevices(SqlAccess):
         word = sa.func.coalesce(schema.presence.c.availability, Availability.OFFLINE.value)
         seen = schema.devices.outerjoin(schema.presence, schema.presence.c.device == schema.devices.c.name)
         by_word = sa.select(word, sa.func.count()).select_from(seen).group_by(word)
-        return {Availability(row[0]): row[1] for row in self._all(by_word)}
+        with self._database.reading() as connection:
+            return {Availability(each): count for each, count in connection.execute(by_word)}
 
     def device(self, name: str) -> Device | None:
         found = self._devices(name=name)
