@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 OPERATOR = "operator"
 """The name of the token of the settings, which no other one gets."""
 
-_WHOEVER_HAS_IT = Caller.of_token(OPERATOR, frozenset({Scope.ADMIN}))
+_THE_OPERATOR = Caller.of_token(OPERATOR, frozenset({Scope.ADMIN}))
 _FRESH_S = 10.0
 _TOKEN_BYTES = 32
 
@@ -68,7 +68,7 @@ class Guard:
         digest = token_sha256(token.strip())
         if hmac.compare_digest(digest, self._operator):
             self._brake.check(peer)
-            return _WHOEVER_HAS_IT
+            return _THE_OPERATOR
         # Looking up a digest tells an observer of time nothing about the token.
         known = self._known.get(digest, lambda: self._look_up(digest))
         why = self._useless(known)

@@ -8,6 +8,7 @@ from cloud.access.guard import Guard, token_sha256
 from cloud.access.scopes import Scope
 from cloud.store.memory import MemoryStore
 from cloud.store.tokens.port import StoredToken
+from cloud.waiting import WithoutWaiting, WouldWait
 from protocol.errors import NotAuthenticated, Overloaded, ServiceMissing
 
 OPERATOR_ONLY = [
@@ -198,6 +199,18 @@ def test_a_revoked_token_is_refused_at_once_where_it_was_revoked_and_within_ten_
     assert clocks.tries("ci") == [NotAuthenticated]
     clocks.now += 10.5
     assert _ending(elsewhere, "ci", PEER) is NotAuthenticated
+
+
+def test_a_wrong_token_is_counted_by_none_who_must_not_wait():
+    clocks = Clocks()
+    known_to(clocks.store, "gone", Scope.READ, revoked_at=1.0)
+    assert clocks.tries("gone") == [NotAuthenticated]
+
+    for token in ("gone", "unknown"):
+        with pytest.raises(WouldWait), WithoutWaiting():
+            clocks.guard.caller(f"Bearer {token}", peer=PEER)
+
+    assert clocks.store.wrong_tries("token", PEER, since=0.0) == 1
 
 
 def test_unknown_expired_and_revoked_are_told_apart_in_the_log_alone(caplog):
