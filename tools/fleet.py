@@ -23,7 +23,9 @@ def devices_with(backend: Backend, labels: Mapping[str, str]) -> list[str]:
     found = backend.devices_with(labels)
     if not found:
         wanted = ", ".join(f"{key}={value}" for key, value in labels.items())
-        raise NotFound(f"no registered device has the label {wanted:.200}")
+        raise NotFound(
+            f"no registered device has the label {wanted:.200}; labels are given by PUT {backend.url}/api/v1/devices/DEVICE/labels"
+        )
     return sorted(found)
 
 

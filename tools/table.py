@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     history = add_word(words, "history", "show the tables that a device was ever to use, newest first")
     history.add_argument("device", metavar="DEVICE")
     history.add_argument("network", metavar="NETWORK")
-    add_word(words, "drafts", "show the tables that nobody has signed, latest first")
+    add_word(words, "drafts", "show the tables that came in unsigned, latest first; signing one leaves it here")
     delete = add_word(words, "delete", "delete a draft that no device shall use")
     delete.add_argument("digest", metavar="DIGEST")
     who = add_word(words, "who", "show which device uses which table of a network")

@@ -1,4 +1,4 @@
-"""Tables computed here, from stored measurements, as drafts that nobody has signed."""
+"""Tables computed here, from stored measurements, as drafts: unsigned."""
 
 from __future__ import annotations
 

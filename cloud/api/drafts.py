@@ -1,4 +1,4 @@
-"""Drafts: tables that nobody has signed."""
+"""Drafts: tables as they came in, unsigned. Who signs one leaves it here."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def add_draft() -> tuple[Response, int]:
 @allowed(Scope.READ)
 @described(Operation(query=PageQuery, answers={200: DraftPage}))
 def list_drafts() -> Response:
-    """What drafts there are, latest first: a page."""
+    """What drafts there are, those that were signed since as well, latest first: a page."""
     asked = query_of(PageQuery)
     found = services().store.drafts(before=asked.before, limit=asked.most + 1)
     items, following = cut(found, asked, lambda draft: (draft.added_at, draft.digest))

@@ -183,6 +183,13 @@ def test_what_is_no_rollout_is_refused_in_one_line(run, store, table, key, capsy
     assert store.rollouts() == []
 
 
+def test_who_asks_for_a_label_that_no_device_has_is_told_how_to_give_it(run, table, key, capsys):
+    assert run("push", table(), "--key", key, "--to", "site=roof") == 2
+
+    said = capsys.readouterr().err
+    assert "site=roof" in said and "/api/v1/devices/DEVICE/labels" in said
+
+
 def test_push_goes_to_all_devices_with_the_labels(run, store, table, key):
     store.set_labels("pi-1", {"site": "roof", "model": "pi4"})
     store.set_labels("pi-3", {"site": "roof", "model": "pi5"})

@@ -1,1 +1,1 @@
-"""Drafts: tables that nobody has signed."""
+"""Drafts: tables as they came in, unsigned."""
