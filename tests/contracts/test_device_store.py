@@ -91,7 +91,7 @@ def test_labels_go_with_their_device(fleet):
     assert fleet.device("pi-0").labels == {}
 
 
-def test_a_removed_device_is_stopped_whatever_it_said_before_until_its_name_is_heard_again(fleet):
+def test_a_removed_device_is_stopped_whatever_comes_in_of_it_until_its_name_is_registered_again(fleet):
     fleet.note_availability("pi-0", Availability.ONLINE, at=6.0)
 
     fleet.remove_device("pi-0", at=9.0)
@@ -100,8 +100,10 @@ def test_a_removed_device_is_stopped_whatever_it_said_before_until_its_name_is_h
     assert (fleet.device("pi-0").availability, fleet.device("pi-0").last_seen) == (Availability.STOPPED, 6.0)
     fleet.note_availability("pi-0", Availability.OFFLINE, at=8.0)
     assert fleet.device("pi-0").availability is Availability.STOPPED
-    fleet.add_device("pi-0", token_sha256="a" * 64)
     fleet.note_availability("pi-0", Availability.ONLINE, at=10.0)
+    assert fleet.device("pi-0").availability is Availability.STOPPED
+    fleet.add_device("pi-0", token_sha256="a" * 64)
+    fleet.note_availability("pi-0", Availability.ONLINE, at=11.0)
     assert fleet.device("pi-0").availability is Availability.ONLINE
 
 

@@ -77,6 +77,8 @@ class MemoryDevices:
     def note_availability(self, device: str, availability: Availability, *, at: float, now: float = math.inf) -> None:
         with self._devices_lock:
             known, _ = self._presence.get(device, (None, None))
+            if known is Availability.STOPPED and device not in self._tokens:
+                return
             if known != availability and not at < self._said_at.get(device, at) <= now:
                 self._presence[device] = (availability, at)
                 self._said_at[device] = at

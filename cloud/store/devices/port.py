@@ -72,6 +72,9 @@ class DeviceStore(Protocol):
         """A device came or went, which came in `at`. A repeat of what is known does not count as seeing it; what is older
         than it changes nothing.
 
+        One that is not registered and was STOPPED stays so: a broker that was killed may say again what it retained of a
+        device that is retired.
+
         `now`: the same clock as it is noted. What is known from after that came in before the clock was set back: it is older.
         """
         ...

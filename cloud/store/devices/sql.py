@@ -81,10 +81,12 @@ class SqlDevices(SqlAccess):
         columns = schema.presence.c
         said_at = sa.func.coalesce(columns.availability_at, at)
         newer = (said_at <= at) | (said_at > now)
+        registered = sa.exists().where(schema.devices.c.name == device)
+        stays = (columns.availability == Availability.STOPPED.value) & ~registered
         insert = self._insert(schema.presence).values(device=device, **said)
         self._change(
             insert.on_conflict_do_update(
-                index_elements=["device"], set_=said, where=(columns.availability != word) & newer
+                index_elements=["device"], set_=said, where=(columns.availability != word) & newer & ~stays
             )
         )
 
