@@ -251,6 +251,19 @@ def test_only_the_operator_issues(enrolment):
     assert response.status_code == 403
 
 
+@pytest.mark.parametrize("registered", [True, False])
+def test_a_code_lets_nobody_in_once_its_device_is_removed(enrolment, registered):
+    if registered:
+        enrolment.device("pi-1")
+    code = issue(enrolment, replace=True)
+
+    assert enrolment.call("DELETE", "/api/v1/devices/pi-1").status_code == 204
+
+    assert enrol(enrolment, code).status_code == 404
+    assert enrolment.accounts.passwords == {}
+    assert enrolment.store.devices() == []
+
+
 def test_removing_a_device_removes_its_account(enrolment):
     enrol(enrolment, issue(enrolment))
 
