@@ -44,8 +44,16 @@ _CONNECTION = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
-_STATEMENT_MS = 60_000
-"""For one statement, also where it waits for a lock; none of ours takes seconds. Migrations may."""
+_BOUNDS = {
+    # For one statement, also where it waits for a lock; none of ours takes seconds. Migrations may.
+    "statement_timeout": 60_000,
+    # A process that froze within a transaction, or whose machine is gone, holds rows that all others wait for.
+    "idle_in_transaction_session_timeout": 15_000,
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+}
+"""What the server shall give up by itself, in ms, and in s and tries where it looks whether we are there."""
 _BEGIN, _BEGIN_WRITING = "BEGIN", "BEGIN IMMEDIATE"
 _ONE_STATE: Mapping[str, Mapping[str, str]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
 """What makes all statements of a transaction see the same; SQLite always does (PostgreSQL's documentation, section 13.2)."""
@@ -136,6 +144,10 @@ class Database:
         except DataError as error:
             raise InvalidInput(f"the database cannot keep this: {_first_line(error.orig or error)}") from error
         except DatabaseError as error:
+            if error.connection_invalidated:
+                # The server ended it, as that of a process which froze within a transaction.
+                ended = _first_line(error.orig or error)
+                raise ServiceMissing(f"database {self._where} ended the connection: {ended}") from error
             if type(error) is not DatabaseError:  # the other kinds are faults of ours
                 raise
             # SQLite's word for a file that is something else, or damaged.
@@ -153,7 +165,9 @@ class Database:
                     _to_head(connection)
             return
         with self._engine.begin() as connection:
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql(
+                "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+            )
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             _to_head(connection)
 
@@ -196,8 +210,9 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT set_config('statement_timeout', %s, false) WHERE current_setting('statement_timeout') = '0'",
-                (str(_STATEMENT_MS),),
+                "SELECT set_config(name, bound, false) FROM pg_settings JOIN unnest(%s::text[], %s::text[])"
+                " AS wanted (name, bound) USING (name) WHERE source = 'default'",
+                (list(_BOUNDS), [str(bound) for bound in _BOUNDS.values()]),
             )
         connection.autocommit = False
 

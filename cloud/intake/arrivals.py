@@ -30,13 +30,17 @@ _MOST_RECORD_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Batch:
-    """The records of one message of `size_bytes`. `unidentified` counts those without a sequence, which nobody can acknowledge."""
+    """The records of one message of `size_bytes` and so many `containers` (objects and lists).
+
+    `unidentified` counts the records without a sequence, which nobody can acknowledge.
+    """
 
     device: str
     boot: str
     arrivals: tuple[Arrival, ...]
     unidentified: int = 0
     size_bytes: int = 0
+    containers: int = 0
 
     @property
     def ack(self) -> Ack:
@@ -62,7 +66,9 @@ def read_batch(topic: str, payload: bytes, *, received_at: float) -> Batch:
     small = len(payload) <= _MOST_RECORD_BYTES
     arrivals = [plainly(each) if sound and (small or _is_small(each)) else doubtfully(each) for each in records]
     kept = tuple(arrival for arrival in arrivals if arrival)
-    return Batch(device, boot, kept, unidentified=len(arrivals) - len(kept), size_bytes=len(payload))
+    containers = payload.count(b"{") + payload.count(b"[")
+    unidentified = len(arrivals) - len(kept)
+    return Batch(device, boot, kept, unidentified=unidentified, size_bytes=len(payload), containers=containers)
 
 
 def _parsed(payload: bytes) -> tuple[dict[str, Any], bool]:

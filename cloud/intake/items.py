@@ -13,15 +13,17 @@ from cloud.store.dead_letters.port import DeadLetter
 Item = Batch | DeadLetter | News
 
 _RECORD_BYTES = 1024
-"""More than a record has in telemetry, which becomes up to five times as much in memory. A message of empty lists becomes
-twenty-five times as much: what has more bytes than its records have weighs as many as would have them."""
+"""More than a record has in telemetry, which becomes up to five times as much in memory: what has more bytes than its records have
+weighs as many as would have them."""
+_RECORD_CONTAINERS = 16
+"""Twice as many objects and lists as a record has. A message of empty ones becomes twenty-five times as much in memory."""
 
 
 def weight_of(item: Item) -> int:
     """What it weighs where records wait; nothing weighs nothing."""
     match item:
         case Batch():
-            return max(1, len(item.arrivals), item.size_bytes // _RECORD_BYTES)
+            return max(1, len(item.arrivals), item.size_bytes // _RECORD_BYTES, item.containers // _RECORD_CONTAINERS)
         case DeadLetter():
             return 1 + len(item.payload) // _RECORD_BYTES
         case _:

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_RECORDS = 2_000
 _STOP_S = 1.5
+_TOLD_EVERY_S = 60.0
 
 
 class Writer:
@@ -61,6 +62,7 @@ class Writer:
         self._upkeep = Upkeep(store, retention, wall_clock=wall_clock)
         self._stopping = threading.Event()
         self._away = self._unheard = False
+        self._told_again_s = 0.0
         self._thread = threading.Thread(target=self._write_all, name="ingest-writer", daemon=True)
 
     def start(self) -> None:
@@ -118,9 +120,7 @@ class Writer:
         try:
             self._commit(items)
         except ServiceMissing as error:
-            waiting = sum(map(weight_of, items)) + self._waiting.weight
-            logger.warning("%s; %d records wait, nothing is acknowledged", error, waiting)
-            self._away = True
+            self._tell_away(error, waiting=sum(map(weight_of, items)) + self._waiting.weight)
             return False
         except Exception as error:  # what nobody foresaw in one of these must not hold up the others
             if len(items) > 1:
@@ -131,11 +131,23 @@ class Writer:
             logger.exception("could not write a message of '%s'; it is dropped unacknowledged", items[0].device)
             self._metrics.given_up()
             return True
-        self._away = False
+        self._tell_back()
         self._metrics.written(kinds(items), took_s=time.monotonic() - began_s)
         self._acknowledge(items)
         self._renew_lists(items)
         return True
+
+    def _tell_away(self, error: ServiceMissing, *, waiting: int) -> None:
+        """At once, and as long as it lasts once a minute."""
+        self._away = True
+        if time.monotonic() >= self._told_again_s:
+            logger.warning("%s; %d records wait, nothing is acknowledged", error, waiting)
+            self._told_again_s = time.monotonic() + _TOLD_EVERY_S
+
+    def _tell_back(self) -> None:
+        if self._away:
+            logger.info("the store is back; what waits is written and acknowledged")
+        self._away, self._told_again_s = False, 0.0
 
     def _commit(self, items: Sequence[Item]) -> None:
         arrivals = [arrival for item in items if isinstance(item, Batch) for arrival in item.arrivals]

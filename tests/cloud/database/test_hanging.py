@@ -107,7 +107,7 @@ def test_a_question_for_which_no_connection_is_left_finds_the_store_missing(tmp_
 
 @pytest.mark.postgresql
 def test_a_question_that_takes_too_long_ends_by_itself_but_no_migration_does(server, monkeypatch):
-    monkeypatch.setattr(engine, "_STATEMENT_MS", 200)
+    monkeypatch.setitem(engine._BOUNDS, "statement_timeout", 200)
     store, holder = SqlStore(server.url), SqlStore(server.url)
     with holder._database._engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(engine._MIGRATION_LOCK)))
@@ -124,3 +124,41 @@ def test_a_question_that_takes_too_long_ends_by_itself_but_no_migration_does(ser
     assert store.devices() == []
     for each in (store, holder):
         each.close()
+
+
+@pytest.mark.postgresql
+def test_what_a_process_that_froze_holds_is_given_up_and_told_when_it_goes_on(server, monkeypatch):
+    monkeypatch.setitem(engine._BOUNDS, "idle_in_transaction_session_timeout", 300)
+    frozen, other = SqlStore(server.url), SqlStore(server.url)
+    frozen.ready()
+    tick = threading.Event()
+
+    with pytest.raises(ServiceMissing, match="idle-in-transaction"), frozen._database.writing() as connection:
+        connection.execute(sa.text(f"LOCK TABLE {schema.devices.name}"))
+        found = in_time(other.devices)
+        tick.wait(0.2)
+        connection.execute(sa.text("SELECT 1"))
+
+    assert found == []
+    assert frozen.devices() == []
+    for each in (frozen, other):
+        each.close()
+
+
+@pytest.mark.postgresql
+def test_what_the_server_was_told_to_bound_stands(server):
+    store = SqlStore(server.url)
+    store.ready()
+    with store._database.writing() as connection:
+        connection.execute(sa.text("ALTER DATABASE postgres SET statement_timeout = 7000"))
+    store.close()
+    bounded = SqlStore(server.url)
+
+    with bounded._database.reading() as connection:
+        found = [
+            connection.scalar(sa.text(f"SHOW {name}"))
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout")
+        ]
+
+    assert found == ["7s", "15s"]
+    bounded.close()

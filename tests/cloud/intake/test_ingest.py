@@ -210,6 +210,23 @@ def test_what_is_acknowledged_can_be_read_at_once(start, hub, inference):
     assert seen == [[1, 2]]
 
 
+def test_a_store_that_is_away_and_back_is_told_once_each(start, device, inference, caplog):
+    caplog.set_level(logging.INFO, "cloud.intake.writing")
+    store = Fragile()
+    store.away = True
+    start(store)
+    device.send([1], inference.to_json())
+    for _ in range(5):
+        assert store.attempted.acquire(timeout=PATIENCE_S)
+
+    store.away = False
+    device.wait_for_acks(1)
+
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, _ in told] == ["WARNING", "INFO"]
+    assert "1 records wait, nothing is acknowledged" in told[0][1] and "the store is back" in told[1][1]
+
+
 def test_what_cannot_be_acknowledged_is_counted_and_told_once(hub, device, inference, caplog):
     store, bus, metrics = MemoryStore(), Mute(hub), IngestMetrics()
     ingest = Ingest(bus, store, gather_s=0.0, metrics=metrics)
