@@ -63,6 +63,12 @@ class Connection(TConn):  # type: ignore[misc]
         """It is kept from now on."""
         self.timeout = time.monotonic() + self._keepalive_s
 
+    def forget(self) -> None:
+        """Its request is done with: nothing of that takes memory while the connection stays."""
+        self.arrival = Arrival(most_body_bytes=0)
+        if isinstance(getattr(self.parser.mesg, "body", None), ReceivedBody):
+            self.parser.mesg.body = ReceivedBody(self.arrival.body, self.arrived_s)
+
     def has_more(self) -> bool:
         """Whether bytes of another request came with the last one; in TLS also such as are decrypted, and no selector sees."""
         decrypted = self.sock.pending() if isinstance(self.sock, ssl.SSLSocket) else 0

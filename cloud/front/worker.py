@@ -84,6 +84,7 @@ class Worker(Serving):
             self._watch(connection, self._on_arriving)
             self._begin(connection)
         else:
+            connection.forget()
             connection.set_timeout()
             if not self.alive:
                 connection.timeout = min(connection.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
@@ -247,6 +248,7 @@ class Worker(Serving):
         except OSError:
             self._close(connection)
             return
+        connection.forget()
         connection.timeout = time.monotonic() + self.limits.linger_s
         self._lingering.append(connection)
         self._watch(connection, self._on_lingering)

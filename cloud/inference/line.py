@@ -29,15 +29,15 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.has_run = False
+        self._has_run = False
         self._measured_s = -math.inf
         self._runs_s: deque[float] = deque(maxlen=_REMEMBERED)
         self.expected_s = 0.0
 
     def learn(self, took_s: float, *, now_s: float) -> None:
         """It ran once more."""
-        if not self.has_run:
-            self.has_run = True
+        if not self._has_run:
+            self._has_run = True
             return
         self.expected_s = self.expected_s + _WEIGHT * (took_s - self.expected_s) if self._is_fresh(now_s) else took_s
         self._measured_s = now_s

@@ -72,10 +72,12 @@ class Tails:
                 try:
                     if not turn.closed:
                         runner = turn.runner or self._opened_in_time(turn, digest, place, until_s)
-                        if not (runner.holds_interpreter and place.pace.has_run):
+                        if not (runner.holds_interpreter and cut in turn.ran):
                             about_to_wait()
                         self._check_in_time(place, until_s)
-                        return self._ran(runner, place, boundary, began_s)
+                        ran = self._ran(runner, place, boundary, began_s)
+                        turn.ran.add(cut)
+                        return ran
                 finally:
                     turn.lock.release()
 
@@ -169,12 +171,16 @@ class Tails:
 
 
 class _Turn:
-    """The lock of a bundle and its runner once it is open. A closed one is never opened again."""
+    """The lock of a bundle and its runner once it is open. A closed one is never opened again.
+
+    `ran`: the cuts whose tail this runner has run; the first time it reads and compiles, which takes others' turn.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.runner: Runner | None = None
         self.closed = False
+        self.ran: set[int] = set()
 
     def close(self) -> None:
         with self.lock:

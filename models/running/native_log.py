@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +27,10 @@ def native_messages() -> Iterator[None]:
     if logger.isEnabledFor(logging.DEBUG):
         yield
         return
-    try:
-        kept = os.dup(_STDERR)
-    except OSError:
+    if not _STANDARD_ERROR.silence():
         yield
         return
     _stay_quiet_at_exit()
-    _silence()
     try:
         yield
     except KeyboardInterrupt as interruption:
@@ -40,8 +38,38 @@ def native_messages() -> Iterator[None]:
         traceback.clear_frames(interruption.__traceback__)
         raise
     finally:
-        os.dup2(kept, _STDERR)
-        os.close(kept)
+        _STANDARD_ERROR.let_speak()
+
+
+class _StandardError:
+    """The process's own. Thread-safe: of several who silence it the first does, and the last lets it speak again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._kept = -1
+
+    def silence(self) -> bool:
+        """False where the process has none."""
+        with self._lock:
+            if not self._holders:
+                try:
+                    self._kept = os.dup(_STDERR)
+                except OSError:
+                    return False
+                _silence()
+            self._holders += 1
+            return True
+
+    def let_speak(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                os.dup2(self._kept, _STDERR)
+                os.close(self._kept)
+
+
+_STANDARD_ERROR = _StandardError()
 
 
 @cache

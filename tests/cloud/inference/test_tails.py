@@ -252,6 +252,8 @@ def test_who_must_not_wait_runs_only_a_tail_that_is_open_and_has_run_before(fold
     assert waited.stage.tails.opened == ("a" * 64,)
     waited.stage.tails.open("b" * 64)
     assert waited.would("b")
+    waited.stage.tails.open("a" * 64)
+    assert waited.would(), "it has run in another runner, which is closed"
 
 
 def test_nor_does_it_run_one_that_lets_others_run_meanwhile(folder, image):
