@@ -34,16 +34,24 @@ def compress_zstd(body: bytes) -> bytes:
 
 
 def compressed_as_accepted(body: bytes, accepted: str) -> tuple[bytes, str]:
-    """The body in the first encoding of an `Accept-Encoding` that we write (gzip, deflate), with its name; else as it is, and ''.
+    """The body in the encoding that `encoding_for` names, and that name; as it is where there is none."""
+    name = encoding_for(accepted)
+    if not name:
+        return body, ""
+    packer = zlib.compressobj(_ZLIB_LEVEL, wbits=_WINDOWS[name])
+    return packer.compress(body) + packer.flush(), name
+
+
+def encoding_for(accepted: str) -> str:
+    """The first encoding of an `Accept-Encoding` that we write (gzip, deflate); '' for none.
 
     Who weighs them (`q=`) is asking for something else than the clients of the protocol do: only `q=0` is understood.
     """
     for item in accepted.lower().split(",") if accepted else ():
         name, _, weight = (part.strip() for part in item.partition(";"))
         if name in _WINDOWS and not _NEVER.fullmatch(weight):
-            packer = zlib.compressobj(_ZLIB_LEVEL, wbits=_WINDOWS[name])
-            return packer.compress(body) + packer.flush(), name
-    return body, ""
+            return name
+    return ""
 
 
 def decompress(headers: Mapping[str, str], body: Body, *, limit_bytes: int = MAX_BODY_BYTES) -> Body:

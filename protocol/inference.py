@@ -101,8 +101,14 @@ def pack_request(message: Message, *, compress: bool = False) -> Wire:
 
 
 def pack_reply(message: Message, *, compress: bool = False) -> Wire:
-    """A reply; binary where the request asked for it (`answered_binary`), JSON arrays otherwise."""
+    """A reply; binary where the request asked for it (`answered_binary`), JSON arrays otherwise: InvalidInput for more values than
+    a request may have as JSON."""
     binary = [tensor for tensor in message.tensors if message.answered_binary(tensor.name)]
+    values = sum(tensor.array.size for tensor in message.tensors) - sum(tensor.array.size for tensor in binary)
+    if values > _MOST_VALUES:
+        raise InvalidInput(
+            f"the outputs have {values} values, too many for JSON: ask for binary data (binary_data_output)"
+        )
     header: dict[str, Any] = {
         "model_name": message.model_name,
         "model_version": message.model_version,

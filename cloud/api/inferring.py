@@ -24,7 +24,7 @@ from cloud.inference.answering import Answer, TailRequest
 from cloud.services import Services
 from cloud.store.bundles.port import StoredBundle
 from cloud.waiting import WouldWait, about_to_wait
-from protocol.content_encoding import CONTENT_ENCODING, compressed_as_accepted
+from protocol.content_encoding import CONTENT_ENCODING, compressed_as_accepted, encoding_for
 from protocol.errors import DynaSplitError, TryLater
 from protocol.inference import HEADER_LENGTH, Message, pack_reply
 from protocol.request_ids import REQUEST_ID
@@ -118,7 +118,8 @@ class _Inference:
     def _answer(self) -> Answer:
         made = self._made
         framing = {name: self._environ[key] for name, key in _FRAMING.items() if key in self._environ}
-        if CONTENT_ENCODING in framing or not _SHORT.fullmatch(framing.get(HEADER_LENGTH, "")):
+        packed = CONTENT_ENCODING in framing or encoding_for(self._environ.get("HTTP_ACCEPT_ENCODING", ""))
+        if packed or not _SHORT.fullmatch(framing.get(HEADER_LENGTH, "")):
             about_to_wait()
         try:
             with made.in_flight.one_of(self._caller or ""):

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
+from cloud.waiting import about_to_wait
 from models.bundle import MANIFEST, Bundle
 from models.manifest import Manifest
 from protocol import topics
@@ -88,6 +89,7 @@ class BundleFiles:
 
     def content(self, digest: str) -> bytes:
         """The bytes of `bundle.json`; NotFound when the bundle is not here."""
+        about_to_wait()
         try:
             return (self._bundles / check_digest(digest, what="bundle") / MANIFEST).read_bytes()
         except FileNotFoundError as error:

@@ -90,7 +90,8 @@ class Backend:
     def infer(self, message: Message, network: str = "digits", *, compress: bool = False, **more: Any) -> TestResponse:
         wire = pack_request(message, compress=compress)
         path = f"/v2/models/{network}/infer"
-        return self.call("POST", path, data=wire.body, headers=dict(wire.headers), **more)
+        headers = dict(wire.headers) | more.pop("headers", {})
+        return self.call("POST", path, data=wire.body, headers=headers, **more)
 
 
 MakeBackend = Callable[..., Backend]

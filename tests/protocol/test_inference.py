@@ -4,6 +4,7 @@ import gzip
 import json
 import tracemalloc
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,6 +147,15 @@ def test_more_numbers_than_images_have_are_refused_before_the_json_is_read(monke
 
     with pytest.raises(TooLarge, match="more than 2097152 values; send tensors as binary data"):
         unpack_request({}, body)
+
+
+def test_more_values_than_that_are_not_answered_as_json():
+    large = Tensor("y", np.zeros(2**21 + 1, np.uint8))
+    reply = Message(tensors=(large,), model_name="digits", model_version="1")
+
+    with pytest.raises(InvalidInput, match="2097153 values, too many for JSON: ask for binary data"):
+        pack_reply(replace(reply, binary_outputs=False))
+    assert len(pack_reply(reply).body) > 2**21
 
 
 @given(cut=st.integers(0, 400))

@@ -307,5 +307,6 @@ def test_who_must_not_wait_is_answered_where_nothing_is_waited_for_and_counted_o
             break
         assert answered < 20
     assert waits(compress=True)
+    assert waits(headers={"Accept-Encoding": "gzip, deflate"})
     told = backend.app.extensions["dynasplit"].statistics.of(digits.digest)
     assert (told["inference_count"], told["inference_stats"]["fail"]["count"]) == (answered + 1, 0)
