@@ -10,7 +10,7 @@ ARGS ?=
 help:
 	@echo "make demo      watch DynaSplit do its whole job on this machine (ARGS='--requests 50 --keep-running' and more)"
 	@echo "make test      run all checks and tests"
-	@echo "make quick     run what needs no service, with few cases of what tries many, in about a minute"
+	@echo "make quick     run what needs no service, with few cases of what tries many, in a minute or two"
 	@echo "make check     format, lint, types, import rules"
 	@echo "make install   set up .venv with everything but TensorFlow; then: .venv/bin/dynasplit --help"
 	@echo "make install-convert  add TensorFlow and the quantizer, for dynasplit convert and int8 heads"

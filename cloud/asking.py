@@ -61,7 +61,11 @@ class Asking:
                     f"{self._most} questions to the store wait for its answer: it hangs, or has too much to do"
                 )
             question = self._under_way[key] = _Question(Future(), time.monotonic())
-        threading.Thread(target=self._answer, args=(key, load, question), name="asking", daemon=True).start()
+        try:
+            threading.Thread(target=self._answer, args=(key, load, question), name="asking", daemon=True).start()
+        except RuntimeError as error:
+            self._end(key)
+            question.answer.set_exception(ServiceMissing(f"the store cannot be asked: {error}"))
         return question
 
     def _answer(self, key: Hashable, load: Callable[[], Value], question: _Question) -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from cloud.remembered import Remembered
 from cloud.store.bundles.port import StoredBundle
 from cloud.store.port import Store
+from cloud.waiting import about_to_wait
 from protocol.errors import BundleMismatch, NotFound
 
 Found = TypeVar("Found")
@@ -65,6 +66,7 @@ class Catalogue:
         try:
             return look()
         except NotFound:
+            about_to_wait()
             self.forget()
             return look()
 

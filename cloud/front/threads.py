@@ -13,7 +13,8 @@ Work = Callable[[], object]
 
 
 class Threads:
-    """`count` threads, which start when they are needed, and as many as `waiting` requests that wait for one.
+    """`count` threads, and as many as `waiting` requests that wait for one. The first thread starts at once, the others when they
+    are needed; where the system has none to give, work waits for those that there are.
 
     Work goes to the thread that was the last to become idle, whose stack is still in the processor's caches, and wakes up no
     other: those of `concurrent.futures` share a queue (CPython 3.11, `_queuemodule.c`), of which whoever is woken up wakes up the
@@ -29,6 +30,7 @@ class Threads:
         self._waiting: deque[Work] = deque()
         self.under_way = 0
         """Counted by the event loop's thread alone."""
+        self._idle.append(self._new_seat())
 
     @property
     def is_full(self) -> bool:
@@ -38,7 +40,7 @@ class Threads:
     def submit(self, work: Work) -> None:
         """Has it done; what it raises is logged."""
         with self._lock:
-            seat = self._idle.pop() if self._idle else self._new_seat()
+            seat = self._idle.pop() if self._idle else self._another_seat()
             if seat is None:
                 self._waiting.append(work)
                 return
@@ -49,12 +51,19 @@ class Threads:
         with self._lock:
             self._waiting.clear()
 
-    def _new_seat(self) -> _Seat | None:
+    def _another_seat(self) -> _Seat | None:
         if self._started == self._count:
             return None
-        self._started += 1
+        try:
+            return self._new_seat()
+        except RuntimeError as error:
+            logger.warning("%d of %d threads serve: %s", self._started, self._count, error)
+            return None
+
+    def _new_seat(self) -> _Seat:
         seat = _Seat()
         threading.Thread(target=self._serve, args=(seat,), daemon=True).start()
+        self._started += 1
         return seat
 
     def _serve(self, seat: _Seat) -> None:

@@ -63,3 +63,17 @@ def test_who_must_not_wait_asks_nothing():
 
     assert asked == []
     about_to_wait()
+
+
+def test_where_no_thread_can_be_started_the_store_is_missing_until_one_can(monkeypatch):
+    asking = Asking()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ServiceMissing, match="cannot be asked: can't start new thread"):
+            asking.ask("ready", lambda: 7, patience_s=30)
+
+    assert asking.ask("ready", lambda: 7, patience_s=30) == 7

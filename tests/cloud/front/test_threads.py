@@ -79,3 +79,25 @@ def test_it_is_full_with_all_threads_and_places_taken():
     threads.under_way = 2
 
     assert threads.is_full
+
+
+def test_work_waits_for_the_threads_that_there_are_where_the_system_gives_no_more(monkeypatch, caplog):
+    threads, held = Threads(2, waiting=2), [Held(), Held()]
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for work in held:
+            threads.submit(work)
+    assert held[0].begun.wait(TIMEOUT_S)
+    held[0].let_go()
+    assert held[1].begun.wait(TIMEOUT_S)
+    assert "1 of 2 threads serve: can't start new thread" in caplog.text
+
+    after = Held()
+    threads.submit(after)
+    assert after.begun.wait(TIMEOUT_S)
+    for work in (held[1], after):
+        work.let_go()
