@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import ssl
 import time
 from collections.abc import Callable
@@ -116,6 +117,12 @@ class Connection(TConn):  # type: ignore[misc]
             body.skip()
             return True
         return bool(self.parser.finish_body(deadline=time.monotonic() + _REST_S))
+
+    def takes_more(self) -> bool:
+        """Whether a small answer can be sent without waiting: its reader has taken most of those before."""
+        asked = select.poll()
+        asked.register(self.sock, select.POLLOUT)
+        return bool(asked.poll(0))
 
     def send(self, answer: bytes) -> None:
         """As much as goes without waiting."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from gunicorn import SERVER  # type: ignore[import-untyped]
 
-from cloud.front.sending import Sending
+from cloud.front.sending import PIECE_BYTES, Sending
 
 logger = logging.getLogger(__name__)
 
@@ -19,19 +19,20 @@ _OWN_LINES = 4
 
 
 class Reply:
-    """What a WSGI app answers one request of HTTP/1.1 with, on a connection that is kept if it says how long it is."""
+    """What a WSGI app answers one request of HTTP/1.1 with, on a connection that is kept if it is as long as it says."""
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._send = send
         self._head = b""
         self._begun = False
-        self._keeps = False
+        self._left_bytes: int | None = None
 
     def start(self, status: str, headers: Sequence[tuple[str, str]], _error: object = None) -> Callable[[bytes], None]:
         """`start_response` of PEP 3333."""
-        self._keeps = "Content-Length" in dict(headers)
+        length = dict(headers).get("Content-Length")
+        self._left_bytes = None if length is None else int(length)
         lines = [f"{name}: {value}\r\n" for name, value in headers]
-        connection = "keep-alive" if self._keeps else "close"
+        connection = "close" if length is None else "keep-alive"
         head = (
             f"HTTP/1.1 {status}\r\nServer: {SERVER}\r\nDate: {_date_at(int(time.time()))}\r\nConnection: {connection}\r\n"
             f"{''.join(lines)}\r\n"
@@ -60,11 +61,17 @@ class Reply:
                 raise
             logger.exception("an answer broke off")
             return False
-        return self._keeps
+        return self._left_bytes == 0
 
     def _write(self, piece: bytes) -> None:
-        begun, self._begun = self._begun, True
-        self._send(piece if begun else self._head + piece)
+        if self._left_bytes is not None:
+            self._left_bytes -= len(piece)
+        if not self._begun and len(piece) <= PIECE_BYTES:  # its reader is woken up once
+            piece = self._head + piece
+        elif not self._begun:
+            self._send(self._head)
+        self._begun = True
+        self._send(piece)
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from typing import Any
 from cloud.front.connection import WOULD_BLOCK
 from cloud.front.limits import Limits
 
-_PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 64 * 1024
 """Of what a socket is given at a time: in TLS it takes all of it or waits."""
 
 
@@ -44,7 +44,7 @@ class Sending:
             self._head = data
             return
         head, self._head = self._head or b"", b""
-        if head and len(data) > _PIECE_BYTES:
+        if head and len(data) > PIECE_BYTES:
             self.send_whole(head)
             self.send_whole(data)
         else:
@@ -68,18 +68,19 @@ class Sending:
         """All of it; TimeoutError when the reader is too slow by now."""
         rest = memoryview(data)
         while rest:
-            piece = rest[:_PIECE_BYTES]
+            piece = rest[:PIECE_BYTES]
             rest = rest[self._at_once(piece) or self._step(partial(self._sock.send, piece)) :]
 
     def send_some(self, data: Any) -> memoryview:
         """As much as goes without waiting; what is left."""
         rest = memoryview(data)
-        while rest and (taken := self._at_once(rest[:_PIECE_BYTES])):
+        while rest and (taken := self._at_once(rest[:PIECE_BYTES])):
             rest = rest[taken:]
         return rest
 
     def _at_once(self, piece: memoryview) -> int:
-        """How many bytes were taken without a wait: all of most answers. None once somebody had to be waited for."""
+        """How many bytes were taken without a wait: all of most answers; 0 of a socket that is full, or on which somebody had to be
+        waited for."""
         if self._sock.gettimeout() != 0:
             return 0
         try:

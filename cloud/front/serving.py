@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,8 @@ class Serving(ThreadWorker):  # type: ignore[misc]
         if status == 500:
             self._tell(error)
         message = _FAILED if status == 500 else f"the request cannot be read: {error}"
-        client.sendall(refusal(status, f"{message:.200}"))
+        with contextlib.suppress(OSError):  # it has gone
+            client.sendall(refusal(status, f"{message:.200}"))
 
     def _tell(self, error: BaseException) -> None:
         self.log.error("a request failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker behind a reader: a request gets a thread once all of it is there.
+"""gunicorn's threaded worker behind a reader: a request is served once all of it is there.
 
 By itself `gthread` gives a connection a thread at its first byte and reads head and body there without a time limit, and its only
 event loop waits up to two seconds for a client to hang up (gunicorn 27, `workers/gthread.py`, `util.close_graceful`): a few
@@ -32,7 +32,8 @@ so that it has threads of its own."""
 
 
 class Worker(Serving):
-    """Serves HTTP/1.1, in TLS where gunicorn is given a certificate. All but `handle` runs in the event loop's thread."""
+    """Serves HTTP/1.1, in TLS where gunicorn is given a certificate. All but `_handled` and `_flushed` runs in the event
+    loop's thread."""
 
     def init_process(self) -> None:
         self._streams = Threads(self.limits.streams, waiting=self.limits.waiting)
@@ -129,6 +130,10 @@ class Worker(Serving):
             self._refuse(connection, 503, "too many large or chunked requests wait; try again", retry_after_s=1)
         elif stage is Stage.STREAMED:
             self._serve(connection, self._streams)
+        elif stage is Stage.WHOLE and not connection.takes_more():
+            # Who asks on and on and reads no answer: a thread would wait for it. It may come again.
+            self._leave(connection)
+            self._linger(connection)
         elif stage is Stage.WHOLE:
             self._serve_whole(connection, self.tpool if _READY.match(connection.arrival.head) else self._others)
         self._keep_within_memory()

@@ -61,7 +61,8 @@ class Tails:
         """The outputs that the head did not finish.
 
         Busy at once when too many wait; DeadlineHopeless as soon as it cannot be done within `patience_s` (None: it waits), by
-        what is measured while it waits as well; NotFound for a bundle that is not here; what the runner raises.
+        what is measured while it waits as well; NotFound for a bundle that is not here; WouldWait for who must not; what the runner
+        raises.
         """
         began_s = self._clock()
         until_s = math.inf if patience_s is None else began_s + patience_s

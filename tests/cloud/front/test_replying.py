@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ from cloud.front.sending import Sending
 def answered(app: Any) -> tuple[bytes, bool]:
     """What its client gets, and whether the connection is kept."""
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        keeps = Reply(Sending(ours, Limits()).send_whole).of(app, {})
-        ours.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: theirs.recv(1 << 16), b"")), keeps
+    with ours, theirs, ThreadPoolExecutor(1) as client:
+        content = client.submit(lambda: b"".join(iter(lambda: theirs.recv(1 << 16), b"")))
+        try:
+            keeps = Reply(Sending(ours, Limits()).send_whole).of(app, {})
+        finally:
+            ours.shutdown(socket.SHUT_WR)
+        return content.result(), keeps
 
 
 def app_of(*pieces: bytes, headers: list[tuple[str, str]]) -> Any:
@@ -45,6 +49,20 @@ def test_one_without_a_length_ends_with_its_connection():
     assert not keeps
     assert b"\r\nConnection: close\r\n" in content
     assert content.endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize("pieces", [(b"ab",), (), (b"ab", b"cd")])
+def test_one_that_is_not_as_long_as_it_says_ends_the_connection(pieces):
+    assert answered(app_of(*pieces, headers=[("Content-Length", "3")]))[1] is False
+
+
+def test_a_large_one_arrives_whole():
+    large = b"x" * 70_000
+
+    content, keeps = answered(app_of(large, headers=[("Content-Length", "70000")]))
+
+    assert keeps
+    assert content.endswith(b"\r\n\r\n" + large)
 
 
 def test_an_empty_one_has_a_head():

@@ -91,3 +91,26 @@ def test_so_is_who_reads_slowly_over_tls(start_server, eventually, large_answers
 
     assert asked(server, "/file", tls=trusting) < SIZE
     assert "Traceback" not in server.log.read_text()
+
+
+def feed(connection: socket.socket, request: bytes) -> None:
+    """Request upon request, until no more is taken for a second, or somebody hangs up."""
+    connection.settimeout(1.0)
+    with contextlib.suppress(OSError):
+        for _ in range(1_000):
+            connection.sendall(request * 100)
+
+
+@pytest.mark.parametrize(
+    "request_line", ["GET /v2/health/live HTTP/1.1", "POST /v2/models/digits/infer HTTP/1.1\r\nContent-Length: 0"]
+)
+def test_who_asks_on_and_on_and_reads_nothing_keeps_no_thread_from_others(start_server, eventually, request_line):
+    server = start_server("--threads", "2")
+    eventually(server.answers, "the backend is ready")
+    with contextlib.ExitStack() as stack:
+        greedy = [stack.enter_context(connected(server)) for _ in range(3)]
+        for connection in greedy:
+            feed(connection, f"{request_line}\r\nHost: x\r\n\r\n".encode())
+
+        assert all(server.answers() for _ in range(5))
+    assert "Traceback" not in server.log.read_text()
