@@ -18,16 +18,13 @@ class IngestMetrics:
         self._wall_clock = wall_clock
         self._oldest_at: float | None = None
         self._away: Mapping[str, Callable[[], bool]] = {}
-        told = "Records that were committed, by kind."
+        told = "Records that were committed, by kind, those that were there already included."
         self._records = Counter("dynasplit_ingest_records", told, ["kind"], registry=registry)
         told = "Messages for which there was no room; their devices send them again."
         self._dropped = Counter("dynasplit_ingest_dropped", told, registry=registry)
+        told = "Messages that were committed and could not be acknowledged; their devices send them again."
+        self._unacknowledged = Counter("dynasplit_ingest_unacknowledged", told, registry=registry)
         told = "How long a commit took."
-        self._unacknowledged = Counter(
-            "dynasplit_ingest_unacknowledged",
-            "Messages that were committed and could not be acknowledged; their devices send them again.",
-            registry=registry,
-        )
         self._commits = Histogram("dynasplit_ingest_commit_seconds", told, buckets=BUCKETS_S, registry=registry)
         told = "When the newest message came in, in seconds since the epoch."
         self._received_at = Gauge("dynasplit_ingest_last_received_timestamp_seconds", told, registry=registry)
